@@ -1,0 +1,114 @@
+"""A plain convolutional network with squeeze-and-excitation blocks.
+
+After Xu and Zhou: A Deep Music Genres Classification Model Based on CNN with
+Squeeze & Excitation Block, APSIPA ASC 2020.
+
+Shapes: B batch, C channels, F frequency, T time, N classes.
+"""
+
+from typing import Annotated, Literal
+
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from genretune.models.dropout import SeededDropout
+from genretune.models.errors import ModelError
+from genretune.models.layers import Count, Rate, Ratio, Shape, one_each
+from genretune.models.se import se_or_none
+
+Filters = Annotated[list[Count], Field(min_length=1)]
+
+
+class CNN(nn.Module):
+    """Blocks of [3x3 convolution, max-pooling 2, dropout, SE, ReLU], then one dense layer.
+
+    Args:
+        classes: number of classes N.
+        input_shape: (channels, frequency bins, time frames) of one item.
+        filters: output channels, one value for each block.
+        reduction: reduction of the SE blocks, or one for each block; null for no SE block.
+        dropout: dropout rate in the blocks, or one for each block.
+        pool: how blocks end: flatten keeps every value, gap takes the mean over the image.
+        fc_dropout: dropout rate before the dense layer.
+        fc_bias: whether the dense layer has a bias.
+
+    Raises:
+        ModelError: for an input too small to be pooled that often, a list of another length than
+            ``filters``, or a reduction larger than the channels of its block.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        input_shape: Shape,
+        filters: Filters = [32, 64, 128, 256, 128],  # noqa: B006 (never changed)
+        reduction: Ratio | list[Ratio | None] | None = 32,
+        dropout: Rate | list[Rate | None] | None = 0.25,
+        pool: Literal["flatten", "gap"] = "flatten",
+        fc_dropout: Rate | None = None,
+        fc_bias: bool = False,
+    ) -> None:
+        super().__init__()
+        channels, bins, frames = input_shape
+        _refuse_small(len(filters), bins, frames)
+        reductions = one_each(reduction, len(filters), argument="model.reduction", what="blocks")
+        rates = one_each(dropout, len(filters), argument="model.dropout", what="blocks")
+        inputs = [channels, *filters[:-1]]
+        self.blocks = nn.ModuleList(
+            Block(inputs[i], filters[i], rate=rates[i], reduction=reductions[i], number=i + 1)
+            for i in range(len(filters))
+        )
+        self.pool = pool
+        pooled = (bins >> len(filters)) * (frames >> len(filters)) if pool == "flatten" else 1
+        self.fc_dropout = SeededDropout(fc_dropout)
+        self.fc = nn.Linear(filters[-1] * pooled, classes, bias=fc_bias)
+
+    def forward(self, x_BCFT: Tensor) -> Tensor:
+        """Map images [B, C, F, T] to logits [B, N]."""
+        for block in self.blocks:
+            x_BCFT = block(x_BCFT)
+        # A mean, because adaptive pooling has no deterministic backward pass on CUDA.
+        x_BC = x_BCFT.flatten(1) if self.pool == "flatten" else x_BCFT.mean((2, 3))
+        logits_BN: Tensor = self.fc(self.fc_dropout(x_BC))
+        return logits_BN
+
+
+class Block(nn.Module):
+    """3x3 convolution, max-pooling by 2, dropout, SE, ReLU: [B, C, F, T] -> [B, C', F/2, T/2]."""
+
+    def __init__(
+        self,
+        channels: int,
+        filters: int,
+        *,
+        rate: float | None,
+        reduction: int | None,
+        number: int,
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, filters, kernel_size=3, padding=1)
+        self.dropout = SeededDropout(rate)
+        self.se = se_or_none(filters, reduction, where=f"block {number}")
+
+    def forward(self, x_BCFT: Tensor) -> Tensor:
+        """Map [B, C, F, T] to [B, C', F // 2, T // 2]."""
+        # The bias is the same for all values of a channel, so it may as well come after the
+        # maximum, where a quarter of the values is left: max(x + b) = max(x) + b.
+        conv = self.conv
+        x_BCFT = F.max_pool2d(F.conv2d(x_BCFT, conv.weight, padding=1), 2)
+        if conv.bias is not None:
+            x_BCFT = x_BCFT + conv.bias.to(x_BCFT.dtype)[:, None, None]
+        x_BCFT = self.dropout(x_BCFT)
+        return F.relu(x_BCFT if self.se is None else self.se(x_BCFT))
+
+
+def _refuse_small(poolings: int, bins: int, frames: int) -> None:
+    least = 2**poolings
+    if min(bins, frames) < least:
+        raise ModelError(
+            f"model.filters: {poolings} blocks halve the image {poolings} times and need at least "
+            f"{least} x {least} bins and frames, got {bins} x {frames} "
+            "(fewer blocks, longer windows, a shorter hop or more bins)"
+        )

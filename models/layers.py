@@ -1,0 +1,39 @@
+"""Small things that several architectures share: argument types, one value or one a layer."""
+
+from collections.abc import Sequence
+from typing import Annotated, TypeVar
+
+from pydantic import Field
+
+from genretune.models.errors import ModelError
+
+Shape = tuple[int, int, int]
+"""Channels, frequency bins, time frames of one item."""
+
+Rate = Annotated[float, Field(ge=0, lt=1)]
+"""A dropout rate."""
+
+Ratio = Annotated[int, Field(ge=1)]
+"""A reduction ratio of an SE block."""
+
+Count = Annotated[int, Field(ge=1)]
+
+V = TypeVar("V", int, float)
+
+
+def one_each(
+    value: V | Sequence[V | None] | None, layers: int, *, argument: str, what: str
+) -> tuple[V | None, ...]:
+    """Spread one value over all layers, or take a list as it is.
+
+    Raises:
+        ModelError: if a list has another length than there are layers.
+    """
+    if value is None or isinstance(value, int | float):
+        return (value,) * layers
+    if len(value) != layers:
+        raise ModelError(
+            f"{argument}: a list must have one value for each of the {layers} {what}, "
+            f"got {len(value)} values (give one value, or {layers})"
+        )
+    return tuple(value)
