@@ -64,7 +64,7 @@ def resolve(
     try:
         checked = schema.model_validate_json(text)
     except ValidationError as error:
-        raise ModelError(_problems(f"{kind} {name}", kind, schema, user, context, error)) from None
+        raise ModelError(_problems(name, kind, schema, user, context, error)) from None
     return {"name": name, **checked.model_dump(mode="json", by_alias=True)}
 
 

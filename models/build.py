@@ -12,11 +12,13 @@ from typing import Final, Protocol, runtime_checkable
 import torch
 from torch import nn
 
-from genretune.models.arguments import construct, resolve
+from genretune.models.arguments import construct, lookup, resolve
+from genretune.models.augment import Mixup, RandomGain, SpecAugment, WhiteNoise
 from genretune.models.cnn import CNN
 from genretune.models.errors import ModelError
 from genretune.models.features import imfcc, lfcc, logspec, melspec, mfcc, powerspec, rawspec
 from genretune.models.layers import Shape
+from genretune.models.rules import show
 
 Table = Mapping[str, Callable[..., nn.Module]]
 
@@ -32,7 +34,12 @@ FEATURES: Final[dict[str, Callable[..., nn.Module]]] = {
     "lfcc": lfcc,
     "imfcc": imfcc,
 }
-AUGMENTATIONS: Final[dict[str, Callable[..., nn.Module]]] = {}
+AUGMENTATIONS: Final[dict[str, Callable[..., nn.Module]]] = {  # in the order of application
+    "mixup": Mixup,
+    "gain": RandomGain,
+    "noise": WhiteNoise,
+    "specaugment": SpecAugment,
+}
 
 MODEL_CONTEXT: Final = ("classes", "input_shape")
 FEATURE_CONTEXT: Final = ("sample_rate",)
@@ -61,6 +68,47 @@ def resolve_feature(given: Mapping[str, object], extra: Table | None = None) -> 
         ModelError: with one line for each problem.
     """
     return resolve("feature", {**FEATURES, **(extra or {})}, given, context=FEATURE_CONTEXT)
+
+
+def resolve_augment(given: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    """Check augmentations, NAME -> arguments, and write their defaults out.
+
+    A name with null instead of arguments is not applied, and left out. The result is in the order
+    of application, however the names were given.
+
+    Raises:
+        ModelError: with one line for each problem.
+    """
+    resolved: dict[str, dict[str, object]] = {}
+    problems: list[str] = []
+    for name, arguments in given.items():
+        try:
+            lookup("augment", AUGMENTATIONS, name)
+            if isinstance(arguments, Mapping):
+                checked = resolve(f"augment.{name}", AUGMENTATIONS, {**arguments, "name": name})
+                resolved[name] = {key: checked[key] for key in checked if key != "name"}
+            elif arguments is not None:
+                raise ModelError(
+                    f"augment.{name}: must be a mapping of arguments, or null, "
+                    f"got {show(arguments)} (write {{}} for the defaults)"
+                )
+        except ModelError as error:
+            problems += error.problems
+    if problems:
+        raise ModelError(problems)
+    return {name: resolved[name] for name in AUGMENTATIONS if name in resolved}
+
+
+def build_augment(config: Mapping[str, object]) -> dict[str, nn.Module]:
+    """Build augmentations from NAME -> arguments, in the order of application.
+
+    Raises:
+        ModelError: for bad names or arguments.
+    """
+    return {
+        name: _module(f"augment.{name}", AUGMENTATIONS, {**arguments, "name": name}, {})
+        for name, arguments in resolve_augment(config).items()
+    }
 
 
 def build_model(
