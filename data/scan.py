@@ -27,6 +27,17 @@ class ScanReport:
     faults: tuple[Finding, ...]
     duplicates: tuple[dict[str, object], ...] = ()
 
+    def as_json(self) -> dict[str, object]:
+        """Facts for scripts."""
+        return {
+            "clips": self.clips,
+            "labels": self.labels,
+            "hours": self.hours,
+            "fingerprint": self.fingerprint,
+            "faults": [{"file": f.file, "fault": f.fault, "detail": f.detail} for f in self.faults],
+            "duplicates": list(self.duplicates),
+        }
+
 
 def scan_corpus(path: Path, *, sample_rate: int = 22050, cache: Path | None = None) -> ScanReport:
     """Listen to every clip. Errors: DataError when there is no corpus."""

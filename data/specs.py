@@ -4,9 +4,20 @@ Frozen, extra keys forbidden, every default written out: they are part of a tria
 """
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from genretune.data.errors import DataError, did_you_mean, shown
 
 SplitName = Literal["stratified", "grouped", "fault-filtered", "file", "contaminated"]
 GroupColumn = Literal["group", "track", "artist", "album"]
@@ -103,3 +114,30 @@ class WindowSpec(BaseModel):
     overlap: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.5
     clip_seconds: Annotated[float, Field(gt=0.0)] | None = 30.0
     random_offset: bool = False
+
+
+Spec = TypeVar("Spec", SplitSpec, WindowSpec)
+
+
+def read_spec(kind: type[Spec], given: Mapping[str, object], where: str) -> Spec:
+    """A SplitSpec or WindowSpec of a mapping. Errors: DataError naming `where`.key, one line."""
+    try:
+        return kind.model_validate(dict(given))
+    except ValidationError as error:
+        lines = [_line(kind, dict(problem), where) for problem in error.errors()]
+        raise DataError("; ".join(lines)) from None
+
+
+def _line(kind: type[Spec], problem: ErrorDetails, where: str) -> str:
+    loc, value = problem["loc"], problem["input"]
+    rule, hint = problem["msg"].removeprefix("Value error, "), ""
+    key = ".".join([where, *map(str, loc)])
+    if problem["type"] == "value_error":
+        return f"{key}: {rule}"
+    if problem["type"] == "extra_forbidden":
+        rule, value = "a known key", loc[-1]
+        hint = did_you_mean(str(value), kind.model_fields)
+    elif problem["type"] == "literal_error":
+        names = get_args(kind.model_fields[str(loc[0])].annotation)
+        rule, hint = "one of " + " ".join(names), did_you_mean(str(value), names)
+    return f"{key}: {rule[:1].lower() + rule[1:]}, got {shown(repr(value))}{hint}"
