@@ -124,12 +124,13 @@ def read_spec(kind: type[Spec], given: Mapping[str, object], where: str) -> Spec
     try:
         return kind.model_validate(dict(given))
     except ValidationError as error:
-        lines = [_line(kind, dict(problem), where) for problem in error.errors()]
+        lines = [_line(kind, problem, where) for problem in error.errors()]
         raise DataError("; ".join(lines)) from None
 
 
 def _line(kind: type[Spec], problem: ErrorDetails, where: str) -> str:
-    loc, value = problem["loc"], problem["input"]
+    loc: tuple[int | str, ...] = problem["loc"]
+    value: object = problem["input"]
     rule, hint = problem["msg"].removeprefix("Value error, "), ""
     key = ".".join([where, *map(str, loc)])
     if problem["type"] == "value_error":
