@@ -1,0 +1,128 @@
+"""One epoch: training over seeded batches, and evaluation."""
+
+import time
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genretune.data.batches import epoch_order
+from genretune.models.dropout import seed_dropout
+from genretune.tune.checkpoint import weights_digest
+from genretune.tune.inputs import Mixture, draw_mixture, training_images
+from genretune.tune.metrics import Scores, score
+from genretune.tune.parts import Parts, Side
+from genretune.tune.seeds import derive
+
+
+def run_epoch(parts: Parts, epoch: int) -> dict[str, Any]:
+    """Train and evaluate once; the epoch's record, with the columns of ``metrics.tsv``.
+
+    Args:
+        epoch: counts from 1; all the epoch's draws are functions of it.
+    """
+    started = time.perf_counter()
+    lr = parts.schedule.lr
+    trained = train_epoch(parts, epoch)
+    validated = evaluate(parts, parts.validation)
+    return {
+        "epoch": epoch,
+        "trn_loss": trained.loss,
+        "val_loss": validated.loss,
+        "trn_acc": trained.acc,
+        "val_acc": validated.acc,
+        "trn_clip_loss": trained.clip_loss,
+        "val_clip_loss": validated.clip_loss,
+        "trn_clip_accuracy": trained.clip_accuracy,
+        "val_clip_accuracy": validated.clip_accuracy,
+        "val_macro_f1": validated.macro_f1,
+        "val_clip_macro_f1": validated.clip_macro_f1,
+        "lr": lr,
+        "seconds": time.perf_counter() - started,
+        "weights_sha256": weights_digest(parts.model),
+        "val_clip_confusion": validated.clip_confusion,
+    }
+
+
+def train_epoch(parts: Parts, epoch: int) -> Scores:
+    """One pass over the training windows; scores of the logits that the pass itself computed."""
+    config = parts.config
+    parts.model.train()
+    order = epoch_order(len(parts.train), derive(config.seed, "order", epoch))
+    passed = _Pass(parts, parts.train)
+    for index, rows in enumerate(order.split(config.batch_size)):
+
+        def dropout_seed(name: str, index: int = index) -> int:
+            return derive(config.seed, "dropout", name, epoch, index)
+
+        seed_dropout(parts.model, dropout_seed)
+        _step(parts, draw_mixture(parts, rows, epoch), epoch, passed)
+        parts.schedule.after_batch()
+    return passed.scores()
+
+
+def evaluate(parts: Parts, side: Side) -> Scores:
+    """Scores of ``side`` under the present weights; leaves no trace in training."""
+    parts.model.eval()
+    passed = _Pass(parts, side)
+    with torch.no_grad():
+        for rows in torch.arange(len(side)).split(parts.config.eval_batch_size):
+            logits = forward(parts, parts.feature(parts.waveforms(side, rows)))
+            target = passed.target[rows]
+            passed.add(rows, logits, parts.loss.values(logits, target), parts.loss.weights(target))
+    return passed.scores()
+
+
+def forward(parts: Parts, x_BCFT: Tensor) -> Tensor:
+    """Logits [B, C], float32, of images [B, C, F, T], at the trial's precision."""
+    if parts.config.memory_format == "channels_last":
+        x_BCFT = x_BCFT.contiguous(memory_format=torch.channels_last)
+    with _autocast(parts):
+        logits: Tensor = parts.model(x_BCFT)
+    return logits.float()
+
+
+def _step(parts: Parts, batch: Mixture, epoch: int, passed: "_Pass") -> None:
+    """One optimizer step on a batch, in micro-batches where configured."""
+    config, target, loss = parts.config, passed.target, parts.loss
+    total = batch.mean(loss.weights, target).sum()
+    parts.optimizer.zero_grad(set_to_none=True)
+    for chunk in batch.split(config.micro_batch_size or len(batch.rows)):
+        logits = forward(parts, training_images(parts, chunk, epoch))
+        values = chunk.mean(partial(loss.values, logits), target)
+        (values.sum() / total).backward()
+        passed.add(chunk.rows, logits, values, chunk.mean(loss.weights, target))
+    if config.clip_grad_norm is not None:
+        torch.nn.utils.clip_grad_norm_(parts.model.parameters(), config.clip_grad_norm)
+    parts.optimizer.step()
+
+
+class _Pass:
+    """Collects a pass over a side on the device, so that nothing waits for it until the end."""
+
+    def __init__(self, parts: Parts, side: Side) -> None:
+        count, device = len(side), parts.device
+        self.target = side.target.to(device)
+        self._side = side
+        self._logits = torch.empty(count, len(parts.store.classes), device=device)
+        self._values = torch.empty(count, device=device)
+        self._weights = torch.empty(count, device=device)
+
+    def add(self, rows: Tensor, logits: Tensor, values: Tensor, weights: Tensor) -> None:
+        self._logits[rows] = logits.detach()
+        self._values[rows] = values.detach()
+        self._weights[rows] = weights.detach()
+
+    def scores(self) -> Scores:
+        values, weights = (t.cpu().to(torch.float64) for t in (self._values, self._weights))
+        clip = torch.from_numpy(self._side.windows.clip)
+        loss = float(values.sum() / weights.sum())
+        return score(self._logits.cpu(), self._side.target, clip, loss=loss)
+
+
+def _autocast(parts: Parts) -> AbstractContextManager[Any]:
+    if parts.config.precision == "bf16":
+        return torch.autocast(parts.device.type, dtype=torch.bfloat16)
+    return nullcontext()

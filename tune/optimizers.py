@@ -1,0 +1,244 @@
+"""Optimizers by torch's own names, with checked keyword arguments.
+
+Every torch optimizer whose step needs no closure and takes dense gradients of any shape. Adam and
+AdamW run fused at every determinism level: one kernel, and the only variant whose bits do not
+depend on the CPU's vendor.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Interval, Lt
+from torch import nn, optim
+
+from genretune.models.arguments import resolve
+
+NotNegative = Annotated[float, Ge(0.0)]
+Positive = Annotated[float, Gt(0.0)]
+Decay = Annotated[float, Interval(ge=0.0, lt=1.0)]
+Betas = tuple[Decay, Decay]
+Params = Iterable[nn.Parameter]
+
+
+def adadelta(
+    *,
+    params: Params,
+    lr: NotNegative = 1.0,
+    weight_decay: NotNegative = 0.0,
+    rho: Decay = 0.9,
+    eps: Positive = 1e-6,
+) -> optim.Optimizer:
+    return optim.Adadelta(params, lr=lr, weight_decay=weight_decay, rho=rho, eps=eps)
+
+
+def adafactor(
+    *,
+    params: Params,
+    lr: NotNegative = 1e-2,
+    weight_decay: NotNegative = 0.0,
+    beta2_decay: Annotated[float, Lt(0.0)] = -0.8,
+    eps: tuple[Positive | None, Positive] = (None, 1e-3),
+    d: Annotated[float, Ge(1.0)] = 1.0,
+) -> optim.Optimizer:
+    return optim.Adafactor(
+        params, lr=lr, weight_decay=weight_decay, beta2_decay=beta2_decay, eps=eps, d=d
+    )
+
+
+def adagrad(
+    *,
+    params: Params,
+    lr: NotNegative = 1e-2,
+    weight_decay: NotNegative = 0.0,
+    lr_decay: NotNegative = 0.0,
+    initial_accumulator_value: NotNegative = 0.0,
+    eps: Positive = 1e-10,
+) -> optim.Optimizer:
+    return optim.Adagrad(
+        params,
+        lr=lr,
+        weight_decay=weight_decay,
+        lr_decay=lr_decay,
+        initial_accumulator_value=initial_accumulator_value,
+        eps=eps,
+    )
+
+
+def adam(
+    *,
+    params: Params,
+    lr: NotNegative = 1e-3,
+    weight_decay: NotNegative = 0.0,
+    betas: Betas = (0.9, 0.999),
+    eps: Positive = 1e-8,
+    amsgrad: bool = False,
+) -> optim.Optimizer:
+    return optim.Adam(
+        params,
+        lr=lr,
+        weight_decay=weight_decay,
+        betas=betas,
+        eps=eps,
+        amsgrad=amsgrad,
+        fused=True,
+    )
+
+
+def adamw(
+    *,
+    params: Params,
+    lr: NotNegative = 1e-3,
+    weight_decay: NotNegative = 1e-2,
+    betas: Betas = (0.9, 0.999),
+    eps: Positive = 1e-8,
+    amsgrad: bool = False,
+) -> optim.Optimizer:
+    return optim.AdamW(
+        params,
+        lr=lr,
+        weight_decay=weight_decay,
+        betas=betas,
+        eps=eps,
+        amsgrad=amsgrad,
+        fused=True,
+    )
+
+
+def adamax(
+    *,
+    params: Params,
+    lr: NotNegative = 2e-3,
+    weight_decay: NotNegative = 0.0,
+    betas: Betas = (0.9, 0.999),
+    eps: Positive = 1e-8,
+) -> optim.Optimizer:
+    return optim.Adamax(params, lr=lr, weight_decay=weight_decay, betas=betas, eps=eps)
+
+
+def asgd(
+    *,
+    params: Params,
+    lr: NotNegative = 1e-2,
+    weight_decay: NotNegative = 0.0,
+    lambd: NotNegative = 1e-4,
+    alpha: NotNegative = 0.75,
+    t0: NotNegative = 1e6,
+) -> optim.Optimizer:
+    return optim.ASGD(params, lr=lr, weight_decay=weight_decay, lambd=lambd, alpha=alpha, t0=t0)
+
+
+def nadam(
+    *,
+    params: Params,
+    lr: NotNegative = 2e-3,
+    weight_decay: NotNegative = 0.0,
+    betas: Betas = (0.9, 0.999),
+    eps: Positive = 1e-8,
+    momentum_decay: NotNegative = 4e-3,
+    decoupled_weight_decay: bool = False,
+) -> optim.Optimizer:
+    return optim.NAdam(
+        params,
+        lr=lr,
+        weight_decay=weight_decay,
+        betas=betas,
+        eps=eps,
+        momentum_decay=momentum_decay,
+        decoupled_weight_decay=decoupled_weight_decay,
+    )
+
+
+def radam(
+    *,
+    params: Params,
+    lr: NotNegative = 1e-3,
+    weight_decay: NotNegative = 0.0,
+    betas: Betas = (0.9, 0.999),
+    eps: Positive = 1e-8,
+    decoupled_weight_decay: bool = False,
+) -> optim.Optimizer:
+    return optim.RAdam(
+        params,
+        lr=lr,
+        weight_decay=weight_decay,
+        betas=betas,
+        eps=eps,
+        decoupled_weight_decay=decoupled_weight_decay,
+    )
+
+
+def rmsprop(
+    *,
+    params: Params,
+    lr: NotNegative = 1e-2,
+    weight_decay: NotNegative = 0.0,
+    alpha: Decay = 0.99,
+    eps: Positive = 1e-8,
+    momentum: NotNegative = 0.0,
+    centered: bool = False,
+) -> optim.Optimizer:
+    return optim.RMSprop(
+        params,
+        lr=lr,
+        weight_decay=weight_decay,
+        alpha=alpha,
+        eps=eps,
+        momentum=momentum,
+        centered=centered,
+    )
+
+
+def rprop(
+    *,
+    params: Params,
+    lr: NotNegative = 1e-2,
+    etas: tuple[Annotated[float, Interval(gt=0.0, lt=1.0)], Annotated[float, Gt(1.0)]] = (0.5, 1.2),
+    step_sizes: tuple[Positive, Positive] = (1e-6, 50.0),
+) -> optim.Optimizer:
+    return optim.Rprop(params, lr=lr, etas=etas, step_sizes=step_sizes)
+
+
+def sgd(
+    *,
+    params: Params,
+    lr: NotNegative = 1e-3,
+    weight_decay: NotNegative = 0.0,
+    momentum: NotNegative = 0.0,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+) -> optim.Optimizer:
+    return optim.SGD(
+        params,
+        lr=lr,
+        weight_decay=weight_decay,
+        momentum=momentum,
+        dampening=dampening,
+        nesterov=nesterov,
+    )
+
+
+OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
+    "Adadelta": adadelta,
+    "Adafactor": adafactor,
+    "Adagrad": adagrad,
+    "Adam": adam,
+    "AdamW": adamw,
+    "Adamax": adamax,
+    "ASGD": asgd,
+    "NAdam": nadam,
+    "RAdam": radam,
+    "RMSprop": rmsprop,
+    "Rprop": rprop,
+    "SGD": sgd,
+}
+
+
+def resolve_optimizer(given: Mapping[str, object]) -> dict[str, object]:
+    """``given`` with every default written out; ModelError names what is wrong."""
+    return resolve("optimizer", OPTIMIZERS, given, context=("params",))
+
+
+def build_optimizer(config: Mapping[str, object], params: Params) -> optim.Optimizer:
+    """The optimizer of a resolved configuration over ``params``."""
+    arguments = {key: value for key, value in config.items() if key != "name"}
+    return OPTIMIZERS[str(config["name"])](params=list(params), **arguments)

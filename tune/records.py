@@ -1,0 +1,194 @@
+"""A trial's folder: its configuration, result, metrics and checkpoints, each written whole.
+
+config.json   TrialConfig, written when the trial is created
+result.json   environment a segment, record an epoch, best epoch, why it ended
+metrics.tsv   one line an epoch, rewritten whole from the history
+checkpoints/  the last two epochs and best.safetensors
+stdout.log    what the trial printed
+error.txt     the traceback of a failed trial
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from genretune.tune.checkpoint import (
+    SUFFIX,
+    Checkpoint,
+    checkpoint_path,
+    load_checkpoint,
+    newest_sound,
+    save_checkpoint,
+    write_whole,
+)
+from genretune.tune.config import TrialConfig
+from genretune.tune.errors import RecordMismatch, RunFailure
+from genretune.tune.metrics import COLUMNS, best_epoch
+
+RESULT_VERSION = 1
+_KEPT = 2  # a damaged newest checkpoint is passed over for the one before
+BEST = f"best{SUFFIX}"
+
+
+class StorageFailure(RunFailure):
+    """Writing a record failed: the storage's fault, so the trial is tried again."""
+
+
+class TrialFolder:
+    """Reads and writes one trial's folder.
+
+    Args:
+        path: the folder; made when first written to.
+        mark: distinguishes writers of the same folder (generation and process).
+        fence: called before anything is put in place; raises where this writer has been replaced.
+    """
+
+    def __init__(
+        self, path: Path, *, mark: str = "", fence: Callable[[], None] | None = None
+    ) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self._mark = mark or str(os.getpid())
+        self._fence = fence
+
+    def write_config(self, config: TrialConfig) -> None:
+        self._write(self.path / "config.json", config.canonical() + "\n")
+
+    def begin_segment(self, config: TrialConfig, environment: Mapping[str, Any]) -> None:
+        """Note the environment of a new segment, from the epoch that its checkpoint continues."""
+        result = self.result() or _new_result(config)
+        segment = {"from_epoch": len(result["history"]), "environment": dict(environment)}
+        result["segments"] = [*result["segments"], segment]
+        result |= {"status": "running", "why": None}
+        self.write_result(result)
+
+    def newest_checkpoint(self) -> Checkpoint | None:
+        return newest_sound(self.checkpoints)
+
+    def best_checkpoint(self) -> Checkpoint | None:
+        return load_checkpoint(self.checkpoints / BEST)
+
+    def save_epoch(self, config: TrialConfig, checkpoint: Checkpoint) -> None:
+        """Keep an epoch: checkpoint first, then the records that speak of it."""
+        path = checkpoint_path(self.checkpoints, checkpoint.epoch)
+        with _storage(self.path):
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            self._check_fence()
+            save_checkpoint(checkpoint, path, mark=self._mark)
+            if best_epoch(checkpoint.history, config.best.metric) == checkpoint.epoch:
+                self._link(path, self.checkpoints / BEST)
+            for old in sorted(self.checkpoints.glob(f"[0-9]*{SUFFIX}"))[:-_KEPT]:
+                old.unlink(missing_ok=True)
+        self._write_history(config, checkpoint.history)
+
+    def finish(self, config: TrialConfig, status: str, why: str) -> None:
+        """Write why the trial ended."""
+        result = self.result() or _new_result(config)
+        self.write_result(result | {"status": status, "why": why})
+
+    def fail(self, config: TrialConfig, why: str, traceback: str) -> None:
+        self._write(self.path / "error.txt", traceback)
+        self.finish(config, "failed", why)
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        self._write(self.path / "result.json", to_json(result))
+
+    def config(self) -> dict[str, Any]:
+        """``config.json`` as written.
+
+        Raises:
+            RecordMismatch: it is missing or not JSON.
+        """
+        found = _read_json(self.path / "config.json")
+        if found is None:
+            raise RecordMismatch(f"{self.path / 'config.json'}: must exist, got nothing there")
+        return found
+
+    def result(self) -> dict[str, Any] | None:
+        """``result.json`` as written; None where there is none."""
+        return _read_json(self.path / "result.json")
+
+    def _write_history(self, config: TrialConfig, history: Sequence[Mapping[str, Any]]) -> None:
+        result = self.result() or _new_result(config)
+        result["history"] = list(history)
+        result["best_epoch"] = best_epoch(history, config.best.metric)
+        self.write_result(result)
+        self._write(self.path / "metrics.tsv", metrics_tsv(history))
+
+    def _link(self, source: Path, target: Path) -> None:
+        beside = target.with_name(f".{target.name}.{self._mark}.tmp")
+        beside.unlink(missing_ok=True)
+        try:
+            os.link(source, beside)
+        except OSError:  # no hard links on this file system
+            beside.write_bytes(source.read_bytes())
+        os.replace(beside, target)
+
+    def _write(self, path: Path, text: str) -> None:
+        with _storage(self.path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._check_fence()
+            write_whole(path, text.encode(), mark=self._mark)
+
+    def _check_fence(self) -> None:
+        if self._fence is not None:
+            self._fence()
+
+
+class _storage:
+    """Turns the operating system's refusals into a StorageFailure of one line."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise StorageFailure(
+                f"{error.filename or self._path}: must be writable, got "
+                f"{error.strerror or error} (free or mount the storage, then resume)"
+            ) from error
+
+
+def metrics_tsv(history: Sequence[Mapping[str, Any]]) -> str:
+    """The history as tab-separated text; floats round-trip."""
+    lines = ["\t".join(COLUMNS)]
+    lines += ["\t".join(_cell(record[name]) for name in COLUMNS) for record in history]
+    return "\n".join(lines) + "\n"
+
+
+def to_json(value: Mapping[str, Any]) -> str:
+    """Readable JSON; raises on NaN and on anything that is not plain."""
+    return json.dumps(value, indent=1, allow_nan=False) + "\n"
+
+
+def _cell(value: object) -> str:
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _new_result(config: TrialConfig) -> dict[str, Any]:
+    return {
+        "version": RESULT_VERSION,
+        "signature": config.signature(),
+        "status": "running",
+        "why": None,
+        "best_epoch": 0,
+        "segments": [],
+        "history": [],
+    }
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (ValueError, OSError) as error:
+        raise RecordMismatch(f"{path}: must be readable JSON, got {error}") from error
+    if not isinstance(content, dict):
+        raise RecordMismatch(f"{path}: must be a JSON object, got {type(content).__name__}")
+    return content

@@ -1,0 +1,75 @@
+"""Checked input as lines of text: ``where: rule, got value (did you mean ...?)``."""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from genretune.tune.errors import TuneError
+
+
+def problems(error: ValidationError, model: type[BaseModel], *, where: str = "") -> list[str]:
+    """Each thing that ``error`` found, as one line with its dotted key."""
+    return [_line(item, model, where) for item in error.errors()]
+
+
+def _line(item: Mapping[str, Any], model: type[BaseModel], where: str) -> str:
+    location = [str(part) for part in item["loc"]]
+    key = ".".join([where, *location] if where else location)
+    value = _short(item["input"])
+    match item["type"]:
+        case "extra_forbidden":
+            known = model_keys(model, location[:-1])
+            return f"{key}: unknown key{did_you_mean(location[-1], known)}"
+        case "missing":
+            return f"{key}: is required (add it)"
+        case _:
+            rule = str(item["msg"]).removeprefix("Value error, ")
+            rule = rule.replace("Input should be", "must be", 1)
+            return f"{key}: {rule[0].lower()}{rule[1:]}, got {value}"
+
+
+def model_keys(model: type[BaseModel], location: Iterable[str]) -> list[str]:
+    """Names of the fields that a nested model has at ``location``; empty where there is none."""
+    here: Any = model
+    for part in location:
+        field = here.model_fields.get(part)
+        nested = [
+            candidate
+            for candidate in [field and field.annotation, *getattr(field, "metadata", [])]
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel)
+        ]
+        if not nested:
+            return []
+        here = nested[0]
+    return list(here.model_fields)
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """`` (did you mean X?)`` for the closest choice, or nothing."""
+    close = difflib.get_close_matches(name, list(choices), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _short(value: Any) -> str:
+    try:
+        text = json.dumps(value)
+    except (TypeError, ValueError):
+        text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """``a.b=value`` as (dotted key, value read as YAML 1.2)."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise TuneError(f"{text}: an override is key=value, e.g. optimizer.lr=0.001")
+    try:
+        return key.strip(), YAML(typ="safe").load(value)
+    except YAMLError as error:
+        raise TuneError(f"{key}: must be YAML, got {value!r}") from error
