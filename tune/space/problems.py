@@ -1,0 +1,94 @@
+"""Everything that is wrong with a space file, gathered and raised at once.
+
+One line a problem: ``file:line: dotted.key: rule, got value (what to do)``.
+"""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+
+from genretune.tune.errors import TuneError
+
+Path = tuple[str | int, ...]
+
+
+class SpaceError(TuneError):
+    """A search space that cannot be used; one line a problem."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines = tuple(lines)
+        super().__init__("\n".join(self.lines))
+
+
+class Problems:
+    """Gathers problems by path; ``raise_if_any`` reports them in the order of the file."""
+
+    def __init__(self, places: Mapping[Path, str]) -> None:
+        self._places = places
+        self._found: list[tuple[Path, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, path: Path, rule: str, *, advice: str = "") -> None:
+        """Note one problem; ``rule`` includes what was got, where there is something to show."""
+        end = f" ({advice})" if advice else ""
+        where = ": ".join(part for part in (place_of(path, self._places), dotted(path)) if part)
+        self._found.append((path, f"{where}: {rule}{end}"))
+
+    def under(self, path: Path) -> bool:
+        """Whether a problem was found at this path or below it."""
+        return any(found[: len(path)] == path for found, _ in self._found)
+
+    def raise_if_any(self) -> None:
+        """Raise all that was found.
+
+        Raises:
+            SpaceError: something was found.
+        """
+        if not self._found:
+            return
+        order = list(self._places)
+        rank = {path: number for number, path in enumerate(order)}
+        known = sorted(self._found, key=lambda item: rank.get(_nearest(item[0], rank), -1))
+        raise SpaceError(dict.fromkeys(line for _, line in known))
+
+
+def place_of(path: Path, places: Mapping[Path, str]) -> str:
+    """``file:line`` of the path, or of the nearest thing around it."""
+    return places.get(_nearest(path, places), "")
+
+
+def _nearest(path: Path, known: Mapping[Path, object]) -> Path:
+    while path and path not in known:
+        path = path[:-1]
+    return path
+
+
+def dotted(path: Path) -> str:
+    """``("start_with", 0, "optimizer.lr")`` as ``start_with[0].optimizer.lr``."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
+    return text
+
+
+def show(value: object) -> str:
+    """A value as it would be written in YAML's flow style, shortened."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except TypeError:
+        text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """``did you mean 'trials'?``, or the choices where nothing is close."""
+    names = list(known)
+    close = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"known: {', '.join(names)}"
