@@ -18,6 +18,7 @@ from genretune.models.cnn import CNN
 from genretune.models.errors import ModelError
 from genretune.models.features import imfcc, lfcc, logspec, melspec, mfcc, powerspec, rawspec
 from genretune.models.layers import Shape
+from genretune.models.lcnn import LIGHT_CNNS
 from genretune.models.resnet import RESNETS
 from genretune.models.rules import show
 
@@ -26,6 +27,7 @@ Table = Mapping[str, Callable[..., nn.Module]]
 MODELS: Final[dict[str, Callable[..., nn.Module]]] = {
     "cnn": CNN,
     **RESNETS,
+    **LIGHT_CNNS,
 }
 FEATURES: Final[dict[str, Callable[..., nn.Module]]] = {
     "rawspec": rawspec,

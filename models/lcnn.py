@@ -1,0 +1,221 @@
+"""Light CNNs: convolutions followed by max-feature-map, the larger of two halves of the channels.
+
+Wu, He, Sun, Tan: A Light CNN for Deep Face Representation, https://arxiv.org/abs/1511.02683
+Lavrentyeva et al.: STC Antispoofing Systems (lcnn_stc), https://arxiv.org/abs/1904.05576
+Where those flatten, these take the mean over the image, so that any input size will do.
+
+Shapes: B batch, C channels, F frequency, T time, N classes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from genretune.models.dropout import SeededDropout
+from genretune.models.errors import ModelError
+from genretune.models.layers import Rate, Ratio, Shape, one_each
+from genretune.models.se import se_or_none
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A convolution and max-feature-map that leaves ``channels``."""
+
+    channels: int
+    kernel: int
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Batch normalisation of as many channels as there are."""
+
+
+@dataclass(frozen=True)
+class Residual:
+    """Two 3x3 convolutions, each with max-feature-map, and the input added."""
+
+
+Layer = Conv | Norm | Residual
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What distinguishes one architecture of the family from another.
+
+    Attributes:
+        stages: the layers of each stage; max-pooling by 2 ends every stage.
+        hidden: values after the max-feature-map of the first dense layer.
+        head_norm: whether batch normalisation follows it.
+    """
+
+    stages: tuple[tuple[Layer, ...], ...]
+    hidden: int = 256
+    head_norm: bool = False
+
+
+class LightCNN(nn.Module):
+    """Stages of max-feature-map convolutions, mean over the image, two dense layers.
+
+    Args:
+        classes: number of classes N.
+        input_shape: (channels, frequency bins, time frames) of one item.
+        layout: the architecture; settled by the table.
+        reduction: reduction of an SE block before the pooling of each stage, or one for each
+            stage; null for no SE block.
+        out_bias: whether the last dense layer has a bias.
+        fc_dropout: dropout rate before the last dense layer.
+
+    Raises:
+        ModelError: for an input too small for the poolings, a list of another length than there
+            are stages, or a reduction larger than the channels of its stage.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        input_shape: Shape,
+        layout: Layout,
+        reduction: Ratio | list[Ratio | None] | None = None,
+        out_bias: bool = False,
+        fc_dropout: Rate | None = None,
+    ) -> None:
+        super().__init__()
+        channels, bins, frames = input_shape
+        count = len(layout.stages)
+        _refuse_small(count, bins, frames)
+        reductions = one_each(reduction, count, argument="model.reduction", what="stages")
+        self.stages = nn.ModuleList()
+        for i, layers in enumerate(layout.stages):
+            stage = Stage(channels, layers, reduction=reductions[i], number=i + 1)
+            self.stages.append(stage)
+            channels = stage.channels
+        self.hidden = nn.Linear(channels, 2 * layout.hidden)
+        self.head_norm = nn.BatchNorm1d(layout.hidden) if layout.head_norm else None
+        self.fc_dropout = SeededDropout(fc_dropout)
+        self.fc = nn.Linear(layout.hidden, classes, bias=out_bias)
+
+    def forward(self, x_BCFT: Tensor) -> Tensor:
+        """Map images [B, C, F, T] to logits [B, N]."""
+        for stage in self.stages:
+            x_BCFT = stage(x_BCFT)
+        x_BH = max_feature_map(self.hidden(x_BCFT.mean((2, 3))))
+        if self.head_norm is not None:
+            x_BH = self.head_norm(x_BH)
+        logits_BN: Tensor = self.fc(self.fc_dropout(x_BH))
+        return logits_BN
+
+
+class Stage(nn.Module):
+    """Layers, SE on request, max-pooling by 2: [B, C, F, T] -> [B, C', F / 2, T / 2]."""
+
+    def __init__(
+        self, channels: int, layers: tuple[Layer, ...], *, reduction: int | None, number: int
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList()
+        for layer in layers:
+            match layer:
+                case Conv(outputs, kernel):
+                    self.layers.append(FeatureMapConv(channels, outputs, kernel))
+                    channels = outputs
+                case Norm():
+                    self.layers.append(nn.BatchNorm2d(channels))
+                case Residual():
+                    self.layers.append(ResidualBlock(channels))
+        self.channels = channels
+        self.se = se_or_none(channels, reduction, where=f"stage {number}")
+
+    def forward(self, x_BCFT: Tensor) -> Tensor:
+        """Map [B, C, F, T] to [B, C', F / 2, T / 2]."""
+        for layer in self.layers:
+            x_BCFT = layer(x_BCFT)
+        return F.max_pool2d(x_BCFT if self.se is None else self.se(x_BCFT), 2)
+
+
+class FeatureMapConv(nn.Module):
+    """A convolution that keeps the size, then max-feature-map: [B, C, F, T] -> [B, C', F, T]."""
+
+    def __init__(self, channels: int, outputs: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 2 * outputs, kernel_size=kernel, padding=kernel // 2)
+
+    def forward(self, x_BCFT: Tensor) -> Tensor:
+        """Map [B, C, F, T] to [B, C', F, T]."""
+        return max_feature_map(self.conv(x_BCFT))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 max-feature-map convolutions and the input added: same shape."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = FeatureMapConv(channels, channels, 3)
+        self.second = FeatureMapConv(channels, channels, 3)
+
+    def forward(self, x_BCFT: Tensor) -> Tensor:
+        """Map [B, C, F, T] to the same shape."""
+        out: Tensor = self.second(self.first(x_BCFT)) + x_BCFT
+        return out
+
+
+def max_feature_map(x: Tensor) -> Tensor:
+    """Map [B, 2C, ...] to [B, C, ...]: the larger of channel c and channel C + c."""
+    first, second = x.chunk(2, dim=1)
+    return torch.maximum(first, second)
+
+
+def _refuse_small(poolings: int, bins: int, frames: int) -> None:
+    least = 2**poolings
+    if min(bins, frames) < least:
+        raise ModelError(
+            f"model.name: {poolings} stages halve the image {poolings} times and need at least "
+            f"{least} x {least} bins and frames, got {bins} x {frames} "
+            "(longer windows, a shorter hop or more bins)"
+        )
+
+
+_LAYOUTS = {
+    "lcnn4": Layout(((Conv(48, 9),), (Conv(96, 5),), (Conv(128, 5),), (Conv(192, 3),))),
+    "lcnn9": Layout(
+        (
+            (Conv(48, 5),),
+            (Conv(48, 1), Conv(96, 3)),
+            (Conv(96, 1), Conv(192, 3)),
+            (Conv(192, 1), Conv(128, 3), Conv(128, 1), Conv(128, 3)),
+        )
+    ),
+    "lcnn29": Layout(
+        (
+            (Conv(48, 5),),
+            (Residual(), Conv(48, 1), Conv(96, 3)),
+            (*[Residual()] * 2, Conv(96, 1), Conv(192, 3)),
+            (
+                *[Residual()] * 3,
+                Conv(192, 1),
+                Conv(128, 3),
+                *[Residual()] * 4,
+                Conv(128, 1),
+                Conv(128, 3),
+            ),
+        )
+    ),
+    "lcnn_stc": Layout(
+        (
+            (Conv(32, 5),),
+            (Conv(32, 1), Norm(), Conv(48, 3)),
+            (Norm(), Conv(48, 1), Norm(), Conv(64, 3)),
+            (Conv(64, 1), Norm(), Conv(32, 3), Norm(), Conv(32, 1), Norm(), Conv(32, 3)),
+        ),
+        hidden=80,
+        head_norm=True,
+    ),
+}
+LIGHT_CNNS: Final[dict[str, Callable[..., nn.Module]]] = {
+    name: partial(LightCNN, layout=layout) for name, layout in _LAYOUTS.items()
+}
