@@ -16,6 +16,7 @@ from genretune.data.specs import SplitSpec, WindowSpec
 from genretune.models.build import resolve_augment, resolve_feature, resolve_model
 from genretune.models.errors import ModelError
 from genretune.tune.errors import TuneError
+from genretune.tune.levels import Level
 from genretune.tune.losses import resolve_loss
 from genretune.tune.lr_schedulers import resolve_lr_scheduler
 from genretune.tune.metrics import MODES
@@ -24,7 +25,6 @@ from genretune.tune.validation import did_you_mean, problems
 
 Component = dict[str, Any]
 Count = Annotated[int, Ge(1)]
-Level = Literal["strict", "portable", "off"]
 Device = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "tf32", "bf16"]
 

@@ -1,58 +1,16 @@
-"""Process settings that bits depend on: environment variables, then torch's flags.
-
-Sources: https://docs.pytorch.org/docs/stable/notes/randomness.html,
-https://docs.nvidia.com/cuda/cublas/#results-reproducibility,
-https://www.intel.com/content/www/us/en/docs/onemkl/developer-guide-linux/current/obtaining-numerically-reproducible-results.html
-"""
+"""Torch's flags that bits depend on, all set anew for every trial."""
 
 import ctypes
 import os
 import platform
-import sys
 
 import torch
 
-from genretune.tune.config import Level, Precision, TrialConfig
+from genretune.tune.config import Precision, TrialConfig
 from genretune.tune.errors import TuneError
+from genretune.tune.levels import differing
 
-# Read by ATen, oneDNN and MKL at their first operation; None: must not be set.
-_INSTRUCTION_SET = {
-    "ATEN_CPU_CAPABILITY": "avx2",
-    "ONEDNN_MAX_CPU_ISA": "AVX2",
-    "MKL_CBWR": "COMPATIBLE",
-}
-_CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
-ENVIRONMENT: dict[Level, dict[str, str | None]] = {
-    "strict": {**_CUBLAS, **dict.fromkeys(_INSTRUCTION_SET)},
-    "portable": {**_CUBLAS, **_INSTRUCTION_SET},
-    "off": {},
-}
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
-
-
-def differing(level: Level) -> dict[str, str | None]:
-    """Variables that are not as ``level`` wants them, with the wanted values."""
-    return {
-        name: value for name, value in ENVIRONMENT[level].items() if os.environ.get(name) != value
-    }
-
-
-def start_anew(level: Level, arguments: list[str]) -> None:
-    """Replace this process by one with the level's environment, unless it has it already.
-
-    Args:
-        arguments: what follows ``genretune`` on the command line.
-    """
-    wanted = differing(level)
-    if not wanted:
-        return
-    environment = {**os.environ, **{k: v for k, v in wanted.items() if v is not None}}
-    for name in (k for k, v in wanted.items() if v is None):
-        environment.pop(name, None)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    command = [sys.executable, "-m", "genretune.scripts.cli", *arguments]
-    os.execve(sys.executable, command, environment)
 
 
 def apply(config: TrialConfig) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from genretune.tune.config import Device, Level
+from genretune.tune.config import Device
+from genretune.tune.levels import Level
 
 _PACKAGES = ("genretune", "torch", "torchaudio", "numpy", "scipy", "ray", "optuna", "pyarrow")
 _PACKAGES_OF_AUDIO = ("soundfile", "soxr")

@@ -7,8 +7,6 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from genretune.tune.errors import TuneError
-
 
 def problems(error: ValidationError, model: type[BaseModel], *, where: str = "") -> list[str]:
     """Each thing that ``error`` found, as one line with its dotted key."""
@@ -59,17 +57,3 @@ def _short(value: Any) -> str:
     except (TypeError, ValueError):
         text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def parse_override(text: str) -> tuple[str, Any]:
-    """``a.b=value`` as (dotted key, value read as YAML 1.2)."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise TuneError(f"{text}: an override is key=value, e.g. optimizer.lr=0.001")
-    try:
-        return key.strip(), YAML(typ="safe").load(value)
-    except YAMLError as error:
-        raise TuneError(f"{key}: must be YAML, got {value!r}") from error

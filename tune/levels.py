@@ -1,0 +1,50 @@
+"""Determinism levels: the environment variables that each wants, set before torch is imported.
+
+Sources: https://docs.pytorch.org/docs/stable/notes/randomness.html,
+https://docs.nvidia.com/cuda/cublas/#results-reproducibility,
+https://www.intel.com/content/www/us/en/docs/onemkl/developer-guide-linux/current/obtaining-numerically-reproducible-results.html
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Literal
+
+Level = Literal["strict", "portable", "off"]
+
+# Read by ATen, oneDNN and MKL at their first operation; None: must not be set.
+_INSTRUCTION_SET = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_CBWR": "COMPATIBLE",
+}
+_CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+ENVIRONMENT: dict[Level, dict[str, str | None]] = {
+    "strict": {**_CUBLAS, **dict.fromkeys(_INSTRUCTION_SET)},
+    "portable": {**_CUBLAS, **_INSTRUCTION_SET},
+    "off": {},
+}
+
+
+def differing(level: Level) -> dict[str, str | None]:
+    """Variables that are not as ``level`` wants them, with the wanted values."""
+    return {
+        name: value for name, value in ENVIRONMENT[level].items() if os.environ.get(name) != value
+    }
+
+
+def start_anew(level: Level, arguments: Sequence[str]) -> None:
+    """Replace this process by one with the level's environment, unless it has it already.
+
+    Args:
+        arguments: what follows ``genretune`` on the command line.
+    """
+    wanted = differing(level)
+    if not wanted:
+        return
+    environment = {k: v for k, v in os.environ.items() if k not in wanted}
+    environment |= {k: v for k, v in wanted.items() if v is not None}
+    sys.stdout.flush()
+    sys.stderr.flush()
+    command = [sys.executable, "-m", "genretune.scripts.cli", *arguments]
+    os.execve(sys.executable, command, environment)

@@ -1,0 +1,185 @@
+"""A run directory: where its files lie, and who may drive it.
+
+One driver a directory. ``driver.json`` names the holder (host, process, its start time) and a
+generation that grows with every driver. Whatever an older generation still writes is refused at
+the moment of renaming it into place. Reading needs no lock.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from filelock import FileLock, Timeout
+
+from genretune.tune.checkpoint import write_whole
+from genretune.tune.errors import RecordMismatch, RunFailure, TuneError
+from genretune.tune.records import TrialFolder
+
+SWEEP_VERSION = 1
+
+
+class Replaced(RunFailure):
+    """A newer driver has taken this run directory over; what this one writes no longer counts."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of a sweep; see README for the picture."""
+
+    path: Path
+
+    @property
+    def space_yaml(self) -> Path:
+        return self.path / "space.yaml"
+
+    @property
+    def sweep_json(self) -> Path:
+        return self.path / "sweep.json"
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "journal.jsonl"
+
+    @property
+    def leaderboard_csv(self) -> Path:
+        return self.path / "leaderboard.csv"
+
+    @property
+    def driver_log(self) -> Path:
+        return self.path / "driver.log"
+
+    @property
+    def driver_json(self) -> Path:
+        return self.path / "driver.json"
+
+    def trial(self, index: int, *, generation: int | None = None) -> TrialFolder:
+        """The folder of trial ``index``; with a generation, its writes are fenced."""
+        path = self.path / "trials" / f"{index:05d}"
+        if generation is None:
+            return TrialFolder(path)
+        mark = f"g{generation}-{os.getpid()}"
+        return TrialFolder(path, mark=mark, fence=lambda: self.check_generation(generation))
+
+    def create(self, space_text: str, sweep: Mapping[str, Any]) -> None:
+        """Make the directory with its two files, or nothing.
+
+        Raises:
+            TuneError: something is there already.
+        """
+        if self.path.exists():
+            raise TuneError(
+                f"--out: must be a new folder, got {self.path}, which exists "
+                f"(genretune resume {self.path}, or another --out)"
+            )
+        try:
+            self.path.mkdir(parents=True)
+            write_whole(self.space_yaml, space_text.encode())
+            write_whole(self.sweep_json, (json.dumps(sweep, indent=1) + "\n").encode())
+        except OSError as error:
+            raise TuneError(
+                f"--out: must be a folder that can be written, got {self.path} ({error.strerror})"
+            ) from error
+
+    def sweep(self) -> dict[str, Any]:
+        """``sweep.json``.
+
+        Raises:
+            TuneError: this is no run directory, or one of another version.
+        """
+        try:
+            sweep = json.loads(self.sweep_json.read_text())
+        except OSError as error:
+            raise TuneError(
+                f"{self.path}: must be a run directory, got no readable sweep.json in it "
+                "(name the folder that genretune search wrote)"
+            ) from error
+        except ValueError as error:
+            raise RecordMismatch(f"{self.sweep_json}: must be JSON, got {error}") from error
+        if not isinstance(sweep, dict) or sweep.get("version") != SWEEP_VERSION:
+            raise RecordMismatch(f"{self.sweep_json}: must have version {SWEEP_VERSION}")
+        return sweep
+
+    def holder(self) -> dict[str, Any]:
+        """Who drives, or last drove, this directory; generation 0 before the first."""
+        try:
+            holder = json.loads(self.driver_json.read_text())
+        except (OSError, ValueError):
+            return {"generation": 0, "pid": None}
+        return holder if isinstance(holder, dict) else {"generation": 0, "pid": None}
+
+    def check_generation(self, generation: int) -> None:
+        """Raise Replaced where a newer driver holds the directory."""
+        if (newest := self.holder()["generation"]) > generation:
+            raise Replaced(f"{self.path}: driver {generation} was replaced by driver {newest}")
+
+    @contextmanager
+    def drive(self, *, takeover: bool = False) -> Iterator[int]:
+        """Hold the directory for a ``with`` block; gives this driver's generation.
+
+        Args:
+            takeover: take it from a holder on another host, whose life cannot be seen from here.
+
+        Raises:
+            TuneError: another driver holds it.
+        """
+        generation = self._take(takeover)
+        try:
+            yield generation
+        finally:
+            holder = self.holder()
+            if holder["generation"] == generation:
+                self._write_holder(holder | {"pid": None})
+
+    def _take(self, takeover: bool) -> int:
+        try:
+            with FileLock(self.path / ".driver.lock", timeout=10):
+                holder = self.holder()
+                if holder.get("pid") is not None:
+                    self._check_gone(holder, takeover)
+                generation = int(holder["generation"]) + 1
+                self._write_holder(
+                    {
+                        "generation": generation,
+                        "host": platform.node(),
+                        "pid": os.getpid(),
+                        "started": psutil.Process().create_time(),
+                    }
+                )
+                return generation
+        except Timeout as error:
+            raise TuneError(
+                f"{self.path}: is being taken by another driver (try again in a moment)"
+            ) from error
+
+    def _check_gone(self, holder: Mapping[str, Any], takeover: bool) -> None:
+        if holder["host"] != platform.node():
+            if not takeover:
+                raise TuneError(
+                    f"{self.path}: in use by process {holder['pid']} on {holder['host']} "
+                    "(--takeover once it is known to be gone)"
+                )
+        elif _alive(int(holder["pid"]), float(holder["started"])):
+            raise TuneError(
+                f"{self.path}: in use by process {holder['pid']} on this machine "
+                "(wait for it, or end it)"
+            )
+
+    def _write_holder(self, holder: Mapping[str, Any]) -> None:
+        write_whole(self.driver_json, json.dumps(holder).encode())
+
+
+def _alive(pid: int, started: float) -> bool:
+    """Whether process ``pid``, begun at ``started`` (s; clocks drift), runs; a zombie does not."""
+    try:
+        process = psutil.Process(pid)
+        return (
+            abs(process.create_time() - started) < 5.0 and process.status() != psutil.STATUS_ZOMBIE
+        )
+    except psutil.Error:
+        return False
