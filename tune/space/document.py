@@ -88,7 +88,9 @@ def _build(node: Node, path: Path, reading: _Reading) -> object:
         return _mapping(node, path, reading)
     if isinstance(node, SequenceNode):
         return [_build(item, (*path, i), reading) for i, item in enumerate(node.value)]
-    return _scalar(node, path, reading)
+    if isinstance(node, ScalarNode):
+        return _scalar(node, path, reading)
+    raise TypeError(type(node).__name__)
 
 
 def _mapping(node: MappingNode, path: Path, reading: _Reading) -> dict[str, object]:

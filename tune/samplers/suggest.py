@@ -1,0 +1,47 @@
+"""Trial i's configuration: a function of the space, its seed, i and what may be known by then."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from genretune.tune.samplers import random_search
+from genretune.tune.samplers.history import Told
+from genretune.tune.space.space import Space
+from genretune.tune.space.tree import Flat
+
+REDRAWS = 100
+"""How often a configuration that was tried before is drawn again before giving up."""
+
+Sample = Callable[[int, int, Sequence[Told]], Flat]
+"""(trial, attempt, history) -> configuration."""
+
+
+def sampler(space: Space) -> Sample:
+    """The space's sampler; what it keeps between calls saves time and changes nothing."""
+    return lambda trial, attempt, history: random_search.draw(space, trial, attempt)
+
+
+def suggest(
+    space: Space, sample: Sample, trial: int, history: Sequence[Told], seen: set[str] | None
+) -> Flat | None:
+    """The configuration of a trial; None when the space holds no more different ones.
+
+    Args:
+        seen: fingerprints of all earlier configurations where the space is finite; None where it
+            is not, and no configuration comes twice.
+    """
+    if trial < len(space.start_with):
+        return dict(space.start_with[trial])
+    if seen is None:
+        return sample(trial, 0, history)
+    if len(seen) >= (space.size() or 0):
+        return None
+    for attempt in range(REDRAWS + 1):
+        found = sample(trial, attempt, history)
+        if fingerprint(found) not in seen:
+            return found
+    return None
+
+
+def fingerprint(parameters: Mapping[str, object]) -> str:
+    """Equal for equal configurations."""
+    return json.dumps(parameters, sort_keys=True)

@@ -1,0 +1,92 @@
+"""The journal: an append-only file of events, one JSON object a line; the source of truth."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from pydantic import ValidationError
+
+from genretune.tune.errors import RunFailure
+from genretune.tune.sweep.events import Event, from_line, to_line
+
+
+def read_journal(path: Path) -> list[Event]:
+    """All events; a torn last line (one without its end) was never acted upon and is left out.
+
+    Raises:
+        RunFailure: a line that is not an event, by its number.
+    """
+    return _parse(_whole(path), path)
+
+
+class Journal:
+    """The journal open for appending; a torn last line is cut off first."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, or make it.
+
+        Raises:
+            RunFailure: a line that is not an event, by its number.
+        """
+        self.path = path
+        whole = _whole(path) if path.exists() else b""
+        self.events: list[Event] = _parse(whole, path)
+        """What it held when it was opened."""
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        os.ftruncate(self._file, len(whole))
+        os.lseek(self._file, len(whole), os.SEEK_SET)
+        os.fsync(self._file)
+        _sync_directory(path.parent)
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Write the events and wait until they are on disk: once a turn of the driver's loop."""
+        if not events:
+            return
+        left = memoryview("".join(to_line(event) + "\n" for event in events).encode())
+        while left:
+            left = left[os.write(self._file, left) :]
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """Let the file go."""
+        os.close(self._file)
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _whole(path: Path) -> bytes:
+    """Everything up to the last line's end."""
+    data = path.read_bytes()
+    return data[: data.rfind(b"\n") + 1]
+
+
+def _parse(data: bytes, path: Path) -> list[Event]:
+    events: list[Event] = []
+    for number, line in enumerate(data.split(b"\n")[:-1], start=1):
+        try:
+            events.append(from_line(line))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise RunFailure(
+                f"{path}:{number}: must be an event, got {line[:40].decode(errors='replace')!r} "
+                f"({first['msg']})"
+            ) from None
+    return events
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
