@@ -76,7 +76,7 @@ def lookup(kind: str, table: Mapping[str, Component], name: object) -> str:
     """
     if isinstance(name, str) and name in table:
         return name
-    choices = ", ".join(sorted(table)) or "none"
+    choices = ", ".join(table) or "none"
     close = did_you_mean(name, table) if isinstance(name, str) else None
     hint = f"did you mean {close}? choose from {choices}" if close else f"choose from {choices}"
     got = "nothing" if name is None else show(name)
@@ -132,10 +132,7 @@ def _schema(kind: str, name: str, component: Component, context: frozenset[str])
     while isinstance(plain, partial):
         bound |= set(plain.keywords)
         plain = plain.func
-    hints = get_type_hints(
-        plain.__init__ if inspect.isclass(plain) else plain,
-        include_extras=True,
-    )
+    hints = _hints(kind, name, plain)
     fields: dict[str, Any] = {}
     for parameter in inspect.signature(component).parameters.values():
         if parameter.name in context or parameter.name in bound:
@@ -161,6 +158,18 @@ def _schema(kind: str, name: str, component: Component, context: frozenset[str])
         raise ModelError(
             f"{kind} {name}: arguments must be annotated with plain types, got {problem} "
             "(use int, float, bool, str, None, Literal and lists of these)"
+        ) from None
+
+
+def _hints(kind: str, name: str, component: Component) -> dict[str, object]:
+    """Return the annotations of a function, or of a class's constructor, with their rules."""
+    target = component.__init__ if inspect.isclass(component) else component
+    try:
+        return get_type_hints(target, include_extras=True)
+    except (NameError, TypeError) as error:
+        raise ModelError(
+            f"{kind} {name}: annotations must be types that the file knows, got {error} "
+            "(import them)"
         ) from None
 
 
