@@ -9,13 +9,14 @@ How a driver uses it, in one thread:
         journal.append(machine.take())                  # BEFORE acting on any answer
         ...
 
-- ``next_segment(busy)`` answers ``Segment`` (run this trial from its own checkpoint; it may be a
-  new one), ``WAIT`` (something in ``busy`` has to report first; never with an empty ``busy``) or
-  ``Done`` (nothing is busy, nothing will follow; its ``reason`` says whether all was decided).
-- While a segment runs: ``report(...)`` for every epoch, also for those that its checkpoint already
-  holds, in order from any epoch that is known or next. Answers: ``CONTINUE``; ``HOLD``: the verdict
-  is not known yet (or the sweep drains), end the segment at this epoch's checkpoint, the trial comes
-  again as a segment; ``STOP``: it is over for good.
+- ``next_segment(busy)`` gives (``answers.py``) ``Segment`` (run this trial from its own checkpoint;
+  it may be a new one), ``WAIT`` (something in ``busy`` has to report first; never with an empty
+  ``busy``) or ``Done`` (nothing is busy and nothing follows; its ``reason`` says whether all was
+  decided).
+- While a segment runs: ``report(...)`` for every epoch, also for those that its checkpoint
+  already holds, in order from any epoch that is known or next. Answers: ``CONTINUE``; ``HOLD``:
+  the verdict is not known yet (or the sweep drains), end the segment at this epoch's checkpoint,
+  the trial comes again as a segment; ``STOP``: it is over for good.
 - The segment's end: after HOLD or STOP there is nothing to tell. A trial that comes to its own end
   is told by ``ended(trial, status, epochs, why)``: ``completed`` (last epoch, or patience),
   ``diverged`` or ``failed`` (the trial itself raised). Infrastructure is told by
@@ -35,20 +36,19 @@ One that is given up has the status ``failed`` and settles in the same way. Drai
 outcome.
 """
 
-import heapq
 import math
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from genretune.tune.errors import TuneError
+from genretune.tune.samplers.history import Told
 from genretune.tune.samplers.suggest import fingerprint, sampler, suggest
 from genretune.tune.seeds import derive
 from genretune.tune.space.load import with_trials
 from genretune.tune.space.settings import TpeSampler
 from genretune.tune.space.space import Space
-from genretune.tune.sweep import asha, lag
+from genretune.tune.sweep import asha, lag, progress
+from genretune.tune.sweep.answers import CONTINUE, HOLD, STOP, WAIT, Done, Reply, Segment
 from genretune.tune.sweep.events import (
     Created,
     Driver,
@@ -61,38 +61,9 @@ from genretune.tune.sweep.events import (
     Report,
     Stop,
 )
+from genretune.tune.sweep.ready import Ready
 from genretune.tune.sweep.rules import rules_of
 from genretune.tune.sweep.state import State, Trial
-
-Reply = Literal["continue", "hold", "stop"]
-CONTINUE: Reply = "continue"
-HOLD: Reply = "hold"
-STOP: Reply = "stop"
-WAIT: Literal["wait"] = "wait"
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Train this trial from its own checkpoint until a reply other than CONTINUE, or its end."""
-
-    trial: int
-    parameters: Mapping[str, object]
-    seed: int
-    epochs: int
-    """Reported so far."""
-    new: bool
-    """Created just now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """Nothing is left to start.
-
-    ``finished``: every trial is final. ``undecided``: some trials were lost too often, and what
-    depends on them could not be decided. ``drained``: asked to stop.
-    """
-
-    reason: Literal["finished", "undecided", "drained"]
 
 
 class Machine:
@@ -101,7 +72,6 @@ class Machine:
     def __init__(self, space: Space, events: Iterable[Event] = (), *, retries: int = 3) -> None:
         self.space = space
         self.state = State(rules_of(space), space.trials)
-        self._retries = retries
         self._ladders = asha.ladders(self.state.rules)
         self._view = lag.levels(self.state.rules)
         self._sample = sampler(space)
@@ -112,11 +82,9 @@ class Machine:
             self.state.apply(event)
         if self._seen is not None:
             self._seen.update(fingerprint(trial.parameters) for trial in self.state.trials)
+        self._ready = Ready(self.state, retries)
         for ladder in self._ladders:
             self._settle(ladder)
-        self._held: set[int] = set()
-        self._ready: list[int] = []
-        self._queue_all()
 
     # What the driver tells
 
@@ -124,28 +92,28 @@ class Machine:
         """A new driver takes over: losses are counted anew, a drain is over."""
         self._record(Driver(self.state.generation + 1, host, pid, dict(environment)))
         self._draining = False
-        self._queue_all()
+        self._ready.refill()
 
     def report(self, trial: int, epoch: int, value: float, weights_sha256: str) -> Reply:
-        """An epoch of a running segment.
+        """An epoch of a running segment; ``value`` may be anything that is not finite.
 
         Raises:
             Contradiction: the epoch was reported before with another value or other weights.
             RunFailure: an epoch was left out.
         """
         known = self.state.trials[trial]
-        waiting = known.undecided(self.state.rules.rungs(trial))
+        rungs = self.state.rules.rungs(trial)
+        waiting = known.undecided(rungs)
         if waiting is None or epoch <= waiting:
             finite = float(value) if math.isfinite(value) else None
             self._record(Report(trial, epoch, finite, weights_sha256))
-            waiting = known.undecided(self.state.rules.rungs(trial))
-        if known.final and known.ended is None:
+            waiting = known.undecided(rungs)
+        if known.final:
             return STOP
         if waiting is not None and epoch >= waiting:
-            self._held.add(trial)
+            self._ready.hold(trial)
             return HOLD
-        drained = self._draining or self.state.draining
-        if drained and known.epochs <= epoch < self.state.rules.epochs:
+        if self.draining and known.epochs <= epoch < self.state.rules.epochs:
             return HOLD
         return CONTINUE
 
@@ -167,7 +135,7 @@ class Machine:
         """Infrastructure took the worker; the trial comes again unless that is hopeless."""
         known = self.state.trials[trial]
         self._record(Lost(trial, why, self.state.generation, known.epochs))
-        heapq.heappush(self._ready, trial)
+        self._ready.put(trial)
 
     # What the user says
 
@@ -209,6 +177,11 @@ class Machine:
 
     # What the driver asks
 
+    @property
+    def draining(self) -> bool:
+        """Whether no segment starts."""
+        return self._draining or self.state.draining
+
     def take(self) -> list[Event]:
         """The events since the last call, to be journaled before anything is acted upon."""
         news, self._news = self._news, []
@@ -216,129 +189,82 @@ class Machine:
 
     def next_segment(self, busy: Collection[int]) -> Segment | Literal["wait"] | Done:
         """What to run next: the lowest trial that can run, else a new one."""
-        if not (self._draining or self.state.draining):
-            found = self._resumable(busy) or self._create()
+        if not self.draining:
+            found = self._resume(busy) or self._create()
             if found is None and not busy:
-                self._queue_all()
-                found = self._resumable(busy)
+                self._ready.refill()
+                found = self._resume(busy)
             if found is not None:
                 return found
-        if busy:
-            return WAIT
-        return Done(self._reason())
+        return WAIT if busy else Done(self._reason())
 
     def counts(self, busy: Collection[int]) -> dict[str, int]:
         """How many trials are completed, stopped, diverged, failed, running, paused, pending."""
-        found = Counter(
-            trial.status or ("running" if trial.index in busy else "paused")
-            for trial in self.state.trials
-        )
-        found["pending"] = self.state.total - len(self.state.trials)
-        names = ("completed", "stopped", "diverged", "failed", "running", "paused", "pending")
-        return {name: found[name] for name in names}
+        return progress.counts(self.state, busy)
 
     def why_idle(self, busy: Collection[int]) -> str:
-        """Why a worker has nothing to do, in one sentence; empty when there is something."""
-        if self._draining or self.state.draining:
+        """Why a worker has nothing to do, in words; empty when there is something."""
+        if self.draining:
             return "the sweep is draining: no segment starts"
-        if any(self._runnable(trial) and trial.index not in busy for trial in self.state.trials):
+        trials = self.state.trials
+        if any(self._ready.runnable(trial) and trial.index not in busy for trial in trials):
             return ""
-        new = len(self.state.trials)
-        if new >= self.state.total:
-            waiting = self._waiting(busy)
-            return waiting or "every trial has been started"
-        block = lag.blocker(self._view, self.state, new)
-        if block is None:
-            return ""
-        other, epoch = block
-        return (
-            f"trial {new} is chosen once trial {other} is settled at epoch {epoch} (a larger lag "
-            "waits less)"
-        )
+        new = progress.what_new_trials_wait_for(self.state, self._view)
+        held = progress.what_held_trials_wait_for(self.state, self._ladders, busy)
+        return "; ".join(part for part in (new, held) if part) if new else ""
 
     # Inside
 
     def _record(self, event: Event) -> None:
+        """Apply what is new, and derive the verdicts that follow from it."""
         if not self.state.apply(event):
             return
         self._news.append(event)
-        trial = getattr(event, "trial", None)
-        if self._ladders and trial is not None and not isinstance(event, Created | Lost):
-            rules = self.state.rules
-            if not isinstance(event, Report) or event.epoch in rules.rungs(trial):
+        rules = self.state.rules
+        match event:
+            case Report(trial=trial, epoch=epoch) if epoch in rules.rungs(trial):
                 self._settle(self._ladders[rules.bracket(trial)])
+            case Ended(trial=trial) | GiveUp(trial=trial) | Stop(trial=int(trial)):
+                self._settle(self._ladders[rules.bracket(trial)])
+            case _:
+                pass
 
     def _settle(self, ladder: asha.Ladder) -> None:
         """Journal the verdicts that have become known; recorded ones stand as they are."""
         for verdict in asha.settle(ladder, self.state):
-            trial = self.state.trials[verdict.trial]
-            if verdict.rung in trial.verdicts:
-                continue
-            self.state.apply(verdict)
-            self._news.append(verdict)
-            if verdict.trial in self._held:
-                self._held.discard(verdict.trial)
-                heapq.heappush(self._ready, verdict.trial)
+            if verdict.rung not in self.state.trials[verdict.trial].verdicts:
+                self.state.apply(verdict)
+                self._news.append(verdict)
+                self._ready.judged(verdict.trial)
 
-    def _resumable(self, busy: Collection[int]) -> Segment | None:
-        """The lowest trial that was held or lost and can go on."""
-        aside: list[int] = []
-        found: Segment | None = None
-        while self._ready and found is None:
-            index = heapq.heappop(self._ready)
-            trial = self.state.trials[index]
-            if not self._runnable(trial):
-                continue
-            if index in busy:
-                aside.append(index)
-            else:
-                found = _segment(trial, new=False)
-        for index in aside:
-            heapq.heappush(self._ready, index)
-        return found
+    def _resume(self, busy: Collection[int]) -> Segment | None:
+        trial = self._ready.take(busy)
+        return None if trial is None else _segment(trial, new=False)
 
     def _create(self) -> Segment | None:
         """The next trial, if its configuration can be known by now."""
         index = len(self.state.trials)
         if index >= self.state.total or lag.blocker(self._view, self.state, index) is not None:
             return None
-        told = self._history(index)
-        parameters = suggest(self.space, self._sample, index, told, self._seen)
+        parameters = suggest(self.space, self._sample, index, self._history(index), self._seen)
         if parameters is None:
             self._record(Exhausted(index))
             return None
         if self._seen is not None:
             self._seen.add(fingerprint(parameters))
-        shared = self.space.seeds == "shared"
-        seed = derive(self.space.seed, "trial", *(() if shared else (index,)))
-        self._record(Created(index, parameters, seed))
+        self._record(Created(index, parameters, trial_seed(self.space, index)))
         return _segment(self.state.trials[index], new=True)
 
-    def _history(self, index: int) -> list[lag.Told]:
+    def _history(self, index: int) -> list[Told]:
         if not isinstance(self.space.sampler, TpeSampler):
             return []
         return lag.history(self._view, self.state, index, self.space.sampler.n_startup)
-
-    def _runnable(self, trial: Trial) -> bool:
-        if trial.final or trial.undecided(self.state.rules.rungs(trial.index)) is not None:
-            return False
-        here = (self.state.generation, trial.epochs)
-        return trial.losses.count(here) <= self._retries
-
-    def _queue_all(self) -> None:
-        """Sort every open trial into those that can run and those that are held."""
-        rungs = self.state.rules.rungs
-        open_trials = [trial for trial in self.state.trials if not trial.final]
-        self._held = {
-            trial.index for trial in open_trials if trial.undecided(rungs(trial.index)) is not None
-        }
-        self._ready = [trial.index for trial in open_trials if trial.index not in self._held]
 
     def _reason(self) -> Literal["finished", "undecided", "drained"]:
         created = len(self.state.trials) >= self.state.total
         if created and all(trial.final for trial in self.state.trials):
             return "finished"
-        return "drained" if self._draining or self.state.draining else "undecided"
+        return "drained" if self.draining else "undecided"
 
     def _open(self, trial: int, verb: str) -> Trial:
         if not 0 <= trial < len(self.state.trials):
@@ -351,18 +277,11 @@ class Machine:
             raise TuneError(f"trial {trial}: must be open to be {verb}, got {known.status}")
         return known
 
-    def _waiting(self, busy: Collection[int]) -> str:
-        """Which verdict the lowest held trial waits for, in words."""
-        for trial in self.state.trials:
-            rung = None if trial.final else trial.undecided(self.state.rules.rungs(trial.index))
-            if rung is None:
-                continue
-            ladder = self._ladders[self.state.rules.bracket(trial.index)]
-            other = asha.waits_for(ladder, rung, self.state)
-            if other is not None and other != trial.index:
-                doing = "is running" if other in busy else "is not running"
-                return f"trial {trial.index} is held at epoch {rung} until trial {other} is settled there ({doing})"
-        return ""
+
+def trial_seed(space: Space, trial: int) -> int:
+    """The training seed of a trial."""
+    shared = space.seeds == "shared"
+    return derive(space.seed, "trial", *(() if shared else (trial,)))
 
 
 def _segment(trial: Trial, *, new: bool) -> Segment:
