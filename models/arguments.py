@@ -234,10 +234,10 @@ def _problems(
         where = f"{kind}.{key}" if key else kind
         if key in lines:
             continue
-        if fault["type"] == "missing":
+        if key not in user and fault["type"] == "missing":
             rule = in_words(properties[key])
             lines[key] = f"{where}: must be {rule}, got nothing (it has no default: give a value)"
-        elif fault["type"] == "extra_forbidden":
+        elif fault["type"] == "extra_forbidden" and key not in properties:
             lines[key] = _unknown(component, where, key, user[key], properties, context)
         elif key in user:
             lines[key] = _unfit(where, user[key], properties[key], fault["type"], fault["msg"])

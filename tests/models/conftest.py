@@ -1,0 +1,24 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+
+@pytest.fixture(scope="session")
+def reference() -> Any:
+    """Figures of the reference implementation; see its ``about``."""
+    return json.loads((Path(__file__).parent / "reference.json").read_text())
+
+
+@pytest.fixture
+def noise() -> Callable[..., Tensor]:
+    """Normal noise of a shape, the same every time."""
+
+    def make(*shape: int, seed: int = 0) -> Tensor:
+        return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+    return make

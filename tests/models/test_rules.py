@@ -1,0 +1,43 @@
+import pytest
+
+from genretune.models.rules import did_you_mean, in_words, show
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "integer", "minimum": 1}, "a whole number >= 1"),
+        ({"type": "number", "minimum": 0, "exclusiveMaximum": 1}, "a number >= 0 and < 1"),
+        ({"type": "boolean"}, "true or false"),
+        ({"enum": ["a", "b"], "type": "string"}, "one of a, b"),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "a text, or null"),
+        ({"anyOf": [{"type": "null"}, {"type": "null"}]}, "null"),
+        ({"type": "array", "items": {"type": "integer"}}, "a list (each a whole number)"),
+        (
+            {"type": "array", "items": {"type": "boolean"}, "minItems": 3, "maxItems": 3},
+            "a list of 3 values (each true or false)",
+        ),
+        (
+            {"type": "array", "items": {"type": "integer"}, "minItems": 1},
+            "a list of at least 1 (each a whole number)",
+        ),
+        (
+            {"type": "array", "prefixItems": [{"type": "number"}, {"type": "null"}]},
+            "a list of 2: a number; null",
+        ),
+        ({}, "a value"),
+    ],
+)
+def test_in_words(schema: dict[str, object], words: str) -> None:
+    assert in_words(schema) == words
+
+
+def test_values_look_as_in_a_configuration() -> None:
+    assert [show(v) for v in (None, True, "a", [1, None])] == ["null", "true", '"a"', "[1, null]"]
+    assert show({1}) == "{1}"
+
+
+def test_did_you_mean() -> None:
+    assert did_you_mean("reductoin", ["dropout", "reduction"]) == "reduction"
+    assert did_you_mean("ResNet-18", ["resnet18", "cnn"]) == "resnet18"
+    assert did_you_mean("xyz", ["reduction"]) is None
