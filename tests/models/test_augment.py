@@ -1,0 +1,179 @@
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from genretune.models.augment import (
+    Mixup,
+    RandomGain,
+    SpecAugment,
+    WhiteNoise,
+    mixup_draw,
+    offset_draw,
+)
+from genretune.models.build import AUGMENTATIONS, build_augment
+from genretune.models.errors import ModelError
+
+SEEDED = [
+    (RandomGain(), (6, 2, 200)),
+    (WhiteNoise(), (6, 2, 200)),
+    (SpecAugment(freq_width=5, time_width=6, time_share=0.5), (6, 2, 20, 30)),
+    (SpecAugment(freq_width=5, fill="zero"), (6, 2, 20, 30)),
+]
+SEEDS = [11, 12, 13, 14, 15, 16]
+
+
+@pytest.mark.parametrize(("module", "shape"), SEEDED)
+def test_an_item_does_not_depend_on_its_batch_mates(
+    module: nn.Module, shape: tuple[int, ...], noise: Callable[..., Tensor]
+) -> None:
+    x = noise(*shape)
+    together = module(x, SEEDS)
+    for item in (0, 3, 5):
+        assert torch.equal(module(x[item : item + 1], SEEDS[item : item + 1])[0], together[item])
+    assert torch.equal(module(x.flip(0), SEEDS[::-1]), together.flip(0))
+
+
+@pytest.mark.parametrize(("module", "shape"), SEEDED)
+def test_draws_come_from_the_seeds_alone(
+    module: nn.Module, shape: tuple[int, ...], noise: Callable[..., Tensor]
+) -> None:
+    x = noise(*shape)
+    before = module(x, SEEDS)
+    torch.rand(7)
+    state = torch.get_rng_state()
+    assert torch.equal(module(x, SEEDS), before)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not torch.equal(module(x, [seed + 100 for seed in SEEDS]), before)
+    assert not torch.equal(before, x)
+
+
+@pytest.mark.parametrize(("module", "shape"), SEEDED)
+def test_off_in_evaluation(
+    module: nn.Module, shape: tuple[int, ...], noise: Callable[..., Tensor]
+) -> None:
+    x = noise(*shape)
+    module.eval()
+    try:
+        assert module(x, SEEDS) is x
+    finally:
+        module.train()
+
+
+@pytest.mark.parametrize(("module", "shape"), SEEDED)
+def test_one_seed_for_each_item(module: nn.Module, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ModelError, match="one seed for each of the 6 items, got 1"):
+        module(torch.zeros(shape), [1])
+
+
+def test_gain_stays_within_its_bounds(noise: Callable[..., Tensor]) -> None:
+    x = noise(200, 1, 4)
+    gains = 20 * torch.log10(RandomGain(min_db=-3, max_db=2)(x, range(200)) / x).mean((1, 2))
+    assert -3.001 < float(gains.min()) < -2.8
+    assert 1.8 < float(gains.max()) < 2.001
+
+
+def test_noise_has_the_ratio_that_was_asked_for(noise: Callable[..., Tensor]) -> None:
+    x = noise(5, 1, 4000) * torch.tensor([1e-3, 0.1, 1.0, 10.0, 0.5])[:, None, None]
+    added = WhiteNoise(min_snr_db=20, max_snr_db=20)(x, range(5)) - x
+    snr = 10 * torch.log10(x.square().mean((1, 2)) / added.square().mean((1, 2)))
+    torch.testing.assert_close(snr, torch.full((5,), 20.0), rtol=0, atol=0.01)
+    drawn = WhiteNoise(min_snr_db=5, max_snr_db=30)(x, range(5)) - x
+    ratios = 10 * torch.log10(x.square().mean((1, 2)) / drawn.square().mean((1, 2)))
+    assert bool((ratios > 4.9).all() and (ratios < 30.1).all() and ratios.std() > 1)
+
+
+def test_silence_has_no_ratio_and_stays_silent() -> None:
+    silence = torch.zeros(2, 1, 50)
+    assert torch.equal(WhiteNoise()(silence, [1, 2]), silence)
+
+
+def test_equal_bounds() -> None:
+    x = torch.ones(2, 1, 3)
+    loud = RandomGain(min_db=20, max_db=20)(x, [1, 2])
+    torch.testing.assert_close(loud, 10 * x, rtol=1e-6, atol=0)
+    WhiteNoise(min_snr_db=10, max_snr_db=10)(x, [1, 2])
+
+
+def test_reversed_bounds() -> None:
+    with pytest.raises(ModelError, match=r"augment\.gain\.min_db: must not exceed max_db, 1"):
+        RandomGain(min_db=2, max_db=1)
+    with pytest.raises(ModelError, match=r"augment\.noise\.min_snr_db"):
+        WhiteNoise(min_snr_db=2, max_snr_db=1)
+
+
+def test_masks_are_bands_and_stretches_in_all_channels() -> None:
+    bands = SpecAugment(freq_masks=1, freq_width=6, time_masks=0, fill="zero")
+    masked = bands(torch.ones(50, 2, 20, 30), range(50)) == 0
+    assert torch.equal(masked[:, 0], masked[:, 1])
+    rows = masked[:, 0].all(2)
+    assert torch.equal(rows, masked[:, 0].any(2))
+    widths = rows.sum(1)
+    assert int(widths.min()) == 0 and int(widths.max()) == 6
+    stretches = SpecAugment(freq_masks=0, time_masks=1, time_width=25, time_share=0.3, fill="zero")
+    masked = stretches(torch.ones(80, 1, 20, 30), range(80))[:, 0] == 0
+    columns = masked.all(1)
+    assert torch.equal(columns, masked.any(1))
+    assert int(columns.sum(1).max()) == math.floor(0.3 * 30)
+
+
+def test_masked_values_become_the_mean(noise: Callable[..., Tensor]) -> None:
+    x = noise(3, 1, 20, 30) + 5
+    out = SpecAugment(freq_masks=1, freq_width=20, time_masks=0)(x, [1, 2, 3])
+    for item in range(3):
+        changed = out[item] != x[item]
+        assert torch.equal(out[item][changed], x[item].mean().expand(int(changed.sum())))
+
+
+def test_a_mask_wider_than_the_image() -> None:
+    module = SpecAugment(freq_width=12)
+    with pytest.raises(ModelError, match="at most the feature's 8 bins, got 12"):
+        module.check((1, 8, 30))
+    with pytest.raises(ModelError, match="at most the feature's 8 bins, got 12"):
+        module(torch.zeros(1, 1, 8, 30), [1])
+    SpecAugment(freq_masks=0, freq_width=12).check((1, 8, 30))
+
+
+def test_mixup_blends(noise: Callable[..., Tensor]) -> None:
+    x, partner = noise(2, 1, 5), noise(2, 1, 5, seed=1)
+    out = Mixup()(x, partner, [1.0, 0.25])
+    assert torch.equal(out[0], x[0])
+    torch.testing.assert_close(out[1], 0.25 * x[1] + 0.75 * partner[1])
+    assert Mixup().eval()(x, partner, [0.5, 0.5]) is x
+
+
+def test_mixup_draws() -> None:
+    drawn = [mixup_draw(seed, 7, 0.4) for seed in range(2000)]
+    assert drawn[:5] == [mixup_draw(seed, 7, 0.4) for seed in range(5)]
+    assert {partner for partner, _ in drawn} == set(range(7))
+    shares = torch.tensor([share for _, share in drawn])
+    assert bool((shares >= 0).all() and (shares <= 1).all())
+    # Beta(a, a) has mean 1/2 and variance 1 / (4 (2a + 1)).
+    assert abs(float(shares.mean()) - 0.5) < 0.03
+    assert abs(float(shares.var()) - 1 / (4 * 1.8)) < 0.01
+    assert all(float(share * 65536).is_integer() for share in shares)
+
+
+def test_offsets() -> None:
+    assert {offset_draw(seed, 3) for seed in range(100)} == {0, 1, 2, 3}
+    assert offset_draw(1, 0) == 0
+    assert offset_draw(5, 1000) == offset_draw(5, 1000)
+
+
+def test_every_augmentation_says_where_it_belongs() -> None:
+    built = build_augment({name: {} for name in AUGMENTATIONS})
+    assert {name: module.domain for name, module in built.items()} == {
+        "mixup": "pair",
+        "gain": "waveform",
+        "noise": "waveform",
+        "specaugment": "spectrogram",
+    }
+
+
+def test_all_together(noise: Callable[..., Tensor]) -> None:
+    built = build_augment({name: {} for name in AUGMENTATIONS})
+    x = noise(2, 1, 300)
+    x = built["noise"](built["gain"](x, [1, 2]), [3, 4])
+    assert torch.isfinite(built["specaugment"](x.view(2, 1, 15, 20), [5, 6])).all()
