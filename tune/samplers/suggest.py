@@ -3,21 +3,52 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 
-from genretune.tune.samplers import random_search
+from genretune.tune.samplers import grid, random_search
 from genretune.tune.samplers.history import Told
+from genretune.tune.space.settings import GridSampler, QmcSampler, TpeSampler
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import Flat
 
 REDRAWS = 100
 """How often a configuration that was tried before is drawn again before giving up."""
 
+_TPE_REDRAWS = 10
+"""The rest are random: where tpe repeats itself ten times it would do so a hundred times."""
 Sample = Callable[[int, int, Sequence[Told]], Flat]
 """(trial, attempt, history) -> configuration."""
 
 
 def sampler(space: Space) -> Sample:
-    """The space's sampler; what it keeps between calls saves time and changes nothing."""
-    return lambda trial, attempt, history: random_search.draw(space, trial, attempt)
+    """The space's sampler; what it keeps between calls saves time and changes nothing.
+
+    What a sampler cannot give (tpe before it has seen enough, another draw where a configuration
+    was tried before) is drawn at random.
+    """
+    fixed = len(space.start_with)
+    match space.sampler:
+        case GridSampler():
+            return lambda trial, attempt, history: grid.configuration(
+                space, (trial - fixed + attempt) % (space.size() or 1)
+            )
+        case QmcSampler():
+            from genretune.tune.samplers import qmc  # SciPy takes its time to load
+
+            point = qmc.points(space)
+            return lambda trial, attempt, history: (
+                qmc.configuration(space, point(trial - fixed))
+                if attempt == 0
+                else random_search.draw(space, trial, attempt)
+            )
+        case TpeSampler(n_startup=enough):
+            from genretune.tune.samplers import tpe  # Optuna is needed by this sampler only
+
+            return lambda trial, attempt, history: (
+                tpe.configuration(space, trial, attempt, history)
+                if attempt < _TPE_REDRAWS and tpe.startup(history) >= enough
+                else random_search.draw(space, trial, attempt)
+            )
+        case _:
+            return lambda trial, attempt, history: random_search.draw(space, trial, attempt)
 
 
 def suggest(

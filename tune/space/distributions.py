@@ -77,7 +77,7 @@ class Range:
             if index == 0:
                 return self._number(0.0)
             index -= 1
-        return self.low if self.step is None else self._lattice(index)
+        return self.low if self.step is None else self.on_lattice(index)
 
     def at(self, unit: float) -> float:
         """The value for ``unit`` in [0, 1)."""
@@ -89,11 +89,8 @@ class Range:
             return self._continuous(unit, self.low, self.high)
         count = self.steps() or 1
         if not self.log:
-            return self._lattice(min(int(unit * count), count - 1))
-        half = self.step / 2
-        bottom = self.low - half if self.low > half else self.low
-        value = self._continuous(unit, bottom, self.high + half)
-        return self._lattice(min(max(round((value - self.low) / self.step), 0), count - 1))
+            return self.on_lattice(min(int(unit * count), count - 1))
+        return self.on_lattice(self.nearest(self._continuous(unit, *self.widened())))
 
     def holds(self, value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -124,7 +121,17 @@ class Range:
             value = low + unit * (high - low)
         return min(max(value, low), high)
 
-    def _lattice(self, index: int) -> float:
+    def widened(self) -> tuple[float, float]:
+        """The range with half a step at both ends, so that rounding is fair to the end values."""
+        half = (self.step or 0) / 2
+        return (self.low - half if self.low > half else self.low), self.high + half
+
+    def nearest(self, value: float) -> int:
+        """Which step of the range is nearest to the value."""
+        steps = (self.steps() or 1) - 1
+        return min(max(round((value - self.low) / (self.step or 1)), 0), steps)
+
+    def on_lattice(self, index: int) -> float:
         """Steps are added as decimals: the third tenth is 0.3, not 0.30000000000000004."""
         return self._number(float(_decimal(self.low) + index * _decimal(self.step or 0)))
 

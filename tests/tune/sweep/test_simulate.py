@@ -19,7 +19,11 @@ from genretune.tune.sweep.simulate import simulate
 Spaces = Callable[..., Space]
 Outcome = Callable[[Machine], Any]
 TROUBLE = Pretended(digits=1, failing=0.1, diverging=0.1, patience=0.15, broken=0.02)
-SAMPLERS = ("sampler={type: random}",)
+SAMPLERS = (
+    "sampler={type: random}",
+    "sampler={type: qmc}",
+    "sampler={type: tpe, lag: 4, n_startup: 3}",
+)
 
 
 def run(space: Space, world: Pretended, workers: int) -> tuple[Machine, list[Event]]:
