@@ -33,6 +33,7 @@ class Packed:
     file: str
     label: str
     samples: NDArray[np.int16]
+    sha256: str
     fault: str | None = None
     detail: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
@@ -53,10 +54,20 @@ def samples_digest(sample_rate: int, rows: Iterable[Sequence[object]]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write_store(path: Path, clips: Iterable[Packed], *, sample_rate: int, source: str) -> None:
-    """Write clips to `path`; memory is bounded by one batch and the longest clip."""
+def write_store(
+    path: Path, clips: Iterable[Packed], *, sample_rate: int, source: str, decoders: str
+) -> None:
+    """Write clips to `path`; memory is bounded by one batch and the longest clip.
+
+    `source` is the digest of the files, `decoders` the versions that decoded them.
+    """
     schema = _schema().with_metadata(
-        {"genretune.store": VERSION, "sample_rate": str(sample_rate), "source_digest": source}
+        {
+            "genretune.store": VERSION,
+            "sample_rate": str(sample_rate),
+            "source_digest": source,
+            "decoders": decoders,
+        }
     )
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         batch: list[Packed] = []
@@ -74,8 +85,8 @@ class Store:
 
     `names` are canonical and sorted; `labels` index `classes`; `lengths` are in samples;
     `groups` maps each column of a manifest (group, track, artist, album, split, fold) that is
-    there to one value a clip, or None. `faults` names what makes a clip unfit, or None.
-    Pickles as its path.
+    there to one value a clip, or None. `faults` names what makes a clip unfit, or None; a faulty
+    clip has no samples. Pickles as its path.
     """
 
     def __init__(self, path: Path) -> None:
@@ -94,6 +105,7 @@ class Store:
             raise DamagedStore(f"{path}: another schema")
         self.sample_rate = int(meta["sample_rate"])
         self.source_digest = meta["source_digest"]
+        self.decoders = meta["decoders"]
         column = {name: _texts(batches, name) for name in _TEXT}
         self.names = tuple(name or "" for name in column["name"])
         self.files = tuple(name or "" for name in column["file"])
@@ -154,7 +166,7 @@ class Store:
         labels = self.class_names()
         for i, name in enumerate(self.names):
             extra = {column: values[i] for column, values in self.groups.items() if values[i]}
-            yield [name, labels[i], self.lengths[i], self.faults[i], self.sha256[i], extra]
+            yield [name, labels[i], self.lengths[i], self.sha256[i], extra]
 
 
 def open_packed(path: Path) -> Store:
@@ -183,7 +195,7 @@ def _record_batch(clips: Sequence[Packed], schema: pa.Schema) -> pa.RecordBatch:
         "label": [clip.label for clip in clips],
         "fault": [clip.fault for clip in clips],
         "detail": [clip.detail for clip in clips],
-        "sha256": [samples_sha256(clip.samples) for clip in clips],
+        "sha256": [clip.sha256 for clip in clips],
     }
     for name in ATTRIBUTES:
         text[name] = [clip.attributes.get(name) for clip in clips]

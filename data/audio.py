@@ -1,11 +1,19 @@
-"""Audio file -> int16 mono at one rate.
+"""Audio file -> int16 mono at one rate, and what is wrong with it.
 
 Decoded block by block with soundfile (libsndfile), so that what a header claims costs no memory;
 resampled with soxr. The mean over channels and the rounding are elementwise IEEE operations.
+
+Faults, and what they mean for training:
+
+    not audio, empty, truncated, NaN, silent   the clip cannot be used: a search stops until
+                                               data.exclude has `faults` or the clip's name
+    clipped, wrong length                      findings of a scan; the clip stays in. Loud records
+                                               are clipped (much of GTZAN's metal is), and a longer
+                                               or shorter clip is cut and padded like any other
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,49 +21,127 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from genretune.data.headers import broken_promise, is_regular
+
 BLOCK = 1 << 16
-"""Frames decoded at once."""
+"""Samples (frames times channels) decoded at once."""
 
 SILENT_PEAK = 16
 """A clip whose loudest int16 sample is below this (-66 dB of full scale) is silent."""
 
+FULL_SCALE = 0.9999
+"""Loudness from which a sample may be clipped: the outermost 16-bit values and beyond."""
+
+CLIPPED_SHARE = 0.01
+"""A clip is called clipped when so many of its samples lie in runs of three at full scale."""
+
+RATES = range(1000, 768_001)
+CHANNELS = 64
+EXPANSION = 5000
+"""A file that decodes to more than so many bytes per byte (beyond 64 MB) is no audio."""
+
+
+class _Unfit(Exception):
+    """Decoding stops: fault and detail."""
+
 
 @dataclass(frozen=True)
 class Decoded:
-    """Samples (int16, mono, [T]) and what is wrong with them; a faulty clip may be empty."""
+    """Samples (int16, mono, [T]; none if faulty) and what was found.
+
+    `fault` makes the clip unfit; `notes` are findings that do not. `rate`, `channels` and
+    `seconds` are the file's own, 0 when it cannot be read.
+    """
 
     samples: NDArray[np.int16]
     fault: str | None = None
     detail: str = ""
+    notes: tuple[tuple[str, str], ...] = ()
+    rate: int = 0
+    channels: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class _Meter:
+    """Counts while blocks pass."""
+
+    frames: int = 0
+    clipped: int = 0
+    peak: float = 0.0
+    most: int = field(default=1 << 62)
 
 
 def decode(path: Path, sample_rate: int) -> Decoded:
     """Decode a file; never raises for what is in it."""
-    if path.is_dir():
-        return _faulty("not audio", "a folder")
+    odd = is_regular(path)
+    if odd:
+        return _faulty("not audio", odd)
     try:
         size = path.stat().st_size
-    except OSError as error:
-        return _faulty("not audio", f"cannot be opened: {error.strerror}")
-    if size == 0:
-        return _faulty("empty", "0 bytes")
-    parts: list[NDArray[np.int16]] = []
-    try:
+        if size == 0:
+            return _faulty("empty", "0 bytes")
+        promise = broken_promise(path)
         with soundfile.SoundFile(path) as sound:
-            for block in _resampled(_mono(sound), sound.samplerate, sample_rate):
-                if not np.isfinite(block).all():
-                    return _faulty("NaN", "samples that are not numbers")
-                parts.append(to_int16(block))
+            return _decode(sound, size, promise, sample_rate)
+    except _Unfit as unfit:
+        return _faulty(*unfit.args)
     except (soundfile.SoundFileError, OSError, ValueError, RuntimeError) as error:
-        if parts:
-            return _faulty("truncated", str(error))
-        return _faulty("not audio", str(error))
+        return _faulty("not audio", _reason(error))
+
+
+def _decode(
+    sound: soundfile.SoundFile, size: int, promise: tuple[str, str] | None, sample_rate: int
+) -> Decoded:
+    rate, channels = int(sound.samplerate), int(sound.channels)
+    if rate not in RATES:
+        raise _Unfit("not audio", f"a sample rate of {rate} Hz")
+    if channels > CHANNELS:
+        raise _Unfit("not audio", f"{channels} channels")
+    meter = _Meter(most=max(32 << 20, EXPANSION * size // 2))
+    parts: list[NDArray[np.int16]] = []
+    stopped = ""
+    try:
+        for block in _resampled(_mono(sound, meter), rate, sample_rate):
+            parts.append(to_int16(block))
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        stopped = _reason(error)
+    seconds = meter.frames / rate
     samples = np.concatenate(parts) if parts else np.zeros(0, np.int16)
+    fault, detail = _judge(sound, samples, meter, promise, stopped)
+    if fault:
+        return Decoded(samples[:0], fault, detail, (), rate, channels, seconds)
+    return Decoded(samples, None, "", _notes(meter, promise), rate, channels, seconds)
+
+
+def _judge(
+    sound: soundfile.SoundFile,
+    samples: NDArray[np.int16],
+    meter: _Meter,
+    promise: tuple[str, str] | None,
+    stopped: str,
+) -> tuple[str | None, str]:
+    """The fault that makes the clip unfit, with its detail, or (None, "")."""
+    if promise and promise[0] == "truncated":
+        return promise
+    if stopped:
+        return "truncated", f"decoding stops after {meter.frames} frames: {stopped}"
+    if meter.frames < sound.frames < 1 << 62:
+        return "truncated", f"{meter.frames} of {sound.frames} promised frames"
     if samples.size == 0:
-        return _faulty("empty", "no samples")
-    if int(np.abs(samples.astype(np.int32)).max()) < SILENT_PEAK:
-        return Decoded(samples, "silent", "no sound louder than -66 dB")
-    return Decoded(samples)
+        return "empty", "no samples"
+    if int(samples.max()) < SILENT_PEAK and int(samples.min()) > -SILENT_PEAK:
+        loud = meter.peak * 32768.0 >= SILENT_PEAK
+        return "silent", "the channels cancel each other" if loud else "nothing above -66 dB"
+    return None, ""
+
+
+def _notes(meter: _Meter, promise: tuple[str, str] | None) -> tuple[tuple[str, str], ...]:
+    notes = [promise] if promise else []
+    share = meter.clipped / max(1, meter.frames)
+    if share >= CLIPPED_SHARE:
+        notes.append(("clipped", f"{share:.1%} of the samples at full scale"))
+    return tuple(notes)
 
 
 def to_int16(block: NDArray[np.float32]) -> NDArray[np.int16]:
@@ -65,15 +151,31 @@ def to_int16(block: NDArray[np.float32]) -> NDArray[np.int16]:
     return samples
 
 
-def _mono(sound: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
+def _mono(sound: soundfile.SoundFile, meter: _Meter) -> Iterator[NDArray[np.float32]]:
+    """Blocks of the mean over channels. Errors: _Unfit for NaN and for what expands too far."""
     while True:
-        block = sound.read(BLOCK, dtype="float32", always_2d=True)
+        block = sound.read(max(1, BLOCK // sound.channels), dtype="float32", always_2d=True)
         if block.shape[0] == 0:
             return
+        _measure(block, meter)
         mono = block[:, 0].copy()
         for channel in range(1, block.shape[1]):
             mono += block[:, channel]
         yield mono if block.shape[1] == 1 else mono / np.float32(block.shape[1])
+
+
+def _measure(block: NDArray[np.float32], meter: _Meter) -> None:
+    meter.frames += block.shape[0]
+    peak = max(float(block.max()), -float(block.min()))
+    if not np.isfinite(peak):
+        raise _Unfit("NaN", "samples that are not finite numbers")
+    meter.peak = max(meter.peak, peak)
+    if peak >= FULL_SCALE:
+        full = np.abs(block) >= FULL_SCALE
+        runs = (full[:-2] & full[1:-1] & full[2:]).sum(axis=0)
+        meter.clipped += int(runs.max()) if runs.size else 0
+    if meter.frames * block.shape[1] > meter.most:
+        raise _Unfit("not audio", f"expands to more than {EXPANSION} times its size")
 
 
 def _resampled(
@@ -90,3 +192,8 @@ def _resampled(
 
 def _faulty(fault: str, detail: str) -> Decoded:
     return Decoded(np.zeros(0, np.int16), fault, detail)
+
+
+def _reason(error: Exception) -> str:
+    """libsndfile's words without the path, which is printed anyway."""
+    return str(getattr(error, "error_string", "") or error)

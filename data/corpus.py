@@ -5,10 +5,11 @@ A corpus is a folder with one folder per class (audio anywhere below it), or a m
 
 import os
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from genretune.data.errors import DataError, shown
+from genretune.data.manifest import SUFFIXES, manifest_in, manifest_rows
 from genretune.data.names import canonical_names, printable_utf8
 
 EXTENSIONS = frozenset({".wav", ".flac", ".au", ".ogg", ".mp3"})
@@ -34,10 +35,11 @@ class Clip:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Clips sorted by canonical name, below one root."""
+    """Clips sorted by canonical name, below one root; `notes` says what was left aside."""
 
     root: Path
     clips: tuple[Clip, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -46,7 +48,7 @@ class Corpus:
 
 
 def list_corpus(path: Path) -> Corpus:
-    """The clips of a folder-per-class tree.
+    """The clips of a folder-per-class tree, or of a manifest (a file, or in the folder).
 
     Hidden files and folders are skipped. A file is a clip by its extension alone; whether it is
     audio shows when it is decoded. Errors: DataError when there is nothing to list.
@@ -54,8 +56,21 @@ def list_corpus(path: Path) -> Corpus:
     path = Path(path).absolute()
     if not path.exists():
         raise DataError(f"data: a folder with one folder per class, got no such path {shown(path)}")
+    if path.is_file() and path.suffix.lower() in SUFFIXES:
+        return _listed(path)
     if not path.is_dir():
-        raise DataError(f"data: a folder with one folder per class, got a file {shown(path)}")
+        raise DataError(
+            f"data: a folder with one folder per class or a .csv or .parquet manifest, "
+            f"got the file {shown(path)}"
+        )
+    try:
+        manifest = manifest_in(path)
+        return _listed(manifest) if manifest else _tree(path)
+    except OSError as error:
+        raise DataError(f"data: a folder that can be read, got {shown(path)} ({error})") from None
+
+
+def _tree(path: Path) -> Corpus:
     root = _root(path)
     files: list[str] = []
     for folder in _folders(root):
@@ -66,7 +81,25 @@ def list_corpus(path: Path) -> Corpus:
             f"data: a folder with one folder per class, got {shown(path)} without any audio file "
             f"in a sub-folder (wanted DIR/<class>/<file>, {kinds})"
         )
-    return make_corpus(root, files, [printable_utf8(file.split("/")[0]) for file in files])
+    beside = [f for f in os.listdir(root) if _is_clip(f) and not (root / f).is_dir()]
+    notes = [f"{len(beside)} audio files lie beside the class folders: left out"] if beside else []
+    corpus = make_corpus(root, files, [printable_utf8(file.split("/")[0]) for file in files])
+    return replace(corpus, notes=tuple(notes))
+
+
+def _listed(manifest: Path) -> Corpus:
+    """The corpus of a manifest; a file it names that is not there is a clip with a fault."""
+    rows = manifest_rows(manifest, ATTRIBUTES)
+    corpus = make_corpus(
+        manifest.parent,
+        [row["file"] for row in rows],
+        [row["label"] for row in rows],
+        [{k: v for k, v in row.items() if k in ATTRIBUTES} for row in rows],
+    )
+    listed = {row["file"] for row in rows}
+    more = [f for f in _audio_below(manifest.parent) if f not in listed]
+    notes = [f"{len(more)} audio files are not in {shown(manifest.name)}: left out"] if more else []
+    return replace(corpus, notes=tuple(notes))
 
 
 def make_corpus(

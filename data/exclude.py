@@ -1,10 +1,10 @@
 """Which clips take no part: the rules `faults` and `duplicates`, or clips by name."""
 
-import difflib
 from collections.abc import Sequence
 
 from genretune.data.arrow_file import Store
-from genretune.data.errors import DataError, shown
+from genretune.data.errors import DataError, did_you_mean, shown
+from genretune.data.store_duplicates import store_duplicates
 
 RULES = ("faults", "duplicates")
 
@@ -25,35 +25,26 @@ def resolve_exclusions(store: Store, rules: Sequence[str]) -> tuple[str, ...]:
         out |= faulty
     _no_faults_left(store, faulty - out)
     if "duplicates" in rules:
-        out |= _duplicates(store, out)
+        left = [name for name in store.names if name not in out]
+        out.update(store_duplicates(store).superfluous(left))
     return tuple(sorted(out))
 
 
 def _named(store: Store, name: str) -> str:
     if name in store.names:
         return name
-    near = difflib.get_close_matches(name, [*RULES, *store.names], n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "see genretune data scan"
-    raise DataError(f"data.exclude: faults, duplicates or a clip, got {shown(name)!r} ({hint})")
+    hint = did_you_mean(name, [*RULES, *store.names])
+    raise DataError(f"data.exclude: faults, duplicates or a clip's name, got {shown(name)!r}{hint}")
 
 
 def _no_faults_left(store: Store, faulty: set[str]) -> None:
+    """A faulty clip stops a search; the hint names all that will be needed, not half of it."""
     if not faulty:
         return
     i = store.names.index(min(faulty))
     more = f" and {len(faulty) - 1} more" if len(faulty) > 1 else ""
+    rules = "faults, duplicates" if store_duplicates(store) else "faults"
     raise DataError(
         f"data: clips that can be used, got {shown(store.files[i])} ({store.faults[i]}: "
-        f"{shown(store.details[i])}){more} (add data.exclude: [faults])"
+        f"{shown(store.details[i])}){more} (add data.exclude: [{rules}])"
     )
-
-
-def _duplicates(store: Store, gone: set[str]) -> set[str]:
-    kept: dict[str, str] = {}
-    out = set()
-    for name, digest, length in zip(store.names, store.sha256, store.lengths, strict=True):
-        if name in gone or length == 0:
-            continue
-        if kept.setdefault(digest, name) != name:
-            out.add(name)
-    return out
