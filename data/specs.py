@@ -37,7 +37,8 @@ class SplitSpec(BaseModel):
     test         share of the clips that no search ever sees, taken before the folds
     group        manifest column that says what must stay together
     group_pattern  regular expression on the clip's name whose first group does instead
-    file         CSV or Parquet with columns file, and split or fold; members: what it said
+    file         CSV or Parquet with columns file, and split or fold; read once, into
+    members      the part or fold of each clip, and groups: what the file's column group said
     i_know_this_leaks  must be true for contaminated
     """
 
@@ -52,6 +53,7 @@ class SplitSpec(BaseModel):
     group_pattern: str | None = None
     file: str | None = None
     members: dict[str, str] | None = None
+    groups: dict[str, str] | None = None
     i_know_this_leaks: bool = False
 
     @model_validator(mode="before")
@@ -81,22 +83,29 @@ class SplitSpec(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> "SplitSpec":
-        if self.name in ("stratified", "grouped", "contaminated"):
-            if self.folds < 2:
-                raise ValueError(f"at least 2 folds for {self.name}, got {self.folds}")
-            if self.fold > self.folds:
-                raise ValueError(f"fold from 1 to folds ({self.folds}), got fold {self.fold}")
-        if self.name == "fault-filtered" and (self.folds, self.fold, self.test) != (1, 1, 0.0):
-            raise ValueError("fault-filtered has one fold and its own test part, got others")
-        if self.name == "contaminated" and self.test:
-            raise ValueError(f"no held-out part for contaminated, got test {self.test}")
-        if self.name != "file" and (self.file is not None or self.members is not None):
-            raise ValueError(f"file only with name: file, got name {self.name}")
+        folded = self.name in ("stratified", "grouped", "contaminated")
+        if folded and self.folds < 2:
+            raise ValueError(f"at least 2 folds for {self.name}, got {self.folds}")
+        if (folded or self.name == "fault-filtered") and self.fold > self.folds:
+            raise ValueError(f"fold from 1 to folds ({self.folds}), got fold {self.fold}")
+        if self.name == "fault-filtered" and self.folds != 1:
+            raise ValueError(f"one fold for fault-filtered, got {self.folds}")
+        if self.test and self.name in ("fault-filtered", "file", "contaminated"):
+            raise ValueError(f"no test with {self.name} (it has its own or none), got {self.test}")
+        given = (self.file, self.members, self.groups)
+        if self.name != "file" and any(item is not None for item in given):
+            raise ValueError(f"file and members only with name: file, got name {self.name}")
         if self.name == "contaminated" and not self.i_know_this_leaks:
             raise ValueError(
-                "contaminated puts windows of one clip on both sides (add i_know_this_leaks: true)"
+                "i_know_this_leaks: true for contaminated, which puts windows of one clip on both "
+                "sides, got false"
             )
         return self
+
+    @property
+    def leaks(self) -> bool:
+        """Whether figures under this split must be marked as contaminated wherever shown."""
+        return self.name == "contaminated"
 
 
 class WindowSpec(BaseModel):

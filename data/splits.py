@@ -1,20 +1,23 @@
-"""Which clips train and which validate, and the windows that follow."""
+"""The windows of a fold: split by clips (or, contaminated, by windows), less what is excluded."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
 from genretune.data.arrow_file import Store
 from genretune.data.errors import DataError, shown
-from genretune.data.names import GTZAN_CLIPS, GTZAN_GENRES, gtzan_names, is_gtzan
+from genretune.data.members import Parts, decided_on, fold_members
+from genretune.data.names import is_gtzan
 from genretune.data.specs import SplitSpec, WindowSpec
 from genretune.data.windows import WindowSet, spec_starts
 
-Parts = dict[str, set[str]]
-"""Clip names by part: train, validation, test."""
+PARTS = ("train", "validation", "test")
+
+Starts = dict[str, NDArray[np.int64]]
+"""Starts of windows by clip name."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,19 @@ def fold_windows(
 ) -> FoldWindows:
     """The windows that train, validate and are held out in fold `split.fold`.
 
-    Errors: DataError when a part is empty, or validation has fewer clips than classes.
+    Errors: DataError when train or validation has fewer clips than there are classes, when a
+    class has no training clip, or when the corpus cannot be split so.
     """
-    parts = _fold(store, split, split.fold)
+    if split.name == "contaminated":
+        starts = _by_windows(store, split, window)[split.fold - 1]
+    else:
+        parts = fold_members(store, split)[split.fold - 1]
+        starts = {part: _all_starts(store, names, window) for part, names in parts.items()}
     gone = set(exclude)
-    sets = {part: _windows(store, names - gone, window) for part, names in parts.items()}
-    _check_part(store, "train", parts["train"] - gone, split)
-    _check_part(store, "validation", parts["validation"] - gone, split)
-    used = set().union(*parts.values()) | gone
+    sets = {part: _window_set(store, starts[part], gone) for part in PARTS}
+    for part in ("train", "validation"):
+        _check_part(store, part, sets[part], split)
+    used = gone.union(*starts.values())
     unused = tuple(name for name in store.names if name not in used)
     return FoldWindows(sets["train"], sets["validation"], sets["test"], unused)
 
@@ -47,69 +55,108 @@ def fold_windows(
 def split_clips(
     store: Store, split: SplitSpec, exclude: Sequence[str]
 ) -> dict[int, dict[str, list[str]]]:
-    """Fold number -> part -> canonical names, sorted; for people and scripts to look at."""
-    gone = set(exclude)
+    """Fold number -> part -> canonical names, sorted; for people and scripts to look at.
+
+    Contaminated splits windows, so its entries are `name@start` (start in samples, windows of
+    the default size). `test` is there when something is held out.
+    """
+    folds: Sequence[Mapping[str, set[str]]]
+    if split.name == "contaminated":
+        folds = [
+            {part: {f"{n}@{s}" for n in of for s in of[n].tolist()} for part, of in fold.items()}
+            for fold in _by_windows(store, split, WindowSpec())
+        ]
+    else:
+        folds = fold_members(store, split)
+    here = set(store.names) - set(exclude)
     return {
-        fold: {
-            part: sorted(names - gone)
-            for part, names in _fold(store, split, fold).items()
-            if names or part != "test"
+        number: {
+            part: sorted(n for n in fold[part] if n.rsplit("@", 1)[0] in here or n in here)
+            for part in PARTS
+            if part != "test" or fold[part]
         }
-        for fold in range(1, split.folds + 1)
+        for number, fold in enumerate(folds, start=1)
     }
 
 
-def _fold(store: Store, split: SplitSpec, fold: int) -> Parts:
-    if split.name != "stratified" or split.test:
-        raise DataError(f"data.split.name: stratified without test, got {split.name!r}")
-    names, labels = decided_on(store)
-    validation = _stratified(names, labels, split)[fold - 1]
-    here = set(store.names)
-    return {"train": here - validation, "validation": here & validation, "test": set()}
+def _by_windows(store: Store, split: SplitSpec, window: WindowSpec) -> list[dict[str, Starts]]:
+    """All windows of all clips shuffled into folds, as in the criticised paper.
 
-
-def decided_on(store: Store) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names and classes that memberships are decided on.
-
-    For GTZAN the canonical 1,000, so that a missing clip moves no other; else all clips of the
-    store, the faulty and excluded ones too.
+    For GTZAN every clip of the canonical list counts as one of clip_seconds, so that a missing
+    or excluded clip moves no other window.
     """
-    labels = store.class_names()
-    if not is_gtzan(store.names, labels):
-        return store.names, labels
-    return gtzan_names(), tuple(g for g in GTZAN_GENRES for _ in range(GTZAN_CLIPS))
-
-
-def _stratified(names: Sequence[str], labels: Sequence[str], split: SplitSpec) -> list[set[str]]:
-    """Validation names of each fold, by scikit-learn's StratifiedKFold over the sorted names."""
-    label, least = min(Counter(labels).items(), key=lambda item: (item[1], item[0]))
-    if least < split.folds:
+    names, labels = decided_on(store)
+    lengths = dict(zip(store.names, store.lengths, strict=True))
+    nominal = 0
+    if is_gtzan(store.names, store.class_names()) and window.clip_seconds is not None:
+        nominal = round(window.clip_seconds * store.sample_rate)
+    per_clip = [
+        spec_starts(nominal or lengths.get(name, 0), window, store.sample_rate) for name in names
+    ]
+    counts = [len(starts) for starts in per_clip]
+    clip = np.repeat(np.arange(len(names)), counts)
+    if len(clip) < split.folds * len(store.classes):
         raise DataError(
-            f"data.split.folds: at most the clips of the smallest class, got {split.folds} folds "
-            f"and {least} clips of {shown(label)!r} (lower data.split.folds or add clips)"
+            f"data.split.folds: at most the windows of a class, got {split.folds} folds of "
+            f"{len(clip)} windows"
         )
+    start = np.concatenate(per_clip)
+    there = {n: spec_starts(size, window, store.sample_rate) for n, size in lengths.items()}
     folds = StratifiedKFold(split.folds, shuffle=True, random_state=split.seed)
-    rows = folds.split(np.zeros(len(names)), np.asarray(labels))
-    return [{names[i] for i in validation} for _, validation in rows]
+    rows = folds.split(np.zeros(len(clip)), np.asarray(labels)[clip])
+    return [
+        {
+            "train": _chosen(names, clip[train], start[train], there),
+            "validation": _chosen(names, clip[validation], start[validation], there),
+            "test": {},
+        }
+        for train, validation in rows
+    ]
 
 
-def _windows(store: Store, names: set[str], window: WindowSpec) -> WindowSet:
-    clips, starts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for i, name in enumerate(store.names):
-        if name in names:
-            start = spec_starts(store.lengths[i], window, store.sample_rate)
-            starts.append(start)
-            clips.append(np.full(start.shape[0], i, dtype=np.int64))
-    return WindowSet(np.concatenate(clips), np.concatenate(starts))
+def _chosen(
+    names: Sequence[str], clip: NDArray[np.int64], start: NDArray[np.int64], there: Starts
+) -> Starts:
+    """Starts by clip name, of the windows that exist."""
+    chosen = {}
+    for i in np.unique(clip).tolist():
+        if names[i] in there:
+            chosen[names[i]] = np.intersect1d(start[clip == i], there[names[i]])
+    return chosen
 
 
-def _check_part(store: Store, part: str, names: set[str], split: SplitSpec) -> None:
-    clips = sum(
-        length > 0 for n, length in zip(store.names, store.lengths, strict=True) if n in names
+def _all_starts(store: Store, names: set[str], window: WindowSpec) -> Starts:
+    return {
+        name: spec_starts(length, window, store.sample_rate)
+        for name, length in zip(store.names, store.lengths, strict=True)
+        if name in names
+    }
+
+
+def _window_set(store: Store, starts: Starts, gone: set[str]) -> WindowSet:
+    nothing = np.zeros(0, np.int64)
+    kept = [(i, starts[n]) for i, n in enumerate(store.names) if n in starts and n not in gone]
+    clips = [np.full(at.shape[0], i, dtype=np.int64) for i, at in kept]
+    return WindowSet(
+        np.concatenate([nothing, *clips]), np.concatenate([nothing, *(at for _, at in kept)])
     )
-    if clips < len(store.classes):
+
+
+def _check_part(store: Store, part: str, windows: WindowSet, split: SplitSpec) -> None:
+    clips = np.unique(windows.clip).tolist()
+    if len(clips) < len(store.classes):
         raise DataError(
             f"data.split: at least as many clips in {part} as there are classes "
-            f"({len(store.classes)}), got {clips} in fold {split.fold} of {split.name} "
+            f"({len(store.classes)}), got {len(clips)} in fold {split.fold} of {split.name} "
             "(lower data.split.folds, add clips or exclude fewer)"
         )
+    missing = set(range(len(store.classes))) - {store.labels[i] for i in clips}
+    if part == "train" and missing:
+        label = store.classes[min(missing)]
+        raise DataError(
+            f"data.split: a training clip of every class, got none of {shown(label)!r} in fold "
+            f"{split.fold} of {split.name} (choose another split or seed, or exclude fewer)"
+        )
+
+
+__all__ = ["FoldWindows", "Parts", "fold_windows", "split_clips"]
