@@ -32,7 +32,7 @@ SILENT_PEAK = 16
 FULL_SCALE = 0.9999
 """Loudness from which a sample may be clipped: the outermost 16-bit values and beyond."""
 
-CLIPPED_SHARE = 0.01
+CLIPPED_SHARE = 0.002
 """A clip is called clipped when so many of its samples lie in runs of three at full scale."""
 
 RATES = range(1000, 768_001)

@@ -7,6 +7,7 @@ function of (seed, genre, n, seconds, rate) alone: more clips leave the first on
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from genretune.data.errors import DataError, shown
 from genretune.data.names import GTZAN_GENRES
+from genretune.data.plant import plant
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,18 @@ PROGRESSIONS = ((0, 5, 7, 0), (0, 9, 5, 7), (0, 3, 5, 7), (0, 7, 9, 5))
 
 
 def write_corpus(
-    directory: Path, *, clips: int, seconds: float = 30.0, seed: int = 0, sample_rate: int = 22050
+    directory: Path,
+    *,
+    clips: int,
+    seconds: float = 30.0,
+    seed: int = 0,
+    sample_rate: int = 22050,
+    plants: Mapping[str, int] | None = None,
 ) -> list[Path]:
     """Write `clips` WAV files (16 bit, mono) for each of the ten genres; returns their paths.
 
-    The same arguments give the same bytes. Errors: DataError for a folder that is not empty, or
+    `plants` counts what to plant by kind (see `genretune.data.plant`). The same arguments give
+    the same bytes. Errors: DataError for a folder that is not empty, or
     numbers that make no corpus.
     """
     directory = Path(directory)
@@ -82,6 +91,8 @@ def write_corpus(
             samples = render(genre, n, seconds=seconds, seed=seed, sample_rate=sample_rate)
             soundfile.write(path, samples, sample_rate, subtype="PCM_16", format="WAV")
             paths.append(path)
+    if plants:
+        plant(directory, plants, clips=clips, rate=sample_rate)
     return paths
 
 
