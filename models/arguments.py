@@ -16,6 +16,7 @@ from typing import Any, Final, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError
+from torch import nn
 
 from genretune.models.errors import ModelError
 from genretune.models.rules import did_you_mean, in_words, show
@@ -134,7 +135,7 @@ def _schema(kind: str, name: str, component: Component, context: frozenset[str])
         plain = plain.func
     hints = _hints(kind, name, plain)
     fields: dict[str, Any] = {}
-    for parameter in inspect.signature(component).parameters.values():
+    for parameter in _parameters(component):
         if parameter.name in context or parameter.name in bound:
             continue
         _refuse_undescribed(kind, name, parameter, hints)
@@ -159,6 +160,13 @@ def _schema(kind: str, name: str, component: Component, context: frozenset[str])
             f"{kind} {name}: arguments must be annotated with plain types, got {problem} "
             "(use int, float, bool, str, None, Literal and lists of these)"
         ) from None
+
+
+def _parameters(component: Component) -> list[inspect.Parameter]:
+    """Return a component's parameters; a module without a constructor of its own has none."""
+    if inspect.isclass(component) and component.__init__ is nn.Module.__init__:
+        return []
+    return list(inspect.signature(component).parameters.values())
 
 
 def _hints(kind: str, name: str, component: Component) -> dict[str, object]:
