@@ -38,11 +38,11 @@ VERBS = {
 class Verbs(TyperGroup):
     """Finds commands in VERBS."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return list(VERBS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
-        self.commands = dict.fromkeys(VERBS)  # what did-you-mean chooses from
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        self.commands = {name: self for name in VERBS}  # only names matter: what did-you-mean chooses from
         if (verb := VERBS.get(cmd_name)) is None:
             return None
         found = getattr(importlib.import_module(f"genretune.scripts.{verb.module}"), verb.attribute)
@@ -55,7 +55,7 @@ class Verbs(TyperGroup):
         found._add_completion = False
         return typer.main.get_command(found)
 
-    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
 

@@ -87,7 +87,9 @@ def build_parts(config: TrialConfig, store: Store, plugins: Plugins | None = Non
     hop = window_hop(window, store.sample_rate)
     train, validation = (_side(store, w, samples, hop) for w in (fold.train, fold.validation))
     device = torch.device(config.device)
-    feature, model = build_network(config, len(store.classes), samples, plugins)
+    feature, model = build_network(
+        config, classes=len(store.classes), samples=samples, plugins=plugins
+    )
     initialise(model, config.seed)
     feature, model = feature.to(device), model.to(device)
     if config.memory_format == "channels_last":
@@ -121,15 +123,26 @@ def build_parts(config: TrialConfig, store: Store, plugins: Plugins | None = Non
 
 
 def build_network(
-    config: TrialConfig, classes: int, samples: int, plugins: Plugins | None = None
+    config: TrialConfig,
+    *,
+    classes: int,
+    samples: int,
+    plugins: Plugins | None = None,
+    model_device: str = "cpu",
 ) -> tuple[nn.Module, nn.Module]:
-    """The feature and the model of a trial whose windows have ``samples`` samples; no seed used."""
+    """The feature and the model of a trial, before their weights are drawn.
+
+    Args:
+        samples: of one window.
+        model_device: ``meta`` builds the model without memory, to see that it can be built.
+    """
     features = {k: v for item in (plugins or {}).values() for k, v in item.features.items()}
     models = {k: v for item in (plugins or {}).values() for k, v in item.models.items()}
     with isolated(derive(config.seed, "construction")):
         feature = build_feature(config.feature, sample_rate=config.data.sample_rate, extra=features)
         shape = feature_shape(feature, channels=1, samples=samples)
-        model = build_model(config.model, classes=classes, input_shape=shape, extra=models)
+        with torch.device(model_device):
+            model = build_model(config.model, classes=classes, input_shape=shape, extra=models)
     if config.micro_batch_size is not None and _normalises_batches(model):
         raise ModelError(
             "micro_batch_size: must be null for a network with batch normalisation, got "

@@ -66,17 +66,21 @@ class RunFolder:
         mark = f"g{generation}-{os.getpid()}"
         return TrialFolder(path, mark=mark, fence=lambda: self.check_generation(generation))
 
+    def require_new(self) -> None:
+        """Raise TuneError where something is there already."""
+        if self.path.exists():
+            raise TuneError(
+                f"--out: must be a new folder, got {self.path}, which exists "
+                f"(genretune resume {self.path}, or another --out)"
+            )
+
     def create(self, space_text: str, sweep: Mapping[str, Any]) -> None:
         """Make the directory with its two files, or nothing.
 
         Raises:
             TuneError: something is there already.
         """
-        if self.path.exists():
-            raise TuneError(
-                f"--out: must be a new folder, got {self.path}, which exists "
-                f"(genretune resume {self.path}, or another --out)"
-            )
+        self.require_new()
         try:
             self.path.mkdir(parents=True)
             write_whole(self.space_yaml, space_text.encode())
@@ -112,6 +116,15 @@ class RunFolder:
         except (OSError, ValueError):
             return {"generation": 0, "pid": None}
         return holder if isinstance(holder, dict) else {"generation": 0, "pid": None}
+
+    def driving(self) -> bool:
+        """Whether a driver holds the directory, as far as can be seen from this machine."""
+        holder = self.holder()
+        if holder.get("pid") is None:
+            return False
+        if holder["host"] != platform.node():
+            return True
+        return _alive(int(holder["pid"]), float(holder["started"]))
 
     def check_generation(self, generation: int) -> None:
         """Raise Replaced where a newer driver holds the directory."""
@@ -158,17 +171,15 @@ class RunFolder:
             ) from error
 
     def _check_gone(self, holder: Mapping[str, Any], takeover: bool) -> None:
-        if holder["host"] != platform.node():
-            if not takeover:
-                raise TuneError(
-                    f"{self.path}: in use by process {holder['pid']} on {holder['host']} "
-                    "(--takeover once it is known to be gone)"
-                )
-        elif _alive(int(holder["pid"]), float(holder["started"])):
-            raise TuneError(
-                f"{self.path}: in use by process {holder['pid']} on this machine "
-                "(wait for it, or end it)"
-            )
+        if not self.driving():
+            return
+        elsewhere = holder["host"] != platform.node()
+        if elsewhere and takeover:
+            return
+        advice = "--takeover once it is known to be gone" if elsewhere else "wait for it, or end it"
+        raise TuneError(
+            f"{self.path}: in use by process {holder['pid']} on {holder['host']} ({advice})"
+        )
 
     def _write_holder(self, holder: Mapping[str, Any]) -> None:
         write_whole(self.driver_json, json.dumps(holder).encode())

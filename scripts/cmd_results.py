@@ -1,0 +1,61 @@
+"""``genretune results``: the leaderboard of a run directory, or one trial."""
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genretune.tune.errors import TuneError
+from genretune.tune.rundir import RunFolder
+
+
+class Format(StrEnum):
+    table = "table"
+    json = "json"
+    csv = "csv"
+    parquet = "parquet"
+
+
+def results(
+    run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="the run directory")],
+    format: Annotated[Format, typer.Option(help="parquet needs --out")] = Format.table,
+    as_json: Annotated[bool, typer.Option("--json", help="short for --format json")] = False,
+    top: Annotated[int | None, typer.Option(min=1, help="only the first so many")] = None,
+    trial: Annotated[int | None, typer.Option(min=0, help="one trial, and why it ended")] = None,
+    out: Annotated[Path | None, typer.Option(help="write there instead of printing")] = None,
+) -> int:
+    """Print the leaderboard: completed trials by value, stopped ones, failures.
+
+    Example: genretune results runs/quickstart --top 5 --format csv
+    """
+    from genretune.scripts.show_results import print_leaderboard
+    from genretune.tune import results as reading
+
+    run = RunFolder(run_directory)
+    rows = reading.read_rows(run)
+    if trial is not None:
+        rows = [row for row in rows if row.trial == trial]
+        if not rows:
+            raise TuneError(f"--trial: must have been created, got {trial}")
+    rows = rows[:top]
+    chosen = Format.json if as_json else format
+    if chosen is Format.parquet:
+        if out is None:
+            raise TuneError("--out: must name the file for parquet, got nothing (--out FILE)")
+        reading.write_parquet(rows, out)
+    elif chosen is Format.table and out is None:
+        metric = run.sweep()["space"]["metric"]["name"]
+        print_leaderboard(rows, metric)
+    elif chosen is Format.table:
+        raise TuneError("--out: needs --format csv, json or parquet")
+    else:
+        facts = reading.as_json(rows)
+        text = reading.as_csv(rows) if chosen is Format.csv else json.dumps(facts, indent=1) + "\n"
+        if out is None:
+            sys.stdout.write(text)
+        else:
+            out.write_text(text)
+    return 0

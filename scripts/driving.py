@@ -1,0 +1,111 @@
+"""What ``search`` and ``resume`` share: options, the wishes of the user, the end in words."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from genretune.scripts.progress import progress
+from genretune.scripts.show_results import print_leaderboard
+from genretune.scripts.terminal import complain
+from genretune.tune.dispatch.cluster import Resources
+from genretune.tune.dispatch.driver import EXIT_CODES, RunOptions, drive
+from genretune.tune.errors import TuneError
+from genretune.tune.prepare import Sweep
+from genretune.tune.results import write_leaderboard
+from genretune.tune.rundir import RunFolder
+from genretune.tune.space.load import changed_keys, space_from_json, space_from_text
+from genretune.tune.sweep.machine import Machine
+
+
+def options_of(
+    address: str, concurrency: int | None, resources: str | None, *, takeover: bool = False
+) -> RunOptions:
+    """Run options from the command line.
+
+    Raises:
+        TuneError: the resources cannot be read.
+    """
+    if address not in ("local", "auto") and ":" not in address:
+        raise TuneError(f"--address: must be local, auto or HOST:PORT, got {address}")
+    return RunOptions(
+        address=address,
+        concurrency=concurrency,
+        resources=None if resources is None else _resources(resources),
+        takeover=takeover,
+    )
+
+
+def _resources(text: str) -> Resources:
+    found = {}
+    for part in text.split(","):
+        name, _, amount = part.partition("=")
+        try:
+            found[name.strip()] = float(amount)
+        except ValueError:
+            found[name.strip()] = -1.0
+    if not found.keys() <= {"cpu", "gpu"} or not all(value >= 0 for value in found.values()):
+        raise TuneError(f"--resources: must be like cpu=1,gpu=0.25, got {text}")
+    return Resources(**found)
+
+
+def wishes(trials: str | None, give_up: Sequence[int]) -> Callable[[Machine], None]:
+    """What the user asks of the machine before it goes on.
+
+    Raises:
+        TuneError: the number of trials cannot be read.
+    """
+    if trials is not None and not trials.removeprefix("+").isdigit():
+        raise TuneError(f"--trials: must be a number (50) or more by a number (+30), got {trials}")
+
+    def before(machine: Machine) -> None:
+        if trials is not None:
+            more = machine.state.target if trials.startswith("+") else 0
+            machine.extend(more + int(trials.removeprefix("+")))
+        for trial in give_up:
+            machine.give_up(trial, "given up by the user")
+
+    return before
+
+
+def check_unedited(run: RunFolder, saved: Mapping[str, Any]) -> None:
+    """Raise TuneError where ``space.yaml`` was edited since the sweep began."""
+    try:
+        text = run.space_yaml.read_text()
+    except OSError:
+        return  # sweep.json has all of it
+    now = space_from_text(text, str(run.space_yaml), saved["overrides"])
+    changed = changed_keys(space_from_json(saved["space"]), now)
+    if not changed:
+        return
+    raise TuneError(
+        f"{run.space_yaml}: must be as the sweep began, got changes in "
+        f"{', '.join(changed)} (put it back, or start another search)"
+    )
+
+
+def drive_and_show(
+    run: RunFolder,
+    sweep: Sweep,
+    options: RunOptions,
+    *,
+    before: Callable[[Machine], None] = lambda machine: None,
+    strict_exit: bool = False,
+) -> int:
+    """Drive with progress, then print the leaderboard and how to go on; the exit code."""
+    with progress() as show:
+        end = drive(run, sweep, options, show=show, before=before)
+    rows = write_leaderboard(run)
+    print_leaderboard(rows, sweep.space.metric.name)
+    faulty = [row for row in rows if row.status in ("failed", "diverged")]
+    for row in faulty:
+        complain(f"warning: trial {row.trial} {row.status}: {row.why}")
+    if end == "finished":
+        print(f"\nfinished: {run.path} (genretune replay {run.path})")
+        return 3 if faulty and strict_exit else 0
+    words = {
+        "undecided": "not all could be decided, since trials were lost",
+        "drained": "drained",
+        "interrupted": "interrupted",
+        "terminated": "interrupted",
+    }
+    complain(f"{words[end]}: genretune resume {run.path} goes on")
+    return EXIT_CODES[end]

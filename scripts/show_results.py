@@ -1,0 +1,51 @@
+"""The leaderboard as a table."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from genretune.tune.results import parameter_names
+from genretune.tune.sweep.leaderboard import Row
+
+
+def print_leaderboard(rows: Sequence[Row], metric: str) -> None:
+    """Print rows by rank; columns that do not fit a terminal are left to ``--format csv``."""
+    parameters = parameter_names(rows)
+    headers = ["#", "trial", "status", "epochs", metric, *parameters, "why"]
+    table = [
+        [
+            rank,
+            row.trial,
+            row.status,
+            row.epochs,
+            _number(row.value),
+            *(_number(row.parameters.get(name, "")) for name in parameters),
+            row.why,
+        ]
+        for rank, row in enumerate(rows, start=1)
+    ]
+    text = tabulate(table, headers=headers, disable_numparse=True)
+    if sys.stdout.isatty():
+        text = _narrowed(table, headers, text)
+    print(text)
+
+
+def _narrowed(table: list[list[object]], headers: list[str], text: str) -> str:
+    """The table without its last columns, as far as the terminal is too narrow for them."""
+    width = shutil.get_terminal_size().columns
+    kept = len(headers)
+    while kept > 5 and max(len(line) for line in text.splitlines()) > width:
+        kept -= 1
+        text = tabulate(
+            [row[:kept] for row in table], headers=headers[:kept], disable_numparse=True
+        )
+    left_out = len(headers) - kept
+    return f"{text}\n({left_out} columns more in --format csv)" if left_out else text
+
+
+def _number(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "null" if value is None else str(value)

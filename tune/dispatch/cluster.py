@@ -1,0 +1,118 @@
+"""Ray, started or joined for one command, and shut down after it."""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from genretune.tune.errors import RunFailure, TuneError
+from genretune.tune.levels import ENVIRONMENT, Level
+
+# Read by Ray when it is imported or started; none of it changes a result.
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What Ray reserves for one trial; no part of its configuration."""
+
+    cpu: float = 1.0
+    gpu: float = 0.0
+
+    def fits(self, total: Mapping[str, float]) -> int:
+        """How many trials fit into ``total`` at once."""
+        by_cpu = total.get("CPU", 0.0) // self.cpu if self.cpu else float("inf")
+        by_gpu = total.get("GPU", 0.0) // self.gpu if self.gpu else float("inf")
+        return int(min(by_cpu, by_gpu, 1e6))
+
+
+@contextmanager
+def cluster(address: str, *, level: Level, device: str, log: Path) -> Iterator[dict[str, float]]:
+    """Ray at ``address`` for a ``with`` block; gives the cluster's resources by name.
+
+    Args:
+        address: ``local`` starts one for this command alone; ``auto`` and ``HOST:PORT`` join one.
+        log: file that takes what Ray has to say.
+
+    Raises:
+        TuneError: no cluster answers there.
+    """
+    os.environ.update(_QUIET)
+    import ray
+
+    try:
+        _log_to(log)
+        ray.init(
+            address=address,
+            namespace="genretune",
+            include_dashboard=None if address != "local" else False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=False,
+            runtime_env={"env_vars": worker_environment(level, device)},
+        )
+    except ConnectionError as error:
+        raise TuneError(
+            f"--address: must be a running Ray cluster, got {address} ({_first_line(error)})"
+        ) from error
+    except (RuntimeError, ValueError) as error:
+        raise RunFailure(f"--address {address}: Ray did not start: {_first_line(error)}") from error
+    try:
+        _log_to(log)  # Ray has put its own handlers there
+        yield dict(ray.cluster_resources())
+    finally:
+        ray.shutdown()
+
+
+def worker_environment(level: Level, device: str) -> dict[str, str]:
+    """Environment variables of every worker: the level's, and no GPU for trials on the CPU."""
+    wanted = {name: value for name, value in ENVIRONMENT[level].items() if value is not None}
+    if device == "cpu":
+        wanted["CUDA_VISIBLE_DEVICES"] = ""
+    return wanted
+
+
+def require_room(resources: Resources) -> None:
+    """Refuse a trial that asks for more than any node has.
+
+    Raises:
+        TuneError: no node could ever run it; says what the cluster has.
+    """
+    import ray
+
+    per_node = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if any(resources.fits(node) for node in per_node):
+        return
+    have = "; ".join(
+        f"{int(node.get('CPU', 0))} CPU, {int(node.get('GPU', 0))} GPU" for node in per_node
+    )
+    raise TuneError(
+        f"--resources: must fit on one node, got cpu={resources.cpu:g},gpu={resources.gpu:g} "
+        f"(the cluster has {have})"
+    )
+
+
+def _log_to(path: Path) -> None:
+    logger = logging.getLogger("ray")
+    logger.handlers.clear()
+    logger.addHandler(logging.FileHandler(path))
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,79 @@
+"""What runs on a worker: one segment of one trial, reported to the driver after each epoch."""
+
+import functools
+import json
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from ray import tune as ray_tune
+
+from genretune.data.store import Store
+from genretune.models.plugins import Plugin, load_plugin
+from genretune.tune.config import trial_config
+from genretune.tune.corpus import open_data
+from genretune.tune.errors import RunFailure
+from genretune.tune.run_trial import in_one_line, run_trial
+from genretune.tune.rundir import RunFolder
+
+
+def run_segment(order: Mapping[str, Any]) -> None:
+    """Ray's trainable.
+
+    A trial's own fault is reported as its end; what is raised here is infrastructure's.
+
+    Args:
+        order: ``run`` (directory), ``trial``, ``generation``, ``metric``, ``store`` (path of the
+            pack on the driver), ``plugins`` (paths).
+    """
+    folder = RunFolder(Path(order["run"])).trial(order["trial"], generation=order["generation"])
+    settings = folder.config()
+    store = _store(order["store"], settings["data"]["samples"], settings["data"]["sample_rate"])
+    plugins = {Path(path).name: _plugin(path) for path in order["plugins"]}
+
+    def report(record: Mapping[str, Any]) -> bool:
+        # Ray ends the segment inside this call, once everything is on disk
+        ray_tune.report(
+            {
+                "epoch": record["epoch"],
+                "value": record[order["metric"]],
+                "weights_sha256": record["weights_sha256"],
+                "seconds": record["seconds"],
+            }
+        )
+        return True
+
+    with open(folder.path / "stdout.log", "a") as log, redirect_stdout(log), redirect_stderr(log):
+        try:
+            config = trial_config(settings, plugins=plugins)
+            outcome = run_trial(config, store, folder, on_report=report, plugins=plugins)
+            end = {"ended": outcome.status, "epochs": len(outcome.history), "why": outcome.why}
+        except RunFailure:
+            raise
+        except Exception as error:
+            result = folder.result()
+            epochs = len(result["history"]) if result else 0
+            end = {"ended": "failed", "epochs": epochs, "why": in_one_line(error)}
+    ray_tune.report(end)
+
+
+@functools.lru_cache(maxsize=2)
+def _store(path: str, samples: str, sample_rate: int) -> Store:
+    """The corpus: the driver's pack where this node sees it, else one from this node's cache."""
+    if Path(path).exists():
+        store = Store(Path(path))
+        if store.samples_digest == samples:
+            return store
+    return open_data(None, samples=samples, sample_rate=sample_rate)
+
+
+@functools.lru_cache(maxsize=16)
+def _plugin(path: str) -> Plugin:
+    return load_plugin(Path(path))
+
+
+def order_for(run: Path, trial: int, generation: int, **rest: Any) -> dict[str, Any]:
+    """The order of one segment: plain JSON values, so that nothing of ours is pickled."""
+    order = {"run": str(run), "trial": trial, "generation": generation, **rest}
+    return dict(json.loads(json.dumps(order)))

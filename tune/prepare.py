@@ -1,0 +1,234 @@
+"""A sweep made ready: its space, its samples, and the configuration of every trial."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genretune.data.errors import DataError
+from genretune.data.splits import fold_windows
+from genretune.data.windows import window_length
+from genretune.models.errors import ModelError
+from genretune.models.plugins import Plugin, load_plugin
+from genretune.tune.config import TrialConfig, available_device, trial_config
+from genretune.tune.corpus import Store, open_data, resolve_exclusions
+from genretune.tune.environment import environment
+from genretune.tune.errors import TuneError
+from genretune.tune.metrics import MODES
+from genretune.tune.parts import build_network
+from genretune.tune.rundir import SWEEP_VERSION
+from genretune.tune.single import check_plugins
+from genretune.tune.space.distributions import Values
+from genretune.tune.space.load import space_from_json
+from genretune.tune.space.space import Space
+from genretune.tune.space.tree import Choice, Constant, Flat, Listed, Mapped, Node, flatten
+from genretune.tune.sweep.machine import trial_seed
+from genretune.tune.validation import did_you_mean
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a driver needs beside its journal.
+
+    Attributes:
+        data: the ``data`` part of every trial's configuration, resolved.
+        folder: where the corpus was found, for people; None for a pack found by digest.
+    """
+
+    space: Space
+    store: Store
+    data: Mapping[str, Any]
+    device: str
+    plugins: Mapping[str, Plugin]
+    plugin_files: tuple[Path, ...] = ()
+    folder: Path | None = None
+    overrides: tuple[str, ...] = ()
+
+    def config(self, parameters: Mapping[str, object], seed: int) -> TrialConfig:
+        """The configuration of a trial.
+
+        Raises:
+            TuneError, ModelError: these parameters do not go together.
+        """
+        settings = self.space.configure(parameters)
+        settings |= {"seed": seed, "data": self.data, "device": self.device}
+        return trial_config(settings, plugins=self.plugins)
+
+    def check(self, config: TrialConfig) -> None:
+        """Build a trial's network without memory, to see that it can be built.
+
+        Raises:
+            TuneError, ModelError: it cannot.
+        """
+        samples = window_length(config.data.window, self.store.sample_rate)
+        build_network(
+            config,
+            classes=len(self.store.classes),
+            samples=samples,
+            plugins=self.plugins,
+            model_device="meta",
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """``sweep.json``: all that the sweep's outcome depends on, and where it began."""
+        level = self.level
+        device: Any = self.device
+        return {
+            "version": SWEEP_VERSION,
+            "space": self.space.as_json(),
+            "overrides": list(self.overrides),
+            "data": dict(self.data),
+            "device": self.device,
+            "determinism": level,
+            "classes": list(self.store.classes),
+            "plugins": {name: plugin.sha256 for name, plugin in self.plugins.items()},
+            "corpus": None if self.folder is None else str(self.folder.absolute()),
+            "environment": environment(device, level),
+        }
+
+    @property
+    def level(self) -> Any:
+        """The determinism level, one for the whole sweep."""
+        return self.space.trial.get("determinism", "strict")
+
+
+def new_sweep(
+    space: Space, folder: Path, *, plugins: Sequence[Path] = (), overrides: Sequence[str] = ()
+) -> Sweep:
+    """Resolve a space against a corpus and check all that can be checked before a trial runs.
+
+    Raises:
+        TuneError, DataError, ModelError: one line for each thing that is wrong.
+    """
+    _check_fixed(space)
+    loaded = {path.name: load_plugin(path) for path in plugins}
+    rate = space.data.sample_rate or 22050
+    store = open_data(folder, sample_rate=rate)
+    data = {
+        "samples": store.samples_digest,
+        "sample_rate": rate,
+        "exclude": list(resolve_exclusions(store, space.data.exclude)),
+        "split": space.data.split,
+        "window": space.data.window,
+    }
+    device = str(space.trial.get("device", "auto"))
+    sweep = Sweep(
+        space=space,
+        store=store,
+        data=data,
+        device=available_device() if device == "auto" else device,
+        plugins=loaded,
+        plugin_files=tuple(plugins),
+        folder=folder,
+        overrides=tuple(overrides),
+    )
+    first = _check_probes(sweep)
+    part = first.data
+    fold_windows(store, split=part.split, window=part.window, exclude=part.exclude)
+    return sweep
+
+
+def saved_sweep(
+    saved: Mapping[str, Any], *, folder: Path | None, plugins: Sequence[Path] = ()
+) -> Sweep:
+    """The sweep of a ``sweep.json``; the corpus is found again by digest, or given.
+
+    Raises:
+        RecordMismatch: the corpus or a plug-in is not the recorded one.
+        TuneError: no corpus is found.
+    """
+    loaded = {path.name: load_plugin(path) for path in plugins}
+    check_plugins(saved["plugins"], loaded)
+    data = saved["data"]
+    known = Path(saved["corpus"]) if saved["corpus"] else None
+    try:
+        store = open_data(folder, samples=data["samples"], sample_rate=data["sample_rate"])
+    except TuneError:
+        if folder is not None or known is None or not known.exists():
+            raise
+        store = open_data(known, samples=data["samples"], sample_rate=data["sample_rate"])
+    return Sweep(
+        space=space_from_json(saved["space"]),
+        store=store,
+        data=data,
+        device=saved["device"],
+        plugins=loaded,
+        plugin_files=tuple(plugins),
+        folder=folder or known,
+        overrides=tuple(saved["overrides"]),
+    )
+
+
+def probes(space: Space) -> list[Flat]:
+    """Configurations in which every categorical value and both ends of every range occur once."""
+    columns = [[(key, value) for value in _values(node)] for key, node in space.parameters]
+    length = max((len(column) for column in columns), default=1)
+    rows = [[column[k % len(column)] for column in columns] for k in range(length)]
+    return [{k: v for key, value in row for k, v in flatten(key, value)} for row in rows]
+
+
+def _values(node: Node) -> list[object]:
+    match node:
+        case Constant(value=value):
+            return [value]
+        case Choice(options=options):
+            return [value for option in options for value in _values(option)]
+        case Listed(items=items):
+            rows = _together([_values(item) for item in items])
+            return [list(row) for row in rows]
+        case Mapped(items=items):
+            keys = [key for key, _ in items]
+            rows = _together([_values(item) for _, item in items])
+            return [dict(zip(keys, row, strict=True)) for row in rows]
+        case _:
+            distribution = node.distribution
+            if isinstance(distribution, Values):
+                return list(distribution.values)
+            return [distribution.at(0.0), distribution.at(0.5), distribution.at(1.0 - 2**-53)]
+
+
+def _together(columns: list[list[object]]) -> list[tuple[object, ...]]:
+    length = max((len(column) for column in columns), default=1)
+    return [tuple(column[k % len(column)] for column in columns) for k in range(length)]
+
+
+def _check_probes(sweep: Sweep) -> TrialConfig:
+    """Check a configuration for each value of the space; the first one."""
+    space, wrong = sweep.space, dict[str, None]()
+    first = None
+    for parameters in probes(space):
+        try:
+            config = sweep.config(parameters, trial_seed(space, 0))
+            sweep.check(config)
+            first = first or config
+        except (TuneError, ModelError, DataError) as error:
+            wrong |= dict.fromkeys(_located(space, line) for line in str(error).splitlines())
+    if wrong or first is None:
+        raise TuneError("\n".join(wrong))
+    return first
+
+
+def _located(space: Space, line: str) -> str:
+    """A message about a key of the trial, with the line of the space file that sets it."""
+    key, colon, rest = line.partition(":")
+    return f"{space.where(key)}:{rest}" if colon else line
+
+
+def _check_fixed(space: Space) -> None:
+    name = space.metric.name
+    if name not in MODES:
+        raise TuneError(
+            f"{space.where('metric.name')}: must be one of {', '.join(MODES)}, got {name}"
+            f"{did_you_mean(name, MODES)}"
+        )
+    for key, _ in space.parameters:
+        if key.split(".")[0] in ("determinism", "device", "data", "seed", "version"):
+            raise TuneError(
+                f"{space.where(key)}: is the sweep's, one value for all trials (fix it)"
+            )
+    for key in ("seed", "data", "version", "plugins"):
+        if key in space.trial:
+            raise TuneError(
+                f"{space.where(key)}: is not a trial's to set here (use the key of the same name "
+                "at the root of the space)"
+            )

@@ -1,0 +1,111 @@
+"""What a run directory says, read without a lock: leaderboard, one trial's records, choices."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from genretune.tune.checkpoint import write_whole
+from genretune.tune.errors import TuneError
+from genretune.tune.rundir import RunFolder
+from genretune.tune.space.load import space_from_json
+from genretune.tune.sweep.journal import read_journal
+from genretune.tune.sweep.leaderboard import Row, leaderboard
+from genretune.tune.sweep.rules import rules_of
+from genretune.tune.sweep.state import State
+
+
+def read_state(run: RunFolder) -> State:
+    """The state of a sweep, folded from its journal.
+
+    Raises:
+        TuneError: this is no run directory.
+        RunFailure: the journal is damaged.
+    """
+    space = space_from_json(run.sweep()["space"])
+    state = State(rules_of(space), space.trials)
+    if run.journal.exists():
+        for event in read_journal(run.journal):
+            state.apply(event)
+    return state
+
+
+def read_rows(run: RunFolder) -> list[Row]:
+    """The leaderboard by rank."""
+    return leaderboard(read_state(run))
+
+
+def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Rows as plain JSON values, in the order of rank."""
+    return [asdict(row) for row in rows]
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """Rows as CSV, a column for each parameter that any trial has; floats round-trip."""
+    parameters = parameter_names(rows)
+    fixed = ["rank", *(key for key in Row.__slots__ if key != "parameters")]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*fixed, *parameters])
+    for rank, row in enumerate(rows, start=1):
+        facts = asdict(row) | {"rank": rank}
+        writer.writerow(
+            [
+                *(_cell(facts[key]) for key in fixed),
+                *(_cell(row.parameters.get(p)) for p in parameters),
+            ]
+        )
+    return text.getvalue()
+
+
+def parameter_names(rows: Sequence[Row]) -> list[str]:
+    """Every parameter that any trial has, in the order in which the trials name them."""
+    return list(dict.fromkeys(name for row in rows for name in row.parameters))
+
+
+def write_leaderboard(run: RunFolder) -> list[Row]:
+    """Write ``leaderboard.csv`` from the journal; its rows."""
+    rows = read_rows(run)
+    write_whole(run.leaderboard_csv, as_csv(rows).encode())
+    return rows
+
+
+def choose(path: Path, trial: str) -> list[tuple[Path, int | None]]:
+    """Folders and indices of the trials that ``trial`` means: ``best``, ``all`` or a number.
+
+    Raises:
+        TuneError: there is no such trial.
+    """
+    run = RunFolder(path)
+    rows = [row for row in read_rows(run) if row.epochs > 0]
+    if trial == "all":
+        chosen = sorted(row.trial for row in rows)
+    elif trial == "best":
+        chosen = [row.trial for row in rows[:1]]
+    elif trial.isdigit():
+        chosen = [row.trial for row in rows if row.trial == int(trial)]
+    else:
+        raise TuneError(f"--trial: must be best, all or a trial's number, got {trial}")
+    if not chosen:
+        raise TuneError(f"--trial: must have finished an epoch, got {trial} of {path}")
+    return [(run.trial(index).path, index) for index in chosen]
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def write_parquet(rows: Sequence[Row], path: Path) -> None:
+    """Write rows to a Parquet file; parameters are one column of JSON."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    facts = as_json(rows)
+    columns = {key: [fact[key] for fact in facts] for key in Row.__slots__ if key != "parameters"}
+    columns["parameters"] = [json.dumps(fact["parameters"]) for fact in facts]
+    pq.write_table(pa.table(columns), path)
