@@ -13,8 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genretune.models.dropout import SeededDropout
-from genretune.models.errors import ModelError
-from genretune.models.layers import Count, Rate, Ratio, Shape, one_each
+from genretune.models.layers import Count, Rate, Ratio, Shape, one_each, refuse_small
 from genretune.models.se import se_or_none
 
 Filters = Annotated[list[Count], Field(min_length=1)]
@@ -52,7 +51,7 @@ class CNN(nn.Module):
     ) -> None:
         super().__init__()
         channels, bins, frames = input_shape
-        _refuse_small(len(filters), bins, frames)
+        refuse_small(len(filters), input_shape, argument="model.filters", what="blocks")
         reductions = one_each(reduction, len(filters), argument="model.reduction", what="blocks")
         rates = one_each(dropout, len(filters), argument="model.dropout", what="blocks")
         inputs = [channels, *filters[:-1]]
@@ -102,13 +101,3 @@ class Block(nn.Module):
             x_BCFT = x_BCFT + conv.bias.to(x_BCFT.dtype)[:, None, None]
         x_BCFT = self.dropout(x_BCFT)
         return F.relu(x_BCFT if self.se is None else self.se(x_BCFT))
-
-
-def _refuse_small(poolings: int, bins: int, frames: int) -> None:
-    least = 2**poolings
-    if min(bins, frames) < least:
-        raise ModelError(
-            f"model.filters: {poolings} blocks halve the image {poolings} times and need at least "
-            f"{least} x {least} bins and frames, got {bins} x {frames} "
-            "(fewer blocks, longer windows, a shorter hop or more bins)"
-        )

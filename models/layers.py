@@ -37,3 +37,15 @@ def one_each(
             f"got {len(value)} values (give one value, or {layers})"
         )
     return tuple(value)
+
+
+def refuse_small(poolings: int, input_shape: Shape, *, argument: str, what: str) -> None:
+    """Raise ModelError if an image cannot be halved ``poolings`` times, rounding down."""
+    _, bins, frames = input_shape
+    least = 2**poolings
+    if min(bins, frames) < least:
+        raise ModelError(
+            f"{argument}: {poolings} {what} halve the image {poolings} times, it must have at "
+            f"least {least} x {least} bins and frames, got {bins} x {frames} "
+            f"(fewer {what}, longer windows, a shorter hop or more bins)"
+        )

@@ -17,8 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genretune.models.dropout import SeededDropout
-from genretune.models.errors import ModelError
-from genretune.models.layers import Rate, Ratio, Shape, one_each
+from genretune.models.layers import Rate, Ratio, Shape, one_each, refuse_small
 from genretune.models.se import se_or_none
 
 
@@ -86,9 +85,8 @@ class LightCNN(nn.Module):
         fc_dropout: Rate | None = None,
     ) -> None:
         super().__init__()
-        channels, bins, frames = input_shape
-        count = len(layout.stages)
-        _refuse_small(count, bins, frames)
+        channels, count = input_shape[0], len(layout.stages)
+        refuse_small(count, input_shape, argument="model.name", what="stages")
         reductions = one_each(reduction, count, argument="model.reduction", what="stages")
         self.stages = nn.ModuleList()
         for i, layers in enumerate(layout.stages):
@@ -168,16 +166,6 @@ def max_feature_map(x: Tensor) -> Tensor:
     """Map [B, 2C, ...] to [B, C, ...]: the larger of channel c and channel C + c."""
     first, second = x.chunk(2, dim=1)
     return torch.maximum(first, second)
-
-
-def _refuse_small(poolings: int, bins: int, frames: int) -> None:
-    least = 2**poolings
-    if min(bins, frames) < least:
-        raise ModelError(
-            f"model.name: {poolings} stages halve the image {poolings} times and need at least "
-            f"{least} x {least} bins and frames, got {bins} x {frames} "
-            "(longer windows, a shorter hop or more bins)"
-        )
 
 
 _LAYOUTS = {

@@ -119,7 +119,7 @@ def test_all_problems_at_once() -> None:
         ("rate", None, "must be a number >= 0 and < 1, got null"),
         ("widths", [1, "a"], 'or null, got [1, "a"]'),
         ("pair", [1.0], "must be a list of 2: a number; a number, got [1.0]"),
-        ("classes", 3, "follows from the data, got 3 (leave it out)"),
+        ("classes", 3, "is supplied by the program, got 3 (leave it out)"),
         ("rate", {1, 2}, "must be a plain value"),
     ],
 )
