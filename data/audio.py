@@ -12,6 +12,7 @@ Faults, and what they mean for training:
                                                or shorter clip is cut and padded like any other
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +83,7 @@ def decode(path: Path, sample_rate: int) -> Decoded:
         if size == 0:
             return _faulty("empty", "0 bytes")
         promise = broken_promise(path)
-        with soundfile.SoundFile(path) as sound:
+        with soundfile.SoundFile(os.fsencode(path)) as sound:
             return _decode(sound, size, promise, sample_rate)
     except _Unfit as unfit:
         return _faulty(*unfit.args)

@@ -6,9 +6,11 @@ leakage gate need not listen again.
 """
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,7 +74,8 @@ def listen_all(
 ) -> Iterator[Heard]:
     """All clips in order, on as many threads as there are cores, few of them in memory at once."""
     threads = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
-    with ThreadPoolExecutor(threads) as pool:
+    chatty = any(clip.file.lower().endswith(".mp3") for clip in corpus.clips)
+    with _quiet(chatty), ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Heard]] = deque()
         clips = iter(corpus.clips)
         for done in range(len(corpus.clips)):
@@ -83,6 +86,26 @@ def listen_all(
             yield waiting.popleft().result()
             if progress is not None:
                 progress(done + 1, len(corpus.clips))
+
+
+@contextmanager
+def _quiet(chatty: bool) -> Iterator[None]:
+    """Keep libmpg123's words about damaged MP3 frames, written by C code, off the terminal.
+
+    What Python writes to the same descriptor meanwhile is lost too, so only for MP3.
+    """
+    if not chatty:
+        yield
+        return
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 class Notebook:

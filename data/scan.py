@@ -1,5 +1,6 @@
 """What is in a corpus, what is broken, what is there twice."""
 
+import os
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -106,7 +107,7 @@ def read_headers(path: Path) -> ScanReport:
             odd = is_regular(clip.path)
             if odd:
                 raise OSError(odd)
-            info = soundfile.info(clip.path)
+            info = soundfile.info(os.fsencode(clip.path))
             found.append((info.samplerate, info.channels, info.frames / max(1, info.samplerate)))
         except (soundfile.SoundFileError, OSError, ValueError, RuntimeError) as error:
             reason = str(getattr(error, "error_string", "") or error)

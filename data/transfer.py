@@ -50,7 +50,8 @@ def install_store(data: Path | Bytes, samples_digest: str, cache: Path | None = 
 
 def _write(path: Path, data: Path | Bytes) -> None:
     with path.open("wb") as file:
-        file.write(_mapped(data) if isinstance(data, Path) else data)
+        whole = _mapped(data) if isinstance(data, Path) else data
+        file.write(whole.data if isinstance(whole, np.ndarray) else whole)
 
 
 def _mapped(path: Path) -> NDArray[np.uint8]:

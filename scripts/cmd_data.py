@@ -1,6 +1,7 @@
 """genretune data: what is in a corpus, its packed form, its folds, and synthetic ones."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -232,7 +233,11 @@ def _listening() -> Iterator[Listener | None]:
     if not sys.stderr.isatty():
         yield None
         return
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    # A descriptor of its own: listening turns the usual one away from MP3 decoders' chatter.
+    with (
+        os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal,
+        Progress(console=Console(file=terminal), transient=True) as bar,
+    ):
         task = bar.add_task("listening", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
