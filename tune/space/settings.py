@@ -11,7 +11,9 @@ from genretune.tune.space.problems import Path, Problems, did_you_mean, show
 class Strict(BaseModel):
     """Frozen, nothing extra, nothing converted."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
 
 
 class Metric(Strict):

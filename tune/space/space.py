@@ -108,9 +108,11 @@ class Space:
         return result
 
     def where(self, key: str) -> str:
-        """``file:line: trial.epochs`` for a key of the trial, wherever it is set."""
-        for head in ("parameters", "trial"):
-            paths = [p for p in self.places if p[:1] == (head,) and _is_at(p[1:], key)]
+        """``file:line: trial.epochs`` for a key of the trial or of the file, where it is set."""
+        for head in (("parameters",), ("trial",), ()):
+            paths = [
+                p for p in self.places if p[: len(head)] == head and _is_at(p[len(head) :], key)
+            ]
             if paths:
                 path = max(paths, key=len)
                 return f"{self.places[path]}: {dotted(path)}"

@@ -1,0 +1,137 @@
+"""``genretune plan``: a sweep before it runs."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from genretune.scripts.terminal import complain, print_json, print_table
+from genretune.tune.errors import TuneError
+
+
+def plan(
+    space: Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="the search space")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value, e.g. trial.epochs=10")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", "-W", min=1, help="trials at once")] = 2,
+    trials: Annotated[int | None, typer.Option(min=1, help="how many trials")] = None,
+    first: Annotated[int, typer.Option(min=0, help="configurations to show")] = 5,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="the corpus")] = None,
+    measured: Annotated[
+        bool, typer.Option("--measure", help="time a few steps of those configurations")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the plan as JSON")] = False,
+) -> int:
+    """Show size, rungs, first configurations and expected work of a search; run nothing.
+
+    Example: genretune plan search_spaces/quickstart.yaml --workers 8
+    """
+    from genretune.tune.levels import start_anew
+    from genretune.tune.space.load import load_space
+
+    given = [*(overrides or []), *([f"trials={trials}"] if trials is not None else [])]
+    found = load_space(space, given)
+    if measured and data is None:
+        raise TuneError("--measure: needs the corpus to take its windows from, got none (--data)")
+    start_anew(found.trial.get("determinism", "strict"), sys.argv[1:])  # type: ignore[arg-type]
+    from genretune.scripts import planning
+    from genretune.tune.prepare import new_sweep
+    from genretune.tune.sweep.plan import make_plan
+
+    sweep = None if data is None else new_sweep(found, data)
+    if sweep is None:
+        planning.check_without_data(found)
+    made = make_plan(found, workers=workers, first=first)
+    size = planning.trial_bytes(found, made.first)
+    facts: dict[str, Any] = {"name": found.name, **asdict(made)}
+    facts |= {"disk_bytes": size * made.trials, "files": planning.FILES_A_TRIAL * made.trials + 4}
+    if sweep is not None:
+        facts["train_windows"], facts["validation_windows"] = planning.windows_of(sweep)
+    if measured and sweep is not None:
+        timed = planning.measure(sweep, made.first)
+        mean = sum(one.epoch_seconds for one in timed) / max(1, len(timed))
+        facts["measured"] = [asdict(one) for one in timed]
+        facts["seconds"] = mean * made.rounds
+        facts["peak_mb"] = max((one.peak_mb for one in timed), default=0.0)
+    for note in found.notes:
+        complain(f"note: {note}")
+    if as_json:
+        print_json(facts)
+    else:
+        _show(facts, found.epochs)
+    return 0
+
+
+def _show(facts: dict[str, Any], epochs: int) -> None:
+    """The plan in words and tables."""
+    size = facts["size"]
+    many = "infinitely many" if size is None else f"{size:,}"
+    print(f"{facts['name']}: {facts['trials']} trials of up to {epochs} epochs")
+    print(
+        f"{facts['parameters']} parameters, {facts['conditional']} of them conditional; "
+        f"{many} configurations"
+    )
+    if facts["rungs"]:
+        print()
+        print_table(
+            [[rung["epoch"], f"{rung['trials']:.1f}"] for rung in facts["rungs"]],
+            ["rung (epoch)", "trials expected there"],
+        )
+    if facts["first"]:
+        print("\nfirst configurations:")
+        _show_configurations(facts["first"])
+    print(
+        f"\nepochs in all: about {facts['epochs']:.0f} "
+        f"({facts['epochs_without_rungs']} if every trial ran to its end)"
+    )
+    print(
+        f"with {facts['workers']} workers: about {facts['utilisation']:.0%} of their time in "
+        f"epochs, {facts['rounds']:.0f} times the time of an epoch"
+    )
+    lag = facts["lag"]
+    if lag is not None and lag < facts["workers"]:
+        print(f"sampler.lag {lag} is below the workers: some will idle (lag of at least W)")
+    print(f"on disk: up to {facts['disk_bytes'] / 1e6:,.0f} MB in {facts['files']} files")
+    if "train_windows" in facts:
+        print(f"windows: {facts['train_windows']} train, {facts['validation_windows']} validate")
+    if "measured" in facts:
+        _show_measured(facts)
+
+
+def _show_configurations(first: Sequence[dict[str, object]]) -> None:
+    names = list(dict.fromkeys(name for parameters in first for name in parameters))
+    print_table(
+        [[i, *(_cell(p.get(name, "")) for name in names)] for i, p in enumerate(first)],
+        ["trial", *names],
+    )
+
+
+def _show_measured(facts: dict[str, Any]) -> None:
+    print()
+    print_table(
+        [
+            [
+                one["trial"],
+                f"{one['train_ms']:.1f}",
+                f"{one['evaluation_ms']:.1f}",
+                f"{one['epoch_seconds']:.0f}",
+                f"{one['peak_mb']:.0f}",
+            ]
+            for one in facts["measured"]
+        ],
+        ["trial", "ms/window", "ms/window evaluated", "s/epoch", "peak MB"],
+    )
+    print(
+        f"estimated time: about {facts['seconds'] / 60:.0f} minutes, measured one at a time; "
+        f"up to {facts['peak_mb'] * facts['workers']:,.0f} MB of memory with all workers"
+    )
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "null" if value is None else str(value)

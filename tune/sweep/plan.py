@@ -1,0 +1,112 @@
+"""A sweep before it runs: its size, rungs, first configurations and expected work."""
+
+import statistics
+from dataclasses import dataclass, replace
+
+from genretune.tune.space.settings import TpeSampler
+from genretune.tune.space.space import Space
+from genretune.tune.space.tree import Flat
+from genretune.tune.sweep.answers import Segment
+from genretune.tune.sweep.machine import Machine
+from genretune.tune.sweep.pretend import Pretended
+from genretune.tune.sweep.rules import rules_of
+from genretune.tune.sweep.simulate import simulate
+
+_SIMULATED = 5
+SEGMENT_SECONDS = 0.1
+"""What starting a segment takes in a reused worker, in epochs of one second."""
+
+
+@dataclass(frozen=True)
+class RungPlan:
+    """A rung and how many trials will reach it, as far as can be expected."""
+
+    epoch: int
+    trials: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    Attributes:
+        parameters: swept values, those of all options included.
+        conditional: how many of them exist only where their option is taken.
+        size: configurations of the space; None where a range is continuous.
+        first: configurations of the first trials, those that need no values of earlier ones.
+        rungs: without early termination none.
+        epochs: expected in all.
+        epochs_without_rungs: if every trial ran to its end.
+        utilisation: expected share of the workers' time spent on epochs.
+        rounds: expected time in epochs of mean length, with all workers.
+    """
+
+    trials: int
+    parameters: int
+    conditional: int
+    size: int | None
+    first: list[Flat]
+    rungs: list[RungPlan]
+    epochs: float
+    epochs_without_rungs: int
+    workers: int
+    utilisation: float
+    rounds: float
+    lag: int | None
+
+
+def make_plan(space: Space, *, workers: int, first: int = 5, sigma: float = 0.3) -> Plan:
+    """Simulate the sweep with the state machine it will run under.
+
+    Args:
+        workers: trials at once.
+        first: how many configurations to show.
+        sigma: of the logarithm of epoch times.
+    """
+    dimensions = space.dimensions()
+    runs = []
+    for seed in range(_SIMULATED):
+        machine = Machine(_cheap(space))
+        world = Pretended(results=seed, clock=seed, sigma=sigma)
+        runs.append((machine, simulate(machine, world, workers, overhead=SEGMENT_SECONDS)))
+    levels = rules_of(space).levels
+    return Plan(
+        trials=len(runs[0][0].state.trials),
+        parameters=len(dimensions),
+        conditional=sum("[" in d.name and "]." in d.name for d in dimensions),
+        size=space.size(),
+        first=first_configurations(space, min(first, space.trials)),
+        rungs=[
+            RungPlan(
+                level,
+                statistics.mean(
+                    sum(trial.epochs >= level for trial in machine.state.trials)
+                    for machine, _ in runs
+                ),
+            )
+            for level in levels
+        ],
+        epochs=statistics.mean(result.epochs for _, result in runs),
+        epochs_without_rungs=space.trials * space.epochs,
+        workers=workers,
+        utilisation=statistics.mean(result.utilisation(workers) for _, result in runs),
+        rounds=statistics.mean(result.seconds for _, result in runs),
+        lag=rules_of(space).lag,
+    )
+
+
+def first_configurations(space: Space, count: int) -> list[Flat]:
+    """The configurations that are certain before anything has run."""
+    machine, found = Machine(space), list[Flat]()
+    while len(found) < count:
+        segment = machine.next_segment(range(len(found)))
+        if not isinstance(segment, Segment):
+            break
+        found.append(dict(segment.parameters))
+    return found
+
+
+def _cheap(space: Space) -> Space:
+    """The same waiting without tpe's arithmetic, which does not matter here."""
+    if not isinstance(space.sampler, TpeSampler):
+        return space
+    return replace(space, sampler=space.sampler.model_copy(update={"n_startup": 10**9}))
