@@ -22,6 +22,7 @@ from genretune.data.arrow_file import samples_sha256
 from genretune.data.audio import decode
 from genretune.data.corpus import Clip, Corpus
 from genretune.data.soundprint import soundprint
+from genretune.data.versions import decoders
 
 VERSION = "1"
 Progress = Callable[[int, int], None]
@@ -135,7 +136,7 @@ def save_heard(path: Path, heard: Sequence[Heard], source: str) -> None:
     columns["prints"] = [clip.prints for clip in heard]
     columns["keys"] = [list(clip.attributes) for clip in heard]
     columns["values"] = [list(clip.attributes.values()) for clip in heard]
-    schema = _SCHEMA.with_metadata({"genretune.heard": VERSION, "source_digest": source})
+    schema = _SCHEMA.with_metadata(_meta(source))
     table = pa.table(columns, schema=schema)
     beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
@@ -154,9 +155,8 @@ def load_heard(path: Path, source: str) -> list[Heard] | None:
         table.validate(full=True)
     except (OSError, ValueError, pa.ArrowException):
         return None
-    meta = table.schema.metadata or {}
-    known = {b"genretune.heard": VERSION.encode(), b"source_digest": source.encode()}
-    if meta != known or not table.schema.equals(_SCHEMA):
+    wanted = {key.encode(): value.encode() for key, value in _meta(source).items()}
+    if table.schema.metadata != wanted or not table.schema.equals(_SCHEMA):
         return None
     prints = table.column("prints")
     silence = np.zeros(0, np.int16)
@@ -170,6 +170,11 @@ def load_heard(path: Path, source: str) -> list[Heard] | None:
         )
         for i, row in enumerate(table.drop_columns(["prints"]).to_pylist())
     ]
+
+
+def _meta(source: str) -> dict[str, str]:
+    """Other decoders hear other samples, so theirs is another listening."""
+    return {"genretune.heard": VERSION, "source_digest": source, "decoders": decoders()}
 
 
 _PLAIN = (
