@@ -56,7 +56,7 @@ CYCLE = 4096
 """Points in the table that holds one cycle of a clip's sound."""
 
 HARMONICS = 8
-"""So few that the highest note stays below half the usual sample rate."""
+"""Overtones of a cycle; those of the highest notes fold back at half the sample rate."""
 
 PROGRESSIONS = ((0, 5, 7, 0), (0, 9, 5, 7), (0, 3, 5, 7), (0, 7, 9, 5))
 
@@ -104,7 +104,7 @@ def render(
     style = _varied(STYLES[genre], random)
     length = max(1, round(seconds * sample_rate))
     beat = max(1, round(sample_rate * 60.0 / style.tempo))
-    root = 40 + int(random.randint(0, 12))
+    root = 40.0 + 12.0 * float(random.random_sample())
     steps = PROGRESSIONS[int(random.randint(0, len(PROGRESSIONS)))]
     start = int(random.randint(0, 4 * beat))
     voice = _voice(style, beat, sample_rate, random)
@@ -149,11 +149,11 @@ def _voice(style: Style, beat: int, rate: int, random: np.random.RandomState) ->
 
 
 def _beat(
-    style: Style, voice: Voice, step: int, number: int, random: np.random.RandomState
+    style: Style, voice: Voice, step: float, number: int, random: np.random.RandomState
 ) -> NDArray[np.float64]:
     """One beat: the chord in the clip's sound, a bass note, and a hit of noise."""
     loudness = 0.7 + 0.6 * float(random.random_sample())
-    note = np.zeros_like(voice.turns)
+    note = _melody(style, voice, step, random)
     for tone in style.chord:
         pitch = 440.0 * 2.0 ** ((step + tone + 12 - 69) / 12.0)
         pitch *= 1.0 + 0.002 * float(random.standard_normal())
@@ -169,6 +169,24 @@ def _beat(
         note += style.hits * accent * (noise + (1.0 - 2.0 * style.tone) * dull)
     beat: NDArray[np.float64] = note * voice.fade
     return beat
+
+
+def _melody(
+    style: Style, voice: Voice, step: float, random: np.random.RandomState
+) -> NDArray[np.float64]:
+    """Notes that no other clip plays: one or two in a beat, from the chord and its neighbours."""
+    line = np.zeros_like(voice.turns)
+    beat = line.shape[0] // 2
+    for half in range(2):
+        tone = style.chord[int(random.randint(0, len(style.chord)))]
+        tone += (0, 0, 2, 12)[int(random.randint(0, 4))]
+        loud = (0.0, 0.5, 0.9)[int(random.randint(0, 3))] / (half + 1)
+        pitch = 440.0 * 2.0 ** ((step + tone + 24 - 69) / 12.0)
+        first = CYCLE * float(random.random_sample())
+        at = half * beat // 2
+        turns = (first + pitch * voice.turns[: line.shape[0] - at]).astype(np.int64) % CYCLE
+        line[at:] += loud * voice.cycle[turns] * voice.note[: line.shape[0] - at]
+    return line * len(style.chord)
 
 
 def _add(sound: NDArray[np.float64], at: int, part: NDArray[np.float64]) -> None:
