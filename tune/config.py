@@ -149,6 +149,8 @@ def trial_config(
             settings[key] = {}
             continue
         try:
+            if "name" in DEFAULTS[key]:
+                part = {"name": DEFAULTS[key]["name"], **part}
             settings[key] = resolver(part)
         except (ModelError, TuneError) as error:
             wrong.append(str(error))

@@ -52,6 +52,8 @@ def cluster(address: str, *, level: Level, device: str, log: Path) -> Iterator[d
         TuneError: no cluster answers there.
     """
     os.environ.update(_QUIET)
+    if address == "local":
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray's own default, said without a banner
     import ray
 
     try:

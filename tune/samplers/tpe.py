@@ -163,3 +163,37 @@ def _tell(
             return
     params[name] = _inside(kind, value)
     distributions[name] = _inner(kind)
+
+
+class Alone:
+    """Optuna by itself, one trial after the other with its own pruner: for comparison only."""
+
+    def __init__(self, space: Space, *, grace_period: int, reduction_factor: int) -> None:
+        self._space = space
+        self._study = optuna.create_study(
+            direction="maximize" if space.metric.mode == "max" else "minimize",
+            sampler=optuna.samplers.TPESampler(seed=space.seed),
+            pruner=optuna.pruners.SuccessiveHalvingPruner(
+                min_resource=grace_period, reduction_factor=reduction_factor
+            ),
+        )
+        self._trial: Trial | None = None
+
+    def ask(self) -> Flat:
+        """The next configuration."""
+        asked = self._trial = self._study.ask()
+        return self._space.flat(lambda node: _pick(asked, node))
+
+    def report(self, epoch: int, value: float) -> bool:
+        """Tell an epoch of it; whether to go on."""
+        if self._trial is None:
+            raise RuntimeError("ask first")
+        self._trial.report(value, epoch)
+        return not self._trial.should_prune()
+
+    def tell(self, value: float | None) -> None:
+        """Tell its end; None where it was pruned."""
+        if self._trial is None:
+            raise RuntimeError("ask first")
+        state = TrialState.PRUNED if value is None else TrialState.COMPLETE
+        self._study.tell(self._trial, value, state)

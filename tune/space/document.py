@@ -24,18 +24,19 @@ _SEXAGESIMAL = re.compile(r"[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?")
 
 @dataclass(frozen=True)
 class Document:
-    """Plain data and, for every path in it, ``file:line``."""
+    """Plain data and, for every path in it, ``file:line``; what is wrong with the text itself."""
 
     data: object
     places: dict[Path, str]
+    problems: Problems
 
 
 def read_document(text: str, name: str) -> Document:
     """Parse one YAML document.
 
     Raises:
-        SpaceError: it is not YAML (one line), or uses words that YAML versions read differently,
-            keys twice, merge keys or tags (all such lines at once).
+        SpaceError: it is not YAML. Words that YAML versions read differently, keys given twice,
+            merge keys and tags go to the document's ``problems``.
     """
     node = _compose(text, name)
     if node is None:
@@ -43,8 +44,7 @@ def read_document(text: str, name: str) -> Document:
     places: dict[Path, str] = {}
     problems = Problems(places)
     data = _build(node, (), _Reading(name, places, problems))
-    problems.raise_if_any()
-    return Document(data, places)
+    return Document(data, places, problems)
 
 
 def read_value(text: str) -> object:
@@ -115,8 +115,7 @@ def _scalar(node: ScalarNode, path: Path, reading: _Reading) -> object:
     trap = _trap(text)
     if trap and reading.traps:
         rule, advice = trap
-        reading.problems.add(path, rule, advice=advice)
-        return text
+        reading.problems.add(path, rule, advice=advice, unreadable=True)
     tag = str(node.tag).rpartition(":")[2]
     if tag == "null":
         return None

@@ -8,7 +8,7 @@ from genretune.tune.space.document import Document, read_document
 from genretune.tune.space.overrides import apply_overrides
 from genretune.tune.space.parameters import parse_parameters
 from genretune.tune.space.problems import Problems, SpaceError, did_you_mean, show
-from genretune.tune.space.settings import Asha, GridSampler, parse_settings
+from genretune.tune.space.settings import METRICS, Asha, GridSampler, Metric, parse_settings
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import size
 
@@ -34,6 +34,7 @@ def space_from_text(text: str, name: str, overrides: Sequence[str] = ()) -> Spac
     """As :func:`load_space`, from the text itself; ``name`` stands in messages."""
     document = read_document(text, name)
     if not isinstance(document.data, dict):
+        document.problems.raise_if_any()
         where = document.places[()]
         raise SpaceError([f"{where}: must be a mapping of settings, got {show(document.data)}"])
     notes = apply_overrides(document, overrides)
@@ -46,7 +47,7 @@ def space_from_json(data: Mapping[str, object]) -> Space:
     Raises:
         SpaceError: it was not written by ``as_json``.
     """
-    return _check(Document(dict(data), {}), ())
+    return _check(Document(dict(data), {}, Problems({})), ())
 
 
 def with_trials(space: Space, trials: int) -> Space:
@@ -83,7 +84,7 @@ def _changed(before: object, after: object, key: str) -> list[str]:
 
 
 def _check(document: Document, notes: tuple[str, ...]) -> Space:
-    problems = Problems(document.places)
+    problems = document.problems
     data = document.data
     if not isinstance(data, Mapping):
         raise SpaceError([f"must be a mapping of settings, got {show(data)}"])
@@ -101,6 +102,8 @@ def _check(document: Document, notes: tuple[str, ...]) -> Space:
         )
     if isinstance(trial, Mapping):
         _check_epochs(trial, problems)
+    if settings is not None:
+        _check_metric(settings.metric, problems)
     if settings is None or problems:
         problems.raise_if_any()
         raise SpaceError(["the space could not be read"])
@@ -126,6 +129,20 @@ def _check(document: Document, notes: tuple[str, ...]) -> Space:
     _check_trials(space, problems)
     problems.raise_if_any()
     return space
+
+
+def _check_metric(metric: Metric, problems: Problems) -> None:
+    best = METRICS.get(metric.name)
+    if best is None:
+        problems.add(
+            ("metric", "name"),
+            f"must be a column of metrics.tsv, got {show(metric.name)}",
+            advice=did_you_mean(metric.name, METRICS),
+        )
+    elif metric.mode != best:
+        problems.add(
+            ("metric", "mode"), f"must be {best} for {metric.name}, got {show(metric.mode)}"
+        )
 
 
 def _check_epochs(trial: Mapping[str, object], problems: Problems) -> None:

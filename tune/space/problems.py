@@ -26,19 +26,23 @@ class Problems:
     def __init__(self, places: Mapping[Path, str]) -> None:
         self._places = places
         self._found: list[tuple[Path, str]] = []
+        self._unreadable: set[Path] = set()
 
     def __len__(self) -> int:
         return len(self._found)
 
-    def add(self, path: Path, rule: str, *, advice: str = "") -> None:
-        """Note one problem; ``rule`` includes what was got, where there is something to show."""
+    def add(self, path: Path, rule: str, *, advice: str = "", unreadable: bool = False) -> None:
+        """Note one problem; ``rule`` includes what was got, where there is something to show.
+
+        What was ``unreadable`` is not complained about again for its value.
+        """
+        if path in self._unreadable:
+            return
+        if unreadable:
+            self._unreadable.add(path)
         end = f" ({advice})" if advice else ""
         where = ": ".join(part for part in (place_of(path, self._places), dotted(path)) if part)
         self._found.append((path, f"{where}: {rule}{end}"))
-
-    def under(self, path: Path) -> bool:
-        """Whether a problem was found at this path or below it."""
-        return any(found[: len(path)] == path for found, _ in self._found)
 
     def raise_if_any(self) -> None:
         """Raise all that was found.
@@ -88,6 +92,9 @@ def show(value: object) -> str:
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """``did you mean 'trials'?``, or the choices where nothing is close."""
     names = list(known)
+    begun = [name for name in names if len(given) > 2 and name.startswith(given)]
+    if begun:
+        return f"did you mean '{begun[0]}'?"
     close = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{close[0]}'?"

@@ -7,6 +7,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from genretune.tune.space.problems import Path, Problems, did_you_mean, show
 
+METRICS: dict[str, Literal["max", "min"]] = {
+    "trn_loss": "min",
+    "val_loss": "min",
+    "trn_acc": "max",
+    "val_acc": "max",
+    "trn_clip_loss": "min",
+    "val_clip_loss": "min",
+    "trn_clip_accuracy": "max",
+    "val_clip_accuracy": "max",
+    "val_macro_f1": "max",
+    "val_clip_macro_f1": "max",
+}
+"""What can be searched for, and which way is better; kept here so that reading a space file needs
+no torch (a test compares it with the training loop's own)."""
+
 
 class Strict(BaseModel):
     """Frozen, nothing extra, nothing converted."""

@@ -1,0 +1,178 @@
+"""One seed, one sweep: workers, kills, extension and replay on real Ray and real files."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+Genretune = Callable[..., subprocess.CompletedProcess[str]]
+Rows = Callable[[Path], list[dict[str, Any]]]
+
+
+def test_the_sweep_ends_with_a_leaderboard_and_stops_some_early(
+    finished: Path, leaderboard_of: Rows
+) -> None:
+    rows = leaderboard_of(finished)
+    assert sorted(row["trial"] for row in rows) == list(range(8))
+    by_status = Counter(row["status"] for row in rows)
+    assert by_status["completed"] >= 1 and by_status["stopped"] >= 1
+    assert sum(by_status.values()) == by_status["completed"] + by_status["stopped"]
+    values = [row["value"] for row in rows if row["status"] == "completed"]
+    assert values == sorted(values)
+    result = json.loads((finished / "trials/00000/result.json").read_text())
+    assert result["history"][-1]["weights_sha256"] in {row["weights_sha256"] for row in rows}
+    stopped = next(row for row in rows if row["status"] == "stopped")
+    record = json.loads((finished / f"trials/{stopped['trial']:05d}/result.json").read_text())
+    assert (record["status"], record["why"]) == ("stopped", stopped["why"])
+
+
+@pytest.mark.parametrize(("workers", "resources"), [(1, "cpu=1"), (4, "cpu=0.5")])
+def test_the_leaderboard_is_the_same_for_any_number_of_workers(
+    workers: int,
+    resources: str,
+    space: Path,
+    corpus: Path,
+    finished: Path,
+    tmp_path: Path,
+    genretune: Genretune,
+    leaderboard_of: Rows,
+) -> None:
+    run = tmp_path / "run"
+    where = ("--data", corpus, "--out", run)
+    done = genretune("search", space, *where, "-W", workers, "--resources", resources)
+    assert done.returncode == 0, done.stderr
+    assert leaderboard_of(run) == leaderboard_of(finished)
+
+
+def test_every_trial_replays_exactly_in_a_fresh_process(
+    finished: Path, corpus: Path, genretune: Genretune
+) -> None:
+    done = genretune("replay", finished, "--trial", "all", "--data", corpus, "--json")
+    assert done.returncode == 0, done.stderr
+    verdicts = json.loads(done.stdout)
+    assert [verdict["verdict"] for verdict in verdicts] == ["exact"] * 8
+    assert {verdict["epochs"] for verdict in verdicts} >= {1, 5}  # stopped ones and complete ones
+
+
+def test_a_changed_record_is_told_from_the_replay(
+    finished: Path, tmp_path: Path, genretune: Genretune
+) -> None:
+    folder = tmp_path / "trial"
+    folder.mkdir()
+    source = finished / "trials" / "00000"
+    (folder / "config.json").write_text((source / "config.json").read_text())
+    result = json.loads((source / "result.json").read_text())
+    result["history"][0]["val_loss"] += 1e-12
+    (folder / "result.json").write_text(json.dumps(result))
+    done = genretune("replay", folder / "config.json", "--json")
+    assert done.returncode == 4, done.stderr
+    verdict = json.loads(done.stdout)
+    assert verdict["verdict"] == "diverged"
+    assert verdict["first_difference"]["what"] == "val_loss"
+    assert verdict["first_difference"]["epoch"] == 1
+
+
+def test_killed_and_resumed_equals_never_killed(
+    space: Path,
+    corpus: Path,
+    finished: Path,
+    tmp_path: Path,
+    genretune: Genretune,
+    leaderboard_of: Rows,
+    events_of: Rows,
+) -> None:
+    run = tmp_path / "run"
+    driver = Driver(tmp_path, "search", space, "--data", corpus, "--out", run, "-W", "2")
+    driver.wait_for(run, reports=4)
+    driver.end(signal.SIGKILL)
+    before = events_of(run)
+
+    refused = genretune("search", space, "--data", corpus, "--out", run)
+    assert refused.returncode == 2 and "--out: must be a new folder" in refused.stderr
+
+    done = genretune("resume", run, "-W", "2")
+    assert done.returncode == 0, done.stderr
+    assert leaderboard_of(run) == leaderboard_of(finished)
+    after = events_of(run)
+    assert after[: len(before)] == before
+    reports = Counter((e["trial"], e["epoch"]) for e in after if e["event"] == "report")
+    assert set(reports.values()) == {1}
+    ended = Counter(e["trial"] for e in after if e["event"] == "ended")
+    assert set(ended.values()) == {1}
+
+    again = genretune("resume", run)
+    assert again.returncode == 0 and len(events_of(run)) == len(after)  # nothing left, no Ray
+
+
+def test_a_sweep_extended_equals_one_that_began_longer(
+    space: Path,
+    corpus: Path,
+    finished: Path,
+    tmp_path: Path,
+    genretune: Genretune,
+    leaderboard_of: Rows,
+) -> None:
+    run = tmp_path / "run"
+    first = genretune("search", space, "--data", corpus, "--out", run, "--trials", "5")
+    assert first.returncode == 0, first.stderr
+    assert len(leaderboard_of(run)) == 5
+    done = genretune("resume", run, "--trials", "+3")
+    assert done.returncode == 0, done.stderr
+    assert leaderboard_of(run) == leaderboard_of(finished)
+
+
+def test_interrupted_by_ctrl_c_and_moved(
+    space: Path,
+    corpus: Path,
+    finished: Path,
+    tmp_path: Path,
+    genretune: Genretune,
+    leaderboard_of: Rows,
+) -> None:
+    run = tmp_path / "run"
+    driver = Driver(tmp_path, "search", space, "--data", corpus, "--out", run, "-W", "2")
+    driver.wait_for(run, reports=2)
+    assert driver.end(signal.SIGINT) == 130
+    assert f"genretune resume {run}" in driver.errors.read_text()
+    moved = tmp_path / "elsewhere"
+    run.rename(moved)
+    done = genretune("resume", moved, "--data", corpus)
+    assert done.returncode == 0, done.stderr
+    assert leaderboard_of(moved) == leaderboard_of(finished)
+
+
+class Driver:
+    """A command in a process of its own, whose output goes to files."""
+
+    def __init__(self, folder: Path, *arguments: str | Path) -> None:
+        self.output, self.errors = folder / "driver.out", folder / "driver.err"
+        with open(self.output, "w") as out, open(self.errors, "w") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "genretune.scripts.cli", *map(str, arguments)],
+                stdout=out,
+                stderr=err,
+            )
+
+    def wait_for(self, run: Path, *, reports: int) -> None:
+        """Wait until the journal holds so many reports."""
+        for _ in range(2400):
+            assert self.process.poll() is None, self.errors.read_text()
+            journal = run / "journal.jsonl"
+            if journal.exists() and journal.read_text().count('"event":"report"') >= reports:
+                return
+            time.sleep(0.05)
+        raise AssertionError("the driver reported nothing for two minutes")
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal; the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=30)
