@@ -190,6 +190,8 @@ def _check_start(space: Space, problems: Problems) -> None:
                     "unknown parameter",
                     advice=did_you_mean(name, [key for key, _ in space.parameters]),
                 )
+        if given in space.start_with[:index]:
+            problems.add(("start_with", index), "must differ from the trials before it")
         for line in space.misfits(given):
             key, _, rule = line.partition(": ")
             named = next((n for n in given if n == key or n.startswith(key + ".")), None)

@@ -55,7 +55,9 @@ def test_any_number_of_workers_is_one_worker(
 ) -> None:
     asha = f"{{type: asha, reduction_factor: {factor}, brackets: {brackets}}}"
     rule = asha if early == "asha" else "{type: none}"
-    given_space = space(sampler, f"metric.mode={mode}", f"early_terminate={rule}")
+    metric = "val_clip_accuracy" if mode == "max" else "val_loss"
+    metrics = f"metric={{name: {metric}, mode: {mode}}}"
+    given_space = space(sampler, metrics, f"early_terminate={rule}")
     world = replace(TROUBLE, results=results)
     whole, _ = run(given_space, world, 1)
     for workers in (2, 4, 8):

@@ -1,0 +1,241 @@
+"""What the order of decisions costs, and whether waiting spoils tpe: all on a simulated clock.
+
+1. Utilisation, makespan and time to a given quality of index order against arrival order, with
+   and without tpe's lag (configurations are drawn at random here, so only the waiting differs).
+2. Best value at equal epochs: tpe at lag 16 on 16 workers, random, and plain Optuna run
+   sequentially with its own pruner; mean and 95 % interval over seeds, makespan beside it.
+3. Speed: a sweep of 10,000 trials on 512 workers; a tpe suggestion after 1,000 trials.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from genretune.scripts.benchmarks.curves import Curves, accuracy, space
+from genretune.tune.samplers import random_search, tpe
+from genretune.tune.samplers.history import Told
+from genretune.tune.sweep.machine import Machine
+from genretune.tune.sweep.simulate import simulate
+
+QUALITY = 0.88
+BUDGETS = (100, 200, 300, 400)
+_STARTING = 0.1
+_RANDOM = "sampler={type: random}"
+
+
+def main(argv: list[str]) -> int:
+    """Print tables, or with ``--json`` one object of ratios and figures."""
+    parser = argparse.ArgumentParser(prog="bench search", description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--seeds", type=int, default=30)
+    options = parser.parse_args(argv)
+    waiting = [
+        measure_waiting(workers, mixed, lag, seeds=min(options.seeds, 10))
+        for workers in (16, 64)
+        for mixed in (1.0, 5.0)
+        for lag in (None, 1, 2)
+    ]
+    quality = compare_samplers(options.seeds)
+    speed = {"sweep_10000_512_s": sweep_seconds(10_000, 512), "tpe_1000_s": tpe_seconds(1000)}
+    if options.json:
+        print(json.dumps(_facts(waiting, quality, speed), indent=1, allow_nan=False))
+    else:
+        _print(waiting, quality, speed)
+    return 0
+
+
+def measure_waiting(workers: int, mixed: float, lag: int | None, *, seeds: int) -> dict[str, Any]:
+    """Index order against arrival order; 8 trials a worker.
+
+    Args:
+        mixed: how much longer an epoch of the larger networks takes.
+        lag: in multiples of the workers; None for a sampler that needs no values.
+    """
+    sampler = _RANDOM
+    if lag is not None:
+        sampler = f"sampler={{type: tpe, lag: {lag * workers}, n_startup: 1000000}}"
+    row: dict[str, Any] = {"workers": workers, "mixed": mixed, "lag": lag}
+    for order in ("index", "arrival"):
+        runs = []
+        for seed in range(seeds):
+            rule, size = f"early_terminate.order={order}", f"trials={8 * workers}"
+            machine = Machine(space(sampler, rule, size, f"seed={seed}"))
+            world = Curves(clock=seed, mixed=mixed)
+            runs.append(simulate(machine, world, workers, overhead=_STARTING))
+        reached = [next((at for at, _, v in r.best if v >= QUALITY), r.seconds) for r in runs]
+        row[order] = {
+            "utilisation": statistics.mean(r.utilisation(workers) for r in runs),
+            "makespan": statistics.mean(r.seconds for r in runs),
+            "to_quality": statistics.mean(reached),
+            "epochs": statistics.mean(r.epochs for r in runs),
+        }
+    return row
+
+
+def compare_samplers(seeds: int) -> dict[str, dict[str, Any]]:
+    """Best value at equal epochs, and the makespan in epochs of mean length."""
+    found: dict[str, list[tuple[list[float], float]]] = {
+        "tpe, lag 16, 16 workers": [_ours(seed) for seed in range(seeds)],
+        "tpe, lag 1, 1 worker": [_ours(seed, "sampler.lag=1", workers=1) for seed in range(seeds)],
+        "random, 16 workers": [_ours(seed, _RANDOM) for seed in range(seeds)],
+        "Optuna alone": [_alone(seed) for seed in range(seeds)],
+    }
+    return {
+        name: {
+            "best": [_mean([bests[k] for bests, _ in runs]) for k in range(len(BUDGETS))],
+            "interval": [_interval([bests[k] for bests, _ in runs]) for k in range(len(BUDGETS))],
+            "makespan": _mean([seconds for _, seconds in runs]),
+            "runs": [bests for bests, _ in runs],
+        }
+        for name, runs in found.items()
+    }
+
+
+def sweep_seconds(trials: int, workers: int) -> float:
+    """Real seconds of a simulated sweep."""
+    started = time.perf_counter()
+    simulate(Machine(space(_RANDOM, f"trials={trials}")), Curves(), workers)
+    return time.perf_counter() - started
+
+
+def tpe_seconds(trials: int) -> float:
+    """Real seconds of a tpe suggestion after so many trials, the last 16 of them pending."""
+    given = space()
+    history = []
+    for trial in range(trials):
+        parameters = random_search.draw(given, trial, 0)
+        value = accuracy(parameters, 3)
+        known = trial < trials - 16 and math.isfinite(value)
+        history.append(Told(parameters, "value", value) if known else Told(parameters))
+    tpe.configuration(given, trials, 0, history)
+    started = time.perf_counter()
+    tpe.configuration(given, trials, 1, history)
+    return time.perf_counter() - started
+
+
+def _ours(seed: int, *overrides: str, workers: int = 16) -> tuple[list[float], float]:
+    """(best value at each budget, seconds until the last budget was spent)."""
+    machine = Machine(space(f"seed={seed}", *overrides))
+    result = simulate(machine, Curves(clock=seed), workers, overhead=_STARTING)
+    makespan = result.seconds * min(1.0, BUDGETS[-1] / result.epochs)
+    return _at_budgets([(epochs, value) for _, epochs, value in result.best]), makespan
+
+
+def _alone(seed: int) -> tuple[list[float], float]:
+    given = space(f"seed={seed}")
+    study = tpe.Alone(given, grace_period=1, reduction_factor=3)
+    best, epochs, seconds, trial = [(0, 0.0)], 0, 0.0, 0
+    while epochs < BUDGETS[-1]:
+        parameters = study.ask()
+        top, ended = 0.0, "completed"
+        for epoch in range(1, given.epochs + 1):
+            value = accuracy(parameters, epoch)
+            if math.isnan(value):
+                ended = "diverged"
+                break
+            epochs += 1
+            seconds += Curves(clock=seed).seconds(trial, parameters, epoch)
+            top = max(top, value)
+            if top > best[-1][1]:
+                best.append((epochs, top))
+            if not study.report(epoch, top):
+                ended = "pruned"
+                break
+        study.tell({"completed": top, "diverged": 0.0, "pruned": None}[ended])
+        trial += 1
+    return _at_budgets(best), seconds
+
+
+def _at_budgets(best: Sequence[tuple[int, float]]) -> list[float]:
+    return [max([v for epochs, v in best if epochs <= budget] or [0.0]) for budget in BUDGETS]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return statistics.mean(values)
+
+
+def _interval(values: Sequence[float]) -> float:
+    """Half of the 95 % interval of the mean."""
+    if len(values) < 2:
+        return 0.0
+    return 1.96 * statistics.stdev(values) / math.sqrt(len(values))
+
+
+def _facts(
+    waiting: list[dict[str, Any]], quality: dict[str, dict[str, Any]], speed: dict[str, float]
+) -> dict[str, Any]:
+    names = list(quality)
+    pairs = list(zip(quality[names[0]]["runs"], quality[names[-1]]["runs"], strict=True))
+    ahead = [mine[-1] - theirs[-1] for mine, theirs in pairs]
+    ratios: dict[str, float] = {
+        "best_value_tpe_to_optuna": quality[names[0]]["best"][-1] / quality[names[-1]]["best"][-1],
+        "best_value_ahead_of_optuna": _mean(ahead),
+        "best_value_ahead_interval": _interval(ahead),
+    }
+    for row in waiting:
+        lag = "none" if row["lag"] is None else f"{row['lag']}W"
+        name = f"makespan_index_to_arrival_W{row['workers']}_mixed{row['mixed']:g}_lag_{lag}"
+        ratios[name] = row["index"]["makespan"] / row["arrival"]["makespan"]
+    bests = {name: {k: v for k, v in one.items() if k != "runs"} for name, one in quality.items()}
+    return {
+        "name": "search",
+        "ratios": ratios,
+        "ours": {
+            "waiting": [{k: v for k, v in row.items() if k != "arrival"} for row in waiting],
+            "budgets": BUDGETS,
+            "quality": {name: one for name, one in bests.items() if name != names[-1]},
+            **speed,
+        },
+        "plain": {
+            "waiting": [{k: v for k, v in row.items() if k != "index"} for row in waiting],
+            "quality": {names[-1]: bests[names[-1]]},
+        },
+    }
+
+
+def _print(
+    waiting: list[dict[str, Any]], quality: dict[str, dict[str, Any]], speed: dict[str, float]
+) -> None:
+    print(f"index order against arrival order (time to quality: until {QUALITY} is reached)\n")
+    rows = []
+    for row in waiting:
+        index, arrival = row["index"], row["arrival"]
+        lag = "none" if row["lag"] is None else f"{row['lag']} W"
+        times = "one" if row["mixed"] == 1 else f"1 and {row['mixed']:g}"
+        rows.append(
+            [
+                row["workers"],
+                times,
+                lag,
+                f"{index['utilisation']:.0%}",
+                f"{arrival['utilisation']:.0%}",
+                f"{index['makespan'] / arrival['makespan'] - 1:+.1%}",
+                f"{index['to_quality'] / arrival['to_quality'] - 1:+.1%}",
+            ]
+        )
+    headers = ["workers", "epoch times", "lag", "index", "arrival", "makespan", "to quality"]
+    print(tabulate(rows, headers=headers, disable_numparse=True))
+    print("\nbest value at equal epochs, mean and 95 % interval; makespan of the last column\n")
+    table = [
+        [
+            name,
+            *(f"{b:.4f} ± {i:.4f}" for b, i in zip(one["best"], one["interval"], strict=True)),
+            f"{one['makespan']:.0f}",
+        ]
+        for name, one in quality.items()
+    ]
+    headers = ["sampler", *(f"{budget} epochs" for budget in BUDGETS), "makespan"]
+    print(tabulate(table, headers=headers, disable_numparse=True))
+    ahead = _facts(waiting, quality, speed)["ratios"]
+    print(
+        f"\ntpe ahead of Optuna alone at {BUDGETS[-1]} epochs, seed by seed: "
+        f"{ahead['best_value_ahead_of_optuna']:+.4f} ± {ahead['best_value_ahead_interval']:.4f}"
+    )
+    print(f"10,000 trials on 512 workers: {speed['sweep_10000_512_s']:.1f} s")
+    print(f"a tpe suggestion after 1,000 trials: {speed['tpe_1000_s']:.3f} s")

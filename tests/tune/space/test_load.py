@@ -1,0 +1,78 @@
+"""Space files: what is read, and the exact words for what is wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from genretune.tune import metrics
+from genretune.tune.space.load import (
+    changed_keys,
+    load_space,
+    space_from_json,
+    space_from_text,
+    with_trials,
+)
+from genretune.tune.space.problems import SpaceError
+from genretune.tune.space.settings import METRICS
+
+MALFORMED = json.loads((Path(__file__).parent / "malformed.json").read_text())
+SPACES = sorted((Path(__file__).parents[3] / "search_spaces").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("case", MALFORMED, ids=[str(i) for i in range(len(MALFORMED))])
+def test_malformed_files_say_where_and_what(good: str, case: dict[str, object]) -> None:
+    text = good.replace(str(case["replace"]), str(case["by"]), 1)
+    assert text != good
+    with pytest.raises(SpaceError) as error:
+        space_from_text(text, "s.yaml")
+    assert list(error.value.lines) == case["messages"]
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "none.yaml"
+    with pytest.raises(SpaceError) as error:
+        load_space(path)
+    assert str(error.value) == f"{path}: must be a search space file, got no such file"
+
+
+def test_defaults_are_written_out_and_read_back(good: str) -> None:
+    space = space_from_text(good, "s.yaml")
+    saved = json.loads(json.dumps(space.as_json()))
+    assert saved["sampler"] == {"type": "random"}
+    assert saved["seeds"] == "per_trial"
+    assert saved["early_terminate"]["order"] == "index"
+    assert space_from_json(saved) == space
+    assert changed_keys(space_from_json(saved), space) == []
+
+
+def test_changed_keys_are_named(good: str) -> None:
+    before = space_from_text(good, "s.yaml")
+    after = space_from_text(good.replace("epochs: 10", "epochs: 11"), "s.yaml", ["seed=8"])
+    assert changed_keys(before, after) == ["seed", "trial.epochs"]
+
+
+def test_trials_only_as_many_as_a_grid_has(good: str) -> None:
+    grid = ["sampler={type: grid}", "parameters.optimizer.lr={values: [0.1, 0.01]}"]
+    space = space_from_text(good, "s.yaml", grid)
+    assert space.size() == 2 * 3 * (1 + 2)
+    assert with_trials(space, 18).trials == 18
+    with pytest.raises(SpaceError, match=r"trials: must be at most the grid's 18 configurations"):
+        with_trials(space, 19)
+
+
+def test_metrics_are_those_of_the_training_loop() -> None:
+    assert METRICS == metrics.MODES
+
+
+def test_where_names_the_line_of_a_key(good: str) -> None:
+    space = space_from_text(good, "s.yaml")
+    assert space.where("feature.n_mels") == "s.yaml:14: parameters.feature"
+    assert space.where("epochs") == "s.yaml:9: trial.epochs"
+    assert space.where("metric.name") == "s.yaml:5: metric.name"
+    assert space.where("nothing") == "nothing"
+
+
+@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.name)
+def test_shipped_spaces_load(path: Path) -> None:
+    assert load_space(path).trials > 0
