@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from genretune.models.dropout import SeededDropout
 from genretune.models.layers import Count, Rate, Ratio, Shape, one_each, refuse_small
+from genretune.models.pooling import image_mean, max_pool
 from genretune.models.se import se_or_none
 
 Filters = Annotated[list[Count], Field(min_length=1)]
@@ -68,8 +69,7 @@ class CNN(nn.Module):
         """Map images [B, C, F, T] to logits [B, N]."""
         for block in self.blocks:
             x_BCFT = block(x_BCFT)
-        # A mean, because adaptive pooling has no deterministic backward pass on CUDA.
-        x_BC = x_BCFT.flatten(1) if self.pool == "flatten" else x_BCFT.mean((2, 3))
+        x_BC = x_BCFT.flatten(1) if self.pool == "flatten" else image_mean(x_BCFT)
         logits_BN: Tensor = self.fc(self.fc_dropout(x_BC))
         return logits_BN
 
@@ -96,8 +96,8 @@ class Block(nn.Module):
         # The bias is the same for all values of a channel, so it may as well come after the
         # maximum, where a quarter of the values is left: max(x + b) = max(x) + b.
         conv = self.conv
-        x_BCFT = F.max_pool2d(F.conv2d(x_BCFT, conv.weight, padding=1), 2)
+        x_BCFT = max_pool(F.conv2d(x_BCFT, conv.weight, padding=1))
         if conv.bias is not None:
-            x_BCFT = x_BCFT + conv.bias.to(x_BCFT.dtype)[:, None, None]
+            x_BCFT.add_(conv.bias.to(x_BCFT.dtype)[:, None, None])
         x_BCFT = self.dropout(x_BCFT)
-        return F.relu(x_BCFT if self.se is None else self.se(x_BCFT))
+        return F.relu(x_BCFT if self.se is None else self.se(x_BCFT), inplace=True)

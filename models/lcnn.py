@@ -13,11 +13,11 @@ from functools import partial
 from typing import Final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genretune.models.dropout import SeededDropout
 from genretune.models.layers import Rate, Ratio, Shape, one_each, refuse_small
+from genretune.models.pooling import image_mean, max_pool
 from genretune.models.se import se_or_none
 
 
@@ -102,7 +102,7 @@ class LightCNN(nn.Module):
         """Map images [B, C, F, T] to logits [B, N]."""
         for stage in self.stages:
             x_BCFT = stage(x_BCFT)
-        x_BH = max_feature_map(self.hidden(x_BCFT.mean((2, 3))))
+        x_BH = max_feature_map(self.hidden(image_mean(x_BCFT)))
         if self.head_norm is not None:
             x_BH = self.head_norm(x_BH)
         logits_BN: Tensor = self.fc(self.fc_dropout(x_BH))
@@ -133,7 +133,7 @@ class Stage(nn.Module):
         """Map [B, C, F, T] to [B, C', F / 2, T / 2]."""
         for layer in self.layers:
             x_BCFT = layer(x_BCFT)
-        return F.max_pool2d(x_BCFT if self.se is None else self.se(x_BCFT), 2)
+        return max_pool(x_BCFT if self.se is None else self.se(x_BCFT))
 
 
 class FeatureMapConv(nn.Module):

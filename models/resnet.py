@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from genretune.models.dropout import SeededDropout
 from genretune.models.layers import Rate, Ratio, Shape, one_each
+from genretune.models.pooling import image_mean
 from genretune.models.se import se_or_none
 
 Dilations = Annotated[list[bool], Field(min_length=3, max_length=3)]
@@ -117,8 +118,7 @@ class ResNet(nn.Module):
         x_BCFT = F.max_pool2d(x_BCFT, kernel_size=3, stride=2, padding=1)
         for stage in self.stages:
             x_BCFT = stage(x_BCFT)
-        # A mean, because adaptive pooling has no deterministic backward pass on CUDA.
-        logits_BN: Tensor = self.fc(self.fc_dropout(x_BCFT.mean((2, 3))))
+        logits_BN: Tensor = self.fc(self.fc_dropout(image_mean(x_BCFT)))
         return logits_BN
 
     def init_module(self, name: str, module: nn.Module) -> None:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genretune.models.errors import ModelError
+from genretune.models.pooling import image_mean
 
 
 class SqueezeExcite(nn.Module):
@@ -38,7 +39,7 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x_BCFT: Tensor) -> Tensor:
         """Map [B, C, F, T] to the same shape."""
-        mean_BC = x_BCFT.mean((2, 3))
+        mean_BC = image_mean(x_BCFT)
         scale_BC = torch.sigmoid(self.excite(F.relu(self.squeeze(mean_BC))))
         return x_BCFT * scale_BC[:, :, None, None]
 

@@ -1,0 +1,46 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from genretune.models.pooling import image_mean, max_pool, max_pool_by_slices
+
+FORMATS = [torch.contiguous_format, torch.channels_last]
+
+
+@pytest.mark.parametrize("order", FORMATS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("size", [(2, 2), (7, 9), (16, 5), (5, 16)])
+def test_slices_give_the_bits_of_max_pool2d(
+    order: torch.memory_format,
+    dtype: torch.dtype,
+    size: tuple[int, int],
+    noise: Callable[..., Tensor],
+) -> None:
+    # Rounded, so that equal values are frequent: the first of them counts.
+    x = noise(3, 8, *size).mul(2).round().to(dtype).contiguous(memory_format=order)
+    x.requires_grad_()
+    ours, theirs = max_pool_by_slices(x), F.max_pool2d(x, 2)
+    assert torch.equal(ours, theirs) and ours.is_contiguous(memory_format=order)
+    upstream = noise(*ours.shape, seed=1).to(dtype)
+    (mine,) = torch.autograd.grad(ours, x, upstream)
+    (other,) = torch.autograd.grad(theirs, x, upstream)
+    assert torch.equal(mine, other) and mine.is_contiguous(memory_format=order)
+
+
+def test_not_a_number_is_not_hidden() -> None:
+    x = torch.tensor([[[[1.0, float("nan")], [2.0, 3.0]]]])
+    assert max_pool(x).isnan().all() and max_pool_by_slices(x).isnan().all()
+
+
+@pytest.mark.parametrize("order", FORMATS)
+def test_image_mean(order: torch.memory_format, noise: Callable[..., Tensor]) -> None:
+    x = noise(3, 8, 5, 7).double().contiguous(memory_format=order).requires_grad_()
+    mean = image_mean(x)
+    torch.testing.assert_close(mean, x.mean((2, 3)), rtol=1e-14, atol=1e-15)
+    mean.sum().backward()
+    assert x.grad is not None
+    assert x.grad.is_contiguous(memory_format=order)
+    torch.testing.assert_close(x.grad, torch.full_like(x, 1 / 35))
