@@ -22,68 +22,69 @@ def image_mean(x_BCFT: Tensor) -> Tensor:
     return x_BCFT.mean((2, 3))
 
 
-def max_pool(x_BCFT: Tensor) -> Tensor:
-    """Largest of each 2 x 2 values, [B, C, F, T] -> [B, C, F // 2, T // 2].
+def max_pool(x_BCFT: Tensor, kernel: int = 2, stride: int = 2, padding: int = 0) -> Tensor:
+    """Largest value under each square of ``kernel``: [B, C, F, T] -> [B, C, F', T'].
 
     On CUDA, torch's own backward pass adds in no fixed order; there, slices give the same bits.
     """
-    return max_pool_by_slices(x_BCFT) if x_BCFT.is_cuda else F.max_pool2d(x_BCFT, 2)
+    if x_BCFT.is_cuda:
+        return max_pool_by_slices(x_BCFT, kernel, stride, padding)
+    return F.max_pool2d(x_BCFT, kernel, stride, padding)
 
 
-def max_pool_by_slices(x_BCFT: Tensor) -> Tensor:
-    """As :func:`max_pool`, to the bit, with a deterministic backward pass on every device.
+def max_pool_by_slices(
+    x_BCFT: Tensor, kernel: int = 2, stride: int = 2, padding: int = 0
+) -> Tensor:
+    """As :func:`max_pool`, with a deterministic backward pass on every device.
 
-    On a CPU this takes more than twice the time.
+    Gives the bits of ``torch.nn.functional.max_pool2d`` on a CPU, where it takes several times as
+    long. So far it was run on CPUs only.
     """
-    pooled: Tensor = _MaxPool.apply(x_BCFT)
+    pooled: Tensor = _MaxPool.apply(x_BCFT, kernel, stride, padding)
     return pooled
 
 
 class _MaxPool(torch.autograd.Function):
-    """Maxima of strided slices; the backward pass writes each gradient to one place.
+    """Maxima of strided slices, one for each place under the kernel.
 
-    Of equal values the first counts, in the order of rows, as it does in max_pool2d.
+    Of equal values the first counts, in the order of rows. The backward pass visits the places in
+    reverse, which adds what an input value gets from several squares in the order of the squares.
     """
 
     @staticmethod
-    def forward(ctx: Any, x_BCFT: Tensor) -> Tensor:
-        corner, right, below, across = _quarters(x_BCFT)
-        top, bottom = torch.maximum(corner, right), torch.maximum(below, across)
-        ctx.save_for_backward(right > corner, across > below, bottom > top)
-        ctx.shape = x_BCFT.shape
+    def forward(ctx: Any, x_BCFT: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
+        padded = F.pad(x_BCFT, [padding] * 4, value=float("-inf")) if padding else x_BCFT
+        slices = _slices(padded, kernel, stride)
+        largest = slices[0].clone()
+        place = torch.zeros_like(largest, dtype=torch.uint8)
+        for number, values in enumerate(slices[1:], start=1):
+            place.masked_fill_(values > largest, number)
+            torch.maximum(largest, values, out=largest)
+        ctx.save_for_backward(place)
+        ctx.padded, ctx.places = padded.shape, (kernel, stride, padding)
         ctx.channels_last = x_BCFT.is_contiguous(memory_format=torch.channels_last)
-        return torch.maximum(top, bottom)
+        return largest
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        in_top, in_bottom, at_bottom = ctx.saved_tensors
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        (place,) = ctx.saved_tensors
+        kernel, stride, padding = ctx.places
         order = torch.channels_last if ctx.channels_last else torch.contiguous_format
-        out = torch.empty(ctx.shape, dtype=grad.dtype, device=grad.device, memory_format=order)
-        _clear_odd_edges(out)
-        corner, right, below, across = _quarters(out)
-        bottom = grad * at_bottom
-        top = grad * ~at_bottom
-        torch.mul(top, ~in_top, out=corner)
-        torch.mul(top, in_top, out=right)
-        torch.mul(bottom, ~in_bottom, out=below)
-        torch.mul(bottom, in_bottom, out=across)
-        return out
+        out = torch.empty(ctx.padded, dtype=grad.dtype, device=grad.device, memory_format=order)
+        slices = _slices(out.zero_(), kernel, stride)
+        for number in reversed(range(len(slices))):
+            slices[number].add_(grad * (place == number))
+        if padding:
+            out = out[:, :, padding:-padding, padding:-padding].contiguous(memory_format=order)
+        return out, None, None, None
 
 
-def _quarters(x_BCFT: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The four places of each 2 x 2 values, [B, C, F // 2, T // 2]; an odd edge is left out."""
-    bins, frames = x_BCFT.shape[2] // 2 * 2, x_BCFT.shape[3] // 2 * 2
-    return (
-        x_BCFT[:, :, 0:bins:2, 0:frames:2],
-        x_BCFT[:, :, 0:bins:2, 1:frames:2],
-        x_BCFT[:, :, 1:bins:2, 0:frames:2],
-        x_BCFT[:, :, 1:bins:2, 1:frames:2],
-    )
-
-
-def _clear_odd_edges(x_BCFT: Tensor) -> None:
-    if x_BCFT.shape[2] % 2:
-        x_BCFT[:, :, -1].zero_()
-    if x_BCFT.shape[3] % 2:
-        x_BCFT[:, :, :, -1].zero_()
+def _slices(x_BCFT: Tensor, kernel: int, stride: int) -> list[Tensor]:
+    """For each place under the kernel, by rows, the values that come to lie there."""
+    rows, columns = ((size - kernel) // stride for size in x_BCFT.shape[2:])
+    return [
+        x_BCFT[:, :, i : i + rows * stride + 1 : stride, j : j + columns * stride + 1 : stride]
+        for i in range(kernel)
+        for j in range(kernel)
+    ]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from genretune.models.dropout import SeededDropout
 from genretune.models.layers import Rate, Ratio, Shape, one_each
-from genretune.models.pooling import image_mean
+from genretune.models.pooling import image_mean, max_pool
 from genretune.models.se import se_or_none
 
 Dilations = Annotated[list[bool], Field(min_length=3, max_length=3)]
@@ -115,7 +115,7 @@ class ResNet(nn.Module):
     def forward(self, x_BCFT: Tensor) -> Tensor:
         """Map images [B, C, F, T] to logits [B, N]."""
         x_BCFT = F.relu(self.stem_norm(self.stem_conv(x_BCFT)), inplace=True)
-        x_BCFT = F.max_pool2d(x_BCFT, kernel_size=3, stride=2, padding=1)
+        x_BCFT = max_pool(x_BCFT, kernel=3, stride=2, padding=1)
         for stage in self.stages:
             x_BCFT = stage(x_BCFT)
         logits_BN: Tensor = self.fc(self.fc_dropout(image_mean(x_BCFT)))

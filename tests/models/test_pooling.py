@@ -13,18 +13,22 @@ FORMATS = [torch.contiguous_format, torch.channels_last]
 @pytest.mark.parametrize("order", FORMATS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("size", [(2, 2), (7, 9), (16, 5), (5, 16)])
+@pytest.mark.parametrize("places", [(2, 2, 0), (3, 2, 1)])
 def test_slices_give_the_bits_of_max_pool2d(
     order: torch.memory_format,
     dtype: torch.dtype,
     size: tuple[int, int],
+    places: tuple[int, int, int],
     noise: Callable[..., Tensor],
 ) -> None:
     # Rounded, so that equal values are frequent: the first of them counts.
     x = noise(3, 8, *size).mul(2).round().to(dtype).contiguous(memory_format=order)
     x.requires_grad_()
-    ours, theirs = max_pool_by_slices(x), F.max_pool2d(x, 2)
+    ours, theirs = max_pool_by_slices(x, *places), F.max_pool2d(x, *places)
     assert torch.equal(ours, theirs) and ours.is_contiguous(memory_format=order)
-    upstream = noise(*ours.shape, seed=1).to(dtype)
+    # Small whole numbers in half precision: torch adds those in single precision and rounds once.
+    upstream = noise(*ours.shape, seed=1)
+    upstream = upstream if dtype is torch.float32 else upstream.mul(4).round().to(dtype)
     (mine,) = torch.autograd.grad(ours, x, upstream)
     (other,) = torch.autograd.grad(theirs, x, upstream)
     assert torch.equal(mine, other) and mine.is_contiguous(memory_format=order)
