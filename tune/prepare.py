@@ -211,7 +211,14 @@ def _check_probes(sweep: Sweep) -> TrialConfig:
 def _located(space: Space, line: str) -> str:
     """A message about a key of the trial, with the line of the space file that sets it."""
     key, colon, rest = line.partition(":")
-    return f"{space.where(key)}:{rest}" if colon else line
+    if not colon:
+        return line
+    swept = [name for name, _ in space.parameters if name.startswith(f"{key}.")]
+    for candidate in (key, *swept):
+        place, _, dotted = space.where(candidate).rpartition(": ")
+        if place:
+            return f"{place}: {dotted if dotted.endswith(key) else f'trial.{key}'}:{rest}"
+    return line
 
 
 def _check_fixed(space: Space) -> None:

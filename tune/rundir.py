@@ -150,11 +150,11 @@ class RunFolder:
                 self._write_holder(holder | {"pid": None})
 
     def _take(self, takeover: bool) -> int:
+        self._check_gone(self.holder(), takeover)  # a refusal leaves no trace
         try:
             with FileLock(self.path / ".driver.lock", timeout=10):
                 holder = self.holder()
-                if holder.get("pid") is not None:
-                    self._check_gone(holder, takeover)
+                self._check_gone(holder, takeover)
                 generation = int(holder["generation"]) + 1
                 self._write_holder(
                     {
