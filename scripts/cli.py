@@ -24,6 +24,7 @@ class Verb(NamedTuple):
 
 VERBS = {
     "data": Verb("cmd_data", "app", "Look at a corpus, pack it, split it, or make one."),
+    "plan": Verb("cmd_plan", "plan", "Show what a search would run; runs nothing."),
     "search": Verb("cmd_search", "search", "Run the sweep that a search space describes."),
     "resume": Verb("cmd_search", "resume", "Continue a sweep after a kill, or extend it."),
     "status": Verb("cmd_status", "status", "Say how far a sweep is."),
@@ -31,6 +32,7 @@ VERBS = {
     "replay": Verb("cmd_replay", "replay", "Run a recorded trial again; compare to the bit."),
     "train": Verb("cmd_train", "train", "Train one configuration without a sweep."),
     "models": Verb("cmd_models", "models", "List the models with arguments and defaults."),
+    "schema": Verb("cmd_schema", "schema", "Print the JSON Schema of a search space."),
     "features": Verb("cmd_models", "features", "List the features with arguments and defaults."),
 }
 
