@@ -22,6 +22,7 @@ from genretune.data.errors import DataError
 VERSION = "1"
 BATCH_BYTES = 32 << 20
 
+_MAGIC = b"ARROW1"
 _TEXT = ("name", "file", "label", "fault", "detail", "sha256", *ATTRIBUTES)
 
 
@@ -94,6 +95,8 @@ class Store:
         self.path = path
         try:
             source = pa.memory_map(str(path), "r")
+            if source.read(len(_MAGIC)) != _MAGIC:  # Arrow itself looks at the end only
+                raise ValueError("no Arrow file")
             reader = pa.ipc.open_file(source)
             batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
             for batch in batches:

@@ -6,7 +6,6 @@ function of (seed, genre, n, seconds, rate) alone: more clips leave the first on
 """
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +80,7 @@ def write_corpus(
         raise DataError(f"clips: from 1 to 99999 per class, got {clips}")
     if not 0.05 <= seconds <= 36_000:
         raise DataError(f"seconds: from 0.05 to 36000, got {seconds}")
-    if directory.exists() and (not directory.is_dir() or any(os.scandir(directory))):
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise DataError(f"data synth: a new or empty folder, got {shown(directory)}")
     paths = []
     for genre in GTZAN_GENRES:
