@@ -28,6 +28,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="print facts as JSON")]
 
 
 def models(
+    *,
     name: Name = None,
     settings: Settings = None,
     feature: Annotated[
@@ -69,6 +70,7 @@ def models(
 
 
 def features(
+    *,
     name: Name = None,
     settings: Settings = None,
     seconds: Seconds = 3.0,
