@@ -19,7 +19,9 @@ from genretune.data.store import find_store, open_corpus, require_samples
 @pytest.fixture
 def music(audio) -> Path:
     """Two classes of two clips."""
-    paths = [audio(f"music/{c}/{c}.{n:05d}.wav", seed=ord(c) + n) for c in "ab" for n in range(2)]
+    paths = [
+        audio(f"music/{c}/{c}.{n:05d}.wav", seed=10 * ord(c) + n) for c in "ab" for n in range(2)
+    ]
     return paths[0].parents[1]
 
 
@@ -50,7 +52,7 @@ def test_digests_tell_files_classes_and_rates_apart(music: Path, audio, tmp_path
     cache = tmp_path / "cache"
     first = open_corpus(music, cache=cache)
     assert open_corpus(music, sample_rate=11025, cache=cache).samples_digest != first.samples_digest
-    flac = [audio(f"flac/{c}/{c}.{n}.flac", seed=ord(c) + n) for c in "ab" for n in range(2)]
+    flac = [audio(f"flac/{c}/{c}.{n}.flac", seed=10 * ord(c) + n) for c in "ab" for n in range(2)]
     same = open_corpus(flac[0].parents[1], cache=cache)
     assert same.samples_digest == first.samples_digest
     assert same.source_digest != first.source_digest
