@@ -48,7 +48,7 @@ def results(
         reading.write_parquet(rows, out)
     elif chosen is Format.table and out is None:
         metric = run.sweep()["space"]["metric"]["name"]
-        print_leaderboard(rows, metric)
+        print_leaderboard(rows, metric, reading.caution(run))
     elif chosen is Format.table:
         raise TuneError("--out: needs --format csv, json or parquet")
     else:

@@ -1,4 +1,4 @@
-"""What ``search`` and ``resume`` share: options, the wishes of the user, the end in words."""
+"""What ``search`` and ``resume`` share: the wishes of the user, the drive, the end in words."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -6,45 +6,14 @@ from typing import Any
 from genretune.scripts.progress import progress
 from genretune.scripts.show_results import print_leaderboard
 from genretune.scripts.terminal import complain
-from genretune.tune.dispatch.cluster import Resources
 from genretune.tune.dispatch.driver import EXIT_CODES, RunOptions, drive
+from genretune.tune.dispatch.signals import Wanted
 from genretune.tune.errors import TuneError
 from genretune.tune.prepare import Sweep
-from genretune.tune.results import write_leaderboard
+from genretune.tune.results import caution, write_leaderboard
 from genretune.tune.rundir import RunFolder
 from genretune.tune.space.load import changed_keys, space_from_json, space_from_text
 from genretune.tune.sweep.machine import Machine
-
-
-def options_of(
-    address: str, concurrency: int | None, resources: str | None, *, takeover: bool = False
-) -> RunOptions:
-    """Run options from the command line.
-
-    Raises:
-        TuneError: the resources cannot be read.
-    """
-    if address not in ("local", "auto") and ":" not in address:
-        raise TuneError(f"--address: must be local, auto or HOST:PORT, got {address}")
-    return RunOptions(
-        address=address,
-        concurrency=concurrency,
-        resources=None if resources is None else _resources(resources),
-        takeover=takeover,
-    )
-
-
-def _resources(text: str) -> Resources:
-    found = {}
-    for part in text.split(","):
-        name, _, amount = part.partition("=")
-        try:
-            found[name.strip()] = float(amount)
-        except ValueError:
-            found[name.strip()] = -1.0
-    if not found.keys() <= {"cpu", "gpu"} or not all(value >= 0 for value in found.values()):
-        raise TuneError(f"--resources: must be like cpu=1,gpu=0.25, got {text}")
-    return Resources(**found)
 
 
 def wishes(trials: str | None, give_up: Sequence[int]) -> Callable[[Machine], None]:
@@ -87,14 +56,15 @@ def drive_and_show(
     sweep: Sweep,
     options: RunOptions,
     *,
+    wanted: Wanted,
     before: Callable[[Machine], None] = lambda machine: None,
     strict_exit: bool = False,
 ) -> int:
     """Drive with progress, then print the leaderboard and how to go on; the exit code."""
     with progress() as show:
-        end = drive(run, sweep, options, show=show, before=before)
+        end = drive(run, sweep, options, show=show, wanted=wanted, before=before)
     rows = write_leaderboard(run)
-    print_leaderboard(rows, sweep.space.metric.name)
+    print_leaderboard(rows, sweep.space.metric.name, caution(run))
     faulty = [row for row in rows if row.status in ("failed", "diverged")]
     for row in faulty:
         complain(f"warning: trial {row.trial} {row.status}: {row.why}")
@@ -102,8 +72,9 @@ def drive_and_show(
         print(f"\nfinished: {run.path} (genretune replay {run.path})")
         return 3 if faulty and strict_exit else 0
     words = {
-        "undecided": "not all could be decided, since trials were lost",
-        "drained": "drained",
+        "stopped": "stopped by the user",
+        "undecided": "not all could be decided, since trials were lost (--give-up TRIAL)",
+        "drained": "the time is over",
         "interrupted": "interrupted",
         "terminated": "interrupted",
     }

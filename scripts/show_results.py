@@ -10,8 +10,12 @@ from genretune.tune.results import parameter_names
 from genretune.tune.sweep.leaderboard import Row
 
 
-def print_leaderboard(rows: Sequence[Row], metric: str) -> None:
-    """Print rows by rank; columns that do not fit a terminal are left to ``--format csv``."""
+def print_leaderboard(rows: Sequence[Row], metric: str, caution: str | None = None) -> None:
+    """Print rows by rank; columns that do not fit a terminal are left to ``--format csv``.
+
+    Args:
+        caution: what must be said about the figures, if anything.
+    """
     parameters = parameter_names(rows)
     headers = ["#", "trial", "status", "epochs", metric, *parameters, "why"]
     table = [
@@ -30,6 +34,8 @@ def print_leaderboard(rows: Sequence[Row], metric: str) -> None:
     if sys.stdout.isatty():
         text = _narrowed(table, headers, text)
     print(text)
+    if caution is not None:
+        print(caution)
 
 
 def _narrowed(table: list[list[object]], headers: list[str], text: str) -> str:

@@ -1,11 +1,14 @@
 """A sweep made ready: its space, its samples, and the configuration of every trial."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from genretune.data.errors import DataError
+from genretune.data.leakage import gate
+from genretune.data.specs import SplitSpec, WindowSpec, read_spec
+from genretune.data.split_file import resolve_split
 from genretune.data.splits import fold_windows
 from genretune.data.windows import window_length
 from genretune.models.errors import ModelError
@@ -43,6 +46,7 @@ class Sweep:
     plugin_files: tuple[Path, ...] = ()
     folder: Path | None = None
     overrides: tuple[str, ...] = ()
+    leakage: Mapping[str, Any] = field(default_factory=dict)
 
     def config(self, parameters: Mapping[str, object], seed: int) -> TrialConfig:
         """The configuration of a trial.
@@ -80,6 +84,7 @@ class Sweep:
             "data": dict(self.data),
             "device": self.device,
             "determinism": level,
+            "leakage": dict(self.leakage),
             "classes": list(self.store.classes),
             "plugins": {name: plugin.sha256 for name, plugin in self.plugins.items()},
             "corpus": None if self.folder is None else str(self.folder.absolute()),
@@ -104,12 +109,16 @@ def new_sweep(
     loaded = {path.name: load_plugin(path) for path in plugins}
     rate = space.data.sample_rate or 22050
     store = open_data(folder, sample_rate=rate)
+    exclude = resolve_exclusions(store, space.data.exclude)
+    split, window = _specs(space, store)
+    fold = fold_windows(store, split=split, window=window, exclude=exclude)
+    leakage = gate(store, fold, split, space.data.leakage)
     data = {
         "samples": store.samples_digest,
         "sample_rate": rate,
-        "exclude": list(resolve_exclusions(store, space.data.exclude)),
-        "split": space.data.split,
-        "window": space.data.window,
+        "exclude": list(exclude),
+        "split": split.model_dump(mode="json"),
+        "window": window.model_dump(mode="json"),
     }
     device = str(space.trial.get("device", "auto"))
     sweep = Sweep(
@@ -121,10 +130,9 @@ def new_sweep(
         plugin_files=tuple(plugins),
         folder=folder,
         overrides=tuple(overrides),
+        leakage=leakage.as_json(),
     )
-    first = _check_probes(sweep)
-    part = first.data
-    fold_windows(store, split=part.split, window=part.window, exclude=part.exclude)
+    _check_probes(sweep)
     return sweep
 
 
@@ -156,6 +164,7 @@ def saved_sweep(
         plugin_files=tuple(plugins),
         folder=folder or known,
         overrides=tuple(saved["overrides"]),
+        leakage=saved["leakage"],
     )
 
 
@@ -192,20 +201,27 @@ def _together(columns: list[list[object]]) -> list[tuple[object, ...]]:
     return [tuple(column[k % len(column)] for column in columns) for k in range(length)]
 
 
-def _check_probes(sweep: Sweep) -> TrialConfig:
-    """Check a configuration for each value of the space; the first one."""
+def _specs(space: Space, store: Store) -> tuple[SplitSpec, WindowSpec]:
+    """The space's split and windows, with what is wrong located in its file."""
+    try:
+        split = resolve_split(read_spec(SplitSpec, space.data.split, "data.split"), store)
+        return split, read_spec(WindowSpec, space.data.window, "data.window")
+    except DataError as error:
+        lines = str(error).split("; ")
+        raise TuneError("\n".join(_located(space, line) for line in lines)) from error
+
+
+def _check_probes(sweep: Sweep) -> None:
+    """Check a configuration for each value of the space."""
     space, wrong = sweep.space, dict[str, None]()
-    first = None
     for parameters in probes(space):
         try:
             config = sweep.config(parameters, trial_seed(space, 0))
             sweep.check(config)
-            first = first or config
         except (TuneError, ModelError, DataError) as error:
             wrong |= dict.fromkeys(_located(space, line) for line in str(error).splitlines())
-    if wrong or first is None:
+    if wrong:
         raise TuneError("\n".join(wrong))
-    return first
 
 
 def _located(space: Space, line: str) -> str:
@@ -213,6 +229,9 @@ def _located(space: Space, line: str) -> str:
     key, colon, rest = line.partition(":")
     if not colon:
         return line
+    for end in range(key.count(".") + 1, 0, -1):
+        if place := space.places.get(tuple(key.split(".")[:end])):
+            return f"{place}: {line}"
     swept = [name for name, _ in space.parameters if name.startswith(f"{key}.")]
     for candidate in (key, *swept):
         place, _, dotted = space.where(candidate).rpartition(": ")
