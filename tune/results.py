@@ -33,6 +33,16 @@ def read_state(run: RunFolder) -> State:
     return state
 
 
+def caution(run: RunFolder) -> str | None:
+    """What every table of a sweep must say about its figures; None where there is nothing."""
+    leakage = run.sweep()["leakage"]
+    if leakage.get("split") == "contaminated":
+        return "contaminated: windows of the same clips train and validate, so figures are too good"
+    if found := leakage.get("leaks"):
+        return f"leaking: {len(found)} clips, groups or duplicates are on two sides of the fold"
+    return None
+
+
 def read_rows(run: RunFolder) -> list[Row]:
     """The leaderboard by rank."""
     return leaderboard(read_state(run))
