@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,8 @@ from genretune.data.errors import DataError
 
 VERSION = "1"
 BATCH_BYTES = 32 << 20
+
+Number = TypeVar("Number", bound=np.generic)
 
 _MAGIC = b"ARROW1"
 _TEXT = ("name", "file", "label", "fault", "detail", "sha256", *ATTRIBUTES)
@@ -154,8 +157,8 @@ class Store:
         lengths: list[int] = []
         for batch in batches:
             lists = batch.column("samples")
-            values = lists.values.to_numpy(zero_copy_only=True)
-            offsets = lists.offsets.to_pylist()
+            values = numbers(lists.values, np.int16)
+            offsets = numbers(lists.offsets, np.int64).tolist()
             steps = [b - a for a, b in zip(offsets, offsets[1:], strict=False)]
             if min(steps, default=0) < 0 or offsets[0] < 0 or offsets[-1] > values.shape[0]:
                 raise DamagedStore(f"{self.path}: offsets outside the samples")
@@ -170,6 +173,14 @@ class Store:
         for i, name in enumerate(self.names):
             extra = {column: values[i] for column, values in self.groups.items() if values[i]}
             yield [name, labels[i], self.lengths[i], self.sha256[i], extra]
+
+
+def numbers(array: pa.Array, dtype: type[Number]) -> NDArray[Number]:
+    """An Arrow array of plain numbers as a NumPy view; Array.to_numpy would import pandas."""
+    _, data = array.buffers()
+    if data is None:
+        return np.zeros(0, dtype)
+    return np.frombuffer(data, dtype)[array.offset : array.offset + len(array)]
 
 
 def open_packed(path: Path) -> Store:

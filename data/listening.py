@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from genretune.data.arrow_file import samples_sha256
+from genretune.data.arrow_file import numbers, samples_sha256
 from genretune.data.audio import decode
 from genretune.data.corpus import Clip, Corpus
 from genretune.data.soundprint import soundprint
@@ -164,7 +164,7 @@ def load_heard(path: Path, source: str) -> list[Heard] | None:
         Heard(
             **{name: row[name] for name in _PLAIN},
             notes=tuple(zip(row["note_faults"], row["note_details"], strict=True)),
-            prints=prints[i].values.to_numpy(),
+            prints=numbers(prints[i].values, np.uint32),
             samples=silence,
             attributes=dict(zip(row["keys"], row["values"], strict=True)),
         )

@@ -8,9 +8,6 @@ columns are not read. Values are text; empty ones count as absent.
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet
 
 from genretune.data.errors import DataError, did_you_mean, shown
 
@@ -25,10 +22,7 @@ Row = dict[str, str]
 def read_table(path: Path, where: str) -> tuple[list[str], list[Row]]:
     """Columns, and rows as text without the empty values. Errors: DataError naming `where`."""
     try:
-        if path.suffix.lower() == ".parquet":
-            table = pyarrow.parquet.read_table(path)
-        else:
-            table = _read_csv(path)
+        table = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
         columns = [str(name) for name in table.column_names]
         if len(set(columns)) < len(columns):
             raise DataError(f"{where}: each column once, got {shown(columns)} in {shown(path)}")
@@ -86,8 +80,16 @@ def manifest_in(folder: Path) -> Path | None:
     return None
 
 
+def _read_parquet(path: Path) -> pa.Table:
+    import pyarrow.parquet
+
+    return pyarrow.parquet.read_table(path)
+
+
 def _read_csv(path: Path) -> pa.Table:
     """All columns as text: `01` stays `01`."""
+    import pyarrow.csv  # here, since every trial imports this module and none reads tables
+
     with path.open("rb") as file:
         header = pyarrow.csv.open_csv(file).schema.names
     options = pyarrow.csv.ConvertOptions(
@@ -98,5 +100,5 @@ def _read_csv(path: Path) -> pa.Table:
 
 
 def _texts(column: pa.ChunkedArray) -> list[str]:
-    text = column if pa.types.is_string(column.type) else pc.cast(column, pa.string())
+    text = column if pa.types.is_string(column.type) else column.cast(pa.string())
     return [(value or "").strip() for value in text.to_pylist()]
