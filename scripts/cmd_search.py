@@ -1,23 +1,20 @@
 """``genretune search`` and ``genretune resume``: run a sweep, or go on with one."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from genretune.scripts import run_options as run_as
 from genretune.scripts.terminal import complain
+from genretune.tune.dispatch.options import RunOptions
+from genretune.tune.dispatch.signals import EXIT, Interrupted, Wanted, signals
 from genretune.tune.errors import TuneError
 from genretune.tune.levels import start_anew
 from genretune.tune.rundir import RunFolder
 
-Address = Annotated[str, typer.Option(help="Ray: local, auto or HOST:PORT")]
-Concurrency = Annotated[
-    int | None, typer.Option("--concurrency", "-W", min=1, help="trials at once")
-]
-Granted = Annotated[
-    str | None, typer.Option("--resources", help="of one trial, e.g. cpu=1,gpu=0.25")
-]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="your models or features")]
 Strict = Annotated[
     bool, typer.Option("--strict-exit", help="exit 3 where a trial failed or diverged")
@@ -32,9 +29,14 @@ def search(
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="the corpus")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="how many trials")] = None,
     out: Annotated[Path | None, typer.Option(help="run directory; default runs/NAME")] = None,
-    address: Address = "local",
-    concurrency: Concurrency = None,
-    resources: Granted = None,
+    address: run_as.Address = "local",
+    concurrency: run_as.Concurrency = None,
+    resources: run_as.Granted = None,
+    time: run_as.Time = None,
+    until: run_as.Until = None,
+    heartbeat: run_as.Heartbeat = 600.0,
+    storage_wait: run_as.StorageWait = 600.0,
+    keep: run_as.Kept = run_as.Keeping.usual,
     plugin: Plugins = None,
     strict_exit: Strict = False,
 ) -> int:
@@ -42,24 +44,58 @@ def search(
 
     Example: genretune search search_spaces/quickstart.yaml --data DIR --trials 12
     """
+    options = run_as.options_of(
+        address,
+        concurrency,
+        resources,
+        time=time,
+        until=until,
+        heartbeat=heartbeat,
+        storage_wait=storage_wait,
+        keep=keep,
+    )
+    given = [*(overrides or []), *([f"trials={trials}"] if trials is not None else [])]
+    return _interruptibly(
+        lambda wanted: _search(
+            space,
+            given,
+            data,
+            out,
+            options=options,
+            plugins=plugin or [],
+            strict=strict_exit,
+            wanted=wanted,
+        )
+    )
+
+
+def _search(
+    space: Path,
+    given: list[str],
+    data: Path | None,
+    out: Path | None,
+    *,
+    options: RunOptions,
+    plugins: list[Path],
+    strict: bool,
+    wanted: Wanted,
+) -> int:
     from genretune.tune.space.load import load_space
 
-    given = [*(overrides or []), *([f"trials={trials}"] if trials is not None else [])]
     found = load_space(space, given)
     if data is None:
         raise TuneError("--data: must name the corpus, got nothing (--data DIR)")
     start_anew(found.trial.get("determinism", "strict"), sys.argv[1:])  # type: ignore[arg-type]
     run = RunFolder(out or Path("runs") / found.name)
     run.require_new()
-    from genretune.scripts.driving import drive_and_show, options_of
+    from genretune.scripts.driving import drive_and_show
     from genretune.tune.prepare import new_sweep
 
-    options = options_of(address, concurrency, resources)
-    sweep = new_sweep(found, data, plugins=plugin or [], overrides=given)
+    sweep = new_sweep(found, data, plugins=plugins, overrides=given)
     for note in found.notes:
         complain(f"note: {note}")
     run.create(space.read_text(), sweep.as_json())
-    return drive_and_show(run, sweep, options, strict_exit=strict_exit)
+    return drive_and_show(run, sweep, options, wanted=wanted, strict_exit=strict)
 
 
 def resume(
@@ -74,9 +110,14 @@ def resume(
     takeover: Annotated[
         bool, typer.Option("--takeover", help="from a driver on another host, known to be gone")
     ] = False,
-    address: Address = "local",
-    concurrency: Concurrency = None,
-    resources: Granted = None,
+    address: run_as.Address = "local",
+    concurrency: run_as.Concurrency = None,
+    resources: run_as.Granted = None,
+    time: run_as.Time = None,
+    until: run_as.Until = None,
+    heartbeat: run_as.Heartbeat = 600.0,
+    storage_wait: run_as.StorageWait = 600.0,
+    keep: run_as.Kept = run_as.Keeping.usual,
     plugin: Plugins = None,
     strict_exit: Strict = False,
 ) -> int:
@@ -84,19 +125,75 @@ def resume(
 
     Example: genretune resume runs/quickstart --trials +30
     """
+    options = run_as.options_of(
+        address,
+        concurrency,
+        resources,
+        time=time,
+        until=until,
+        heartbeat=heartbeat,
+        storage_wait=storage_wait,
+        keep=keep,
+        takeover=takeover,
+    )
     run = RunFolder(run_directory)
+    if trials is None and not give_up and _is_finished(run):
+        return _nothing_left(run, strict_exit)
+    return _interruptibly(
+        lambda wanted: _resume(
+            run,
+            data,
+            trials,
+            give_up or [],
+            options=options,
+            plugins=plugin or [],
+            strict=strict_exit,
+            wanted=wanted,
+        )
+    )
+
+
+def _resume(
+    run: RunFolder,
+    data: Path | None,
+    trials: str | None,
+    give_up: list[int],
+    *,
+    options: RunOptions,
+    plugins: list[Path],
+    strict: bool,
+    wanted: Wanted,
+) -> int:
     saved = run.sweep()
     start_anew(saved["determinism"], sys.argv[1:])
-    from genretune.scripts.driving import (
-        check_unedited,
-        drive_and_show,
-        options_of,
-        wishes,
-    )
+    from genretune.scripts.driving import check_unedited, drive_and_show, wishes
     from genretune.tune.prepare import saved_sweep
 
-    options = options_of(address, concurrency, resources, takeover=takeover)
+    before = wishes(trials, give_up)
     check_unedited(run, saved)
-    sweep = saved_sweep(saved, folder=data, plugins=plugin or [])
-    before = wishes(trials, give_up or [])
-    return drive_and_show(run, sweep, options, before=before, strict_exit=strict_exit)
+    sweep = saved_sweep(saved, folder=data, plugins=plugins)
+    return drive_and_show(run, sweep, options, wanted=wanted, before=before, strict_exit=strict)
+
+
+def _is_finished(run: RunFolder) -> bool:
+    """Whether every trial is over; found out without torch and without Ray."""
+    from genretune.tune.results import read_state
+
+    state = read_state(run)
+    return len(state.trials) >= state.total and all(trial.final for trial in state.trials)
+
+
+def _nothing_left(run: RunFolder, strict: bool) -> int:
+    from genretune.scripts.ending import show_end
+
+    return show_end(run, strict=strict)
+
+
+def _interruptibly(act: Callable[[Wanted], int]) -> int:
+    """Do it under the signals that end a driver in order; the exit code."""
+    with signals() as wanted:
+        try:
+            return act(wanted)
+        except Interrupted:
+            complain("interrupted before the first trial was dispatched")
+            return EXIT[wanted.kind or "interrupted"]

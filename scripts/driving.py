@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from genretune.scripts.ending import show_end
 from genretune.scripts.progress import progress
-from genretune.scripts.show_results import print_leaderboard
 from genretune.scripts.terminal import complain
-from genretune.tune.dispatch.driver import EXIT_CODES, RunOptions, drive
+from genretune.tune.dispatch.driver import EXIT_CODES, drive
+from genretune.tune.dispatch.options import RunOptions
 from genretune.tune.dispatch.signals import Wanted
 from genretune.tune.errors import TuneError
 from genretune.tune.prepare import Sweep
-from genretune.tune.results import caution, write_leaderboard
 from genretune.tune.rundir import RunFolder
 from genretune.tune.space.load import changed_keys, space_from_json, space_from_text
 from genretune.tune.sweep.machine import Machine
@@ -63,14 +63,9 @@ def drive_and_show(
     """Drive with progress, then print the leaderboard and how to go on; the exit code."""
     with progress() as show:
         end = drive(run, sweep, options, show=show, wanted=wanted, before=before)
-    rows = write_leaderboard(run)
-    print_leaderboard(rows, sweep.space.metric.name, caution(run))
-    faulty = [row for row in rows if row.status in ("failed", "diverged")]
-    for row in faulty:
-        complain(f"warning: trial {row.trial} {row.status}: {row.why}")
+    code = show_end(run, strict=strict_exit, finished=end == "finished")
     if end == "finished":
-        print(f"\nfinished: {run.path} (genretune replay {run.path})")
-        return 3 if faulty and strict_exit else 0
+        return code
     words = {
         "stopped": "stopped by the user",
         "undecided": "not all could be decided, since trials were lost (--give-up TRIAL)",

@@ -6,7 +6,6 @@ the history, and are walked again.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from genretune.tune.files import write_whole
 
 History = Sequence[Mapping[str, Any]]
 SUFFIX = ".safetensors"
@@ -126,24 +127,6 @@ def newest_sound(folder: Path) -> Checkpoint | None:
 
 def checkpoint_path(folder: Path, epoch: int) -> Path:
     return folder / f"{epoch:05d}{SUFFIX}"
-
-
-def write_whole(path: Path, content: bytes, *, mark: str = "") -> None:
-    """Write beside, fsync, rename, fsync the folder: ``path`` is never seen half-written."""
-    beside = path.with_name(f".{path.name}.{mark or os.getpid()}.tmp")
-    try:
-        with open(beside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _plain(value: Tensor) -> Tensor:

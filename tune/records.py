@@ -21,19 +21,15 @@ from genretune.tune.checkpoint import (
     load_checkpoint,
     newest_sound,
     save_checkpoint,
-    write_whole,
 )
 from genretune.tune.config import TrialConfig
-from genretune.tune.errors import RecordMismatch, RunFailure
+from genretune.tune.errors import RecordMismatch
+from genretune.tune.files import patiently, storage, write_whole
 from genretune.tune.metrics import COLUMNS, best_epoch
 
 RESULT_VERSION = 1
 _KEPT = 2  # a damaged newest checkpoint is passed over for the one before
 BEST = f"best{SUFFIX}"
-
-
-class StorageFailure(RunFailure):
-    """Writing a record failed: the storage's fault, so the trial is tried again."""
 
 
 class TrialFolder:
@@ -43,28 +39,49 @@ class TrialFolder:
         path: the folder; made when first written to.
         mark: distinguishes writers of the same folder (generation and process).
         fence: called before anything is put in place; raises where this writer has been replaced.
+        patience: how long (s) to try again while the storage refuses.
     """
 
     def __init__(
-        self, path: Path, *, mark: str = "", fence: Callable[[], None] | None = None
+        self,
+        path: Path,
+        *,
+        mark: str = "",
+        fence: Callable[[], None] | None = None,
+        patience: float = 0.0,
     ) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
         self._mark = mark or str(os.getpid())
         self._fence = fence
+        self._patience = patience
+
+    def wait_for_storage(self) -> None:
+        """Return once the folder can be written by this writer.
+
+        Raises:
+            StorageFailure: the patience is over.
+        """
+        self._keep(lambda: None)
 
     def write_config(self, config: TrialConfig) -> None:
-        self._write(self.path / "config.json", config.canonical() + "\n")
+        text = config.canonical() + "\n"
+        self._keep(lambda: self._write(self.path / "config.json", text))
 
     def begin_segment(self, config: TrialConfig, environment: Mapping[str, Any]) -> None:
         """Note the environment of a new segment, from the epoch that its checkpoint continues."""
-        result = self.result() or _new_result(config)
-        segment = {"from_epoch": len(result["history"]), "environment": dict(environment)}
-        result["segments"] = [*result["segments"], segment]
-        result |= {"status": "running", "why": None}
-        self.write_result(result)
+
+        def begin() -> None:
+            result = self.result() or _new_result(config)
+            segment = {"from_epoch": len(result["history"]), "environment": dict(environment)}
+            result["segments"] = [*result["segments"], segment]
+            result |= {"status": "running", "why": None}
+            self._write_json("result.json", result)
+
+        self._keep(begin)
 
     def newest_checkpoint(self) -> Checkpoint | None:
+        self.wait_for_storage()
         return newest_sound(self.checkpoints)
 
     def best_checkpoint(self) -> Checkpoint | None:
@@ -73,27 +90,33 @@ class TrialFolder:
     def save_epoch(self, config: TrialConfig, checkpoint: Checkpoint) -> None:
         """Keep an epoch: checkpoint first, then the records that speak of it."""
         path = checkpoint_path(self.checkpoints, checkpoint.epoch)
-        with _storage(self.path):
+
+        def save() -> None:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
-            self._check_fence()
             save_checkpoint(checkpoint, path, mark=self._mark)
             if best_epoch(checkpoint.history, config.best.metric) == checkpoint.epoch:
                 self._link(path, self.checkpoints / BEST)
             for old in sorted(self.checkpoints.glob(f"[0-9]*{SUFFIX}"))[:-_KEPT]:
                 old.unlink(missing_ok=True)
-        self._write_history(config, checkpoint.history)
+
+        self._keep(save)
+        self._keep(lambda: self._write_history(config, checkpoint.history))
 
     def finish(self, config: TrialConfig, status: str, why: str) -> None:
         """Write why the trial ended."""
-        result = self.result() or _new_result(config)
-        self.write_result(result | {"status": status, "why": why})
+
+        def end() -> None:
+            result = self.result() or _new_result(config)
+            self._write_json("result.json", result | {"status": status, "why": why})
+
+        self._keep(end)
 
     def fail(self, config: TrialConfig, why: str, traceback: str) -> None:
-        self._write(self.path / "error.txt", traceback)
+        self._keep(lambda: self._write(self.path / "error.txt", traceback))
         self.finish(config, "failed", why)
 
     def write_result(self, result: Mapping[str, Any]) -> None:
-        self._write(self.path / "result.json", to_json(result))
+        self._keep(lambda: self._write_json("result.json", result))
 
     def config(self) -> dict[str, Any]:
         """``config.json`` as written.
@@ -114,7 +137,7 @@ class TrialFolder:
         result = self.result() or _new_result(config)
         result["history"] = list(history)
         result["best_epoch"] = best_epoch(history, config.best.metric)
-        self.write_result(result)
+        self._write_json("result.json", result)
         self._write(self.path / "metrics.tsv", metrics_tsv(history))
 
     def _link(self, source: Path, target: Path) -> None:
@@ -126,32 +149,27 @@ class TrialFolder:
             beside.write_bytes(source.read_bytes())
         os.replace(beside, target)
 
+    def _keep(self, act: Callable[[], None]) -> None:
+        """Do it if this writer is still wanted, again and again while the storage refuses."""
+
+        def attempt() -> None:
+            with storage(self.path):
+                self._check_fence()
+                act()
+
+        patiently(attempt, seconds=self._patience)
+
+    def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        self._write(self.path / name, to_json(value))
+
     def _write(self, path: Path, text: str) -> None:
-        with _storage(self.path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._check_fence()
-            write_whole(path, text.encode(), mark=self._mark)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._check_fence()
+        write_whole(path, text.encode(), mark=self._mark)
 
     def _check_fence(self) -> None:
         if self._fence is not None:
             self._fence()
-
-
-class _storage:
-    """Turns the operating system's refusals into a StorageFailure of one line."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise StorageFailure(
-                f"{error.filename or self._path}: must be writable, got "
-                f"{error.strerror or error} (free or mount the storage, then resume)"
-            ) from error
 
 
 def metrics_tsv(history: Sequence[Mapping[str, Any]]) -> str:

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from genretune.tune.checkpoint import write_whole
 from genretune.tune.errors import TuneError
+from genretune.tune.files import write_whole
 from genretune.tune.rundir import RunFolder
 from genretune.tune.space.load import space_from_json
 from genretune.tune.sweep.journal import read_journal
@@ -101,7 +101,7 @@ def choose(path: Path, trial: str) -> list[tuple[Path, int | None]]:
         raise TuneError(f"--trial: must be best, all or a trial's number, got {trial}")
     if not chosen:
         raise TuneError(f"--trial: must have finished an epoch, got {trial} of {path}")
-    return [(run.trial(index).path, index) for index in chosen]
+    return [(run.trial_path(index), index) for index in chosen]
 
 
 def _cell(value: object) -> str:

@@ -12,6 +12,7 @@ from genretune.tune.checkpoint import Checkpoint
 from genretune.tune.config import TrialConfig
 from genretune.tune.environment import environment
 from genretune.tune.errors import RunFailure
+from genretune.tune.files import STORAGE_ERRORS, StorageFailure
 from genretune.tune.parts import Plugins
 from genretune.tune.records import TrialFolder
 from genretune.tune.train import Outcome, train
@@ -55,6 +56,8 @@ def run_trial(
     except RunFailure:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
+            raise StorageFailure(f"{error.filename or folder.path}: {error.strerror}") from error
         folder.fail(config, in_one_line(error), traceback.format_exc())
         raise
     if outcome.status != "interrupted":

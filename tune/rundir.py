@@ -9,23 +9,40 @@ import json
 import os
 import platform
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from filelock import FileLock, Timeout
 
-from genretune.tune.checkpoint import write_whole
 from genretune.tune.errors import RecordMismatch, RunFailure, TuneError
-from genretune.tune.records import TrialFolder
+from genretune.tune.files import StorageFailure, write_whole
+
+if TYPE_CHECKING:
+    from genretune.tune.records import TrialFolder
 
 SWEEP_VERSION = 1
 
 
 class Replaced(RunFailure):
     """A newer driver has taken this run directory over; what this one writes no longer counts."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to write one trial's folder.
+
+    Attributes:
+        generation: of the driver that gave it.
+        attempt: how often a segment of the trial had been given up by then.
+        patience: how long (s) to wait for storage that refuses.
+    """
+
+    generation: int
+    attempt: int = 0
+    patience: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,13 +75,23 @@ class RunFolder:
     def driver_json(self) -> Path:
         return self.path / "driver.json"
 
-    def trial(self, index: int, *, generation: int | None = None) -> TrialFolder:
-        """The folder of trial ``index``; with a generation, its writes are fenced."""
-        path = self.path / "trials" / f"{index:05d}"
-        if generation is None:
+    def trial_path(self, index: int) -> Path:
+        return self.path / "trials" / f"{index:05d}"
+
+    def trial(self, index: int, *, lease: "Lease | None" = None) -> "TrialFolder":
+        """The folder of trial ``index``; with a lease, its writes are fenced."""
+        from genretune.tune.records import TrialFolder  # with torch, which reading needs not
+
+        path = self.trial_path(index)
+        if lease is None:
             return TrialFolder(path)
-        mark = f"g{generation}-{os.getpid()}"
-        return TrialFolder(path, mark=mark, fence=lambda: self.check_generation(generation))
+        mark = f"g{lease.generation}-{lease.attempt}-{os.getpid()}"
+        return TrialFolder(
+            path,
+            mark=mark,
+            fence=lambda: self.check_lease(index, lease),
+            patience=lease.patience,
+        )
 
     def require_new(self) -> None:
         """Raise TuneError where something is there already."""
@@ -126,10 +153,37 @@ class RunFolder:
             return True
         return _alive(int(holder["pid"]), float(holder["started"]))
 
-    def check_generation(self, generation: int) -> None:
-        """Raise Replaced where a newer driver holds the directory."""
-        if (newest := self.holder()["generation"]) > generation:
-            raise Replaced(f"{self.path}: driver {generation} was replaced by driver {newest}")
+    def check_lease(self, index: int, lease: "Lease") -> None:
+        """See that what a segment of trial ``index`` writes still counts.
+
+        Raises:
+            Replaced: a newer driver holds the directory, or this one has given the segment up.
+            StorageFailure: the directory cannot be seen; a path is no proof that it is mounted.
+        """
+        try:
+            newest = json.loads(self.driver_json.read_text())["generation"]
+            attempt = int(_text(self._attempt(index)) or 0)
+        except (OSError, ValueError) as error:
+            raise StorageFailure(
+                f"{self.path}: must be there while it is driven, got {error}"
+            ) from error
+        if newest > lease.generation:
+            raise Replaced(f"{self.path}: driver {lease.generation} was replaced by {newest}")
+        if attempt > lease.attempt:
+            raise Replaced(f"{self.path}: this segment of trial {index} was given up")
+
+    def revoke(self, index: int) -> None:
+        """No segment of trial ``index`` that has begun before may write any more."""
+        attempt = self._attempt(index)
+        if attempt.parent.exists():
+            write_whole(attempt, str(self.attempt(index) + 1).encode())
+
+    def attempt(self, index: int) -> int:
+        """How often segments of trial ``index`` were given up."""
+        return int(_text(self._attempt(index)) or 0)
+
+    def _attempt(self, index: int) -> Path:
+        return self.trial_path(index) / "attempt"
 
     @contextmanager
     def drive(self, *, takeover: bool = False) -> Iterator[int]:
@@ -147,7 +201,8 @@ class RunFolder:
         finally:
             holder = self.holder()
             if holder["generation"] == generation:
-                self._write_holder(holder | {"pid": None})
+                with suppress(OSError):  # a dead holder is found out anyway
+                    self._write_holder(holder | {"pid": None})
 
     def _take(self, takeover: bool) -> int:
         self._check_gone(self.holder(), takeover)  # a refusal leaves no trace
@@ -183,6 +238,13 @@ class RunFolder:
 
     def _write_holder(self, holder: Mapping[str, Any]) -> None:
         write_whole(self.driver_json, json.dumps(holder).encode())
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def _alive(pid: int, started: float) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from genretune.tune.errors import RecordMismatch, TuneError
 from genretune.tune.records import TrialFolder
-from genretune.tune.rundir import Replaced, RunFolder
+from genretune.tune.rundir import Lease, Replaced, RunFolder
 
 
 @pytest.fixture
@@ -55,9 +55,9 @@ def test_a_holder_elsewhere_is_taken_over_on_request_only(run: RunFolder) -> Non
 
 
 def test_a_writer_of_an_older_generation_puts_nothing_in_place(run: RunFolder) -> None:
-    old = run.trial(0, generation=1)
+    old = run.trial(0, lease=Lease(1))
     hold(run, host=platform.node(), pid=None)
-    with pytest.raises(Replaced, match="driver 1 was replaced by driver 4"):
+    with pytest.raises(Replaced, match="driver 1 was replaced by 4"):
         old.write_result({"status": "running"})
     assert TrialFolder(old.path).result() is None
 

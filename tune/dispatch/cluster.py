@@ -2,11 +2,12 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from genretune.tune.dispatch.options import Resources
+from genretune.tune.dispatch.signals import Interrupted
 from genretune.tune.errors import RunFailure, TuneError
 from genretune.tune.levels import ENVIRONMENT, Level
 
@@ -24,20 +25,6 @@ _QUIET = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What Ray reserves for one trial; no part of its configuration."""
-
-    cpu: float = 1.0
-    gpu: float = 0.0
-
-    def fits(self, total: Mapping[str, float]) -> int:
-        """How many trials fit into ``total`` at once."""
-        by_cpu = total.get("CPU", 0.0) // self.cpu if self.cpu else float("inf")
-        by_gpu = total.get("GPU", 0.0) // self.gpu if self.gpu else float("inf")
-        return int(min(by_cpu, by_gpu, 1e6))
 
 
 @contextmanager
@@ -71,6 +58,8 @@ def cluster(address: str, *, level: Level, device: str, log: Path) -> Iterator[d
         raise TuneError(
             f"--address: must be a running Ray cluster, got {address} ({_first_line(error)})"
         ) from error
+    except SystemExit as error:  # Ray's own answer to SIGTERM while it starts
+        raise Interrupted from error
     except (RuntimeError, ValueError) as error:
         raise RunFailure(f"--address {address}: Ray did not start: {_first_line(error)}") from error
     try:
@@ -83,6 +72,7 @@ def cluster(address: str, *, level: Level, device: str, log: Path) -> Iterator[d
 def worker_environment(level: Level, device: str) -> dict[str, str]:
     """Environment variables of every worker: the level's, and no GPU for trials on the CPU."""
     wanted = {name: value for name, value in ENVIRONMENT[level].items() if value is not None}
+    wanted["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = "60"  # a busy machine unwinds a segment slowly
     if device == "cpu":
         wanted["CUDA_VISIBLE_DEVICES"] = ""
     return wanted

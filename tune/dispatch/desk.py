@@ -6,18 +6,43 @@ driver's loop, since Ray would take it for the trial's.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from genretune.models.errors import ModelError
+from genretune.tune.dispatch.aftermath import close
+from genretune.tune.dispatch.options import Keep
+from genretune.tune.dispatch.requests import requests
 from genretune.tune.errors import RunFailure, TuneError
+from genretune.tune.files import patiently, storage
 from genretune.tune.prepare import Sweep
-from genretune.tune.rundir import RunFolder
+from genretune.tune.records import TrialFolder
+from genretune.tune.rundir import Lease, RunFolder
 from genretune.tune.sweep.answers import STOP, WAIT, Done, Reply, Segment
 from genretune.tune.sweep.journal import Journal
-from genretune.tune.sweep.leaderboard import row
 from genretune.tune.sweep.machine import Machine
 
 Trial = int
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How this driver works; nothing here changes a result.
+
+    Attributes:
+        generation: the driver's.
+        concurrency: trials at once.
+        patience: how long (s) to wait for storage that refuses.
+        keep: which checkpoints of finished trials stay.
+        check: raises where the driver is to end while it waits.
+    """
+
+    generation: int
+    concurrency: int
+    patience: float = 600.0
+    keep: Keep = "usual"
+    check: Callable[[], None] = lambda: None
 
 
 class Desk:
@@ -30,26 +55,30 @@ class Desk:
     """
 
     def __init__(
-        self,
-        run: RunFolder,
-        sweep: Sweep,
-        machine: Machine,
-        journal: Journal,
-        *,
-        generation: int,
-        concurrency: int,
+        self, run: RunFolder, sweep: Sweep, machine: Machine, journal: Journal, terms: Terms
     ) -> None:
         self.run = run
         self.sweep = sweep
         self.machine = machine
-        self.concurrency = concurrency
-        self.generation = generation
+        self.terms = terms
+        self.concurrency = terms.concurrency
         self.busy: dict[Trial, str] = {}
         self.done: Done | None = None
         self.failure: BaseException | None = None
         self.epochs = 0
         """Epochs reported for the first time under this driver."""
+        self.longest = 0.0
+        """Seconds of the longest epoch seen by this driver."""
         self._journal = journal
+
+    def tidy(self) -> None:
+        """Do what a driver that died may have left undone in the folders of finished trials."""
+        for path, trial in requests(self.run):
+            if trial is None:
+                path.unlink(missing_ok=True)  # it was meant for the driver before this one
+        for known in self.machine.state.trials:
+            if known.final:
+                self._close(known.index)
 
     def next_order(self, ray_id: str) -> Segment | Literal["wait"] | Done:
         """What the worker that Ray calls ``ray_id`` is to do."""
@@ -66,8 +95,10 @@ class Desk:
                 self.busy[answer.trial] = ray_id
                 return answer
 
-    def reported(self, trial: Trial, result: Mapping[str, Any]) -> Reply:
+    def reported(self, trial: Trial, ray_id: str, result: Mapping[str, Any]) -> Reply:
         """An epoch, or the end, of a running segment."""
+        if self.busy.get(trial) != ray_id:
+            return STOP  # it was given up before
         if "ended" in result:
             self._ended(trial, result)
             return STOP
@@ -75,8 +106,12 @@ class Desk:
         reply = self.machine.report(
             trial, int(result["epoch"]), float(result["value"]), str(result["weights_sha256"])
         )
-        self.epochs += self.machine.state.trials[trial].epochs - before
         self.flush()
+        if self.machine.state.trials[trial].epochs > before:
+            self.epochs += 1
+            self.longest = max(self.longest, float(result["seconds"]))
+        if reply == STOP:
+            self._close(trial)  # again, where the user stopped it in the middle of an epoch
         return reply
 
     def over(self, trial: Trial, ray_id: str) -> None:
@@ -85,12 +120,28 @@ class Desk:
             del self.busy[trial]
 
     def lost(self, trial: Trial, ray_id: str, why: str) -> None:
-        """The worker was lost in the middle of a segment."""
+        """The worker was lost in the middle of a segment; what it may still write is void."""
         if self.busy.get(trial) != ray_id:
             return
+        self._store(lambda: self.run.revoke(trial))
         del self.busy[trial]
         self.machine.lost(trial, why)
         self.flush()
+
+    def hear(self) -> None:
+        """Do what other processes ask for."""
+        for path, trial in requests(self.run):
+            try:
+                self.machine.stop(trial)
+            except TuneError:
+                pass  # it has ended by itself since
+            self.flush()
+            self._store(partial(path.unlink, missing_ok=True))
+
+    def lease(self, trial: Trial) -> Lease:
+        """The right to write a trial's folder now."""
+        attempt = self._store(lambda: self.run.attempt(trial))
+        return Lease(self.terms.generation, attempt, self.terms.patience)
 
     def guarded(self, act: Callable[[], Any], otherwise: Any) -> Any:
         """``act()``; an error of ours is kept for the driver's loop, and ``otherwise`` returned."""
@@ -101,21 +152,32 @@ class Desk:
             return otherwise
 
     def flush(self) -> None:
-        """Journal what is new, then let the stopped trials' own records say so."""
+        """Journal what is new, then see to the folders of the trials that it ends."""
         events = self.machine.take()
-        self._journal.append(events)
+        self._store(lambda: self._journal.append(events))
         for event in events:
-            if event.event == "verdict" and event.verdict == "stop":
-                self._note_stop(event.trial)
-            elif event.event == "stop" and event.trial is not None:
-                self._note_stop(event.trial)
+            trial = getattr(event, "trial", None)
+            if trial is not None and self.machine.state.trials[trial].final:
+                self._close(trial)
 
-    def _note_stop(self, trial: Trial) -> None:
+    def _store(self, act: Callable[[], Any]) -> Any:
+        """Do something to the run directory, waiting for storage that refuses."""
+
+        def attempt() -> Any:
+            with storage(self.run.path):
+                return act()
+
+        return patiently(attempt, seconds=self.terms.patience, check=self.terms.check)
+
+    def _folder(self, trial: Trial) -> TrialFolder:
+        lease = self.lease(trial)
+        return self.run.trial(trial, lease=Lease(lease.generation, lease.attempt))
+
+    def _close(self, trial: Trial) -> None:
         state = self.machine.state
-        folder = self.run.trial(trial, generation=self.generation)
-        if (result := folder.result()) is not None:
-            why = row(state.trials[trial], state.rules).why
-            folder.write_result(result | {"status": "stopped", "why": why})
+        self._store(
+            lambda: close(self._folder(trial), state.trials[trial], state.rules, self.terms.keep)
+        )
 
     def _ended(self, trial: Trial, result: Mapping[str, Any]) -> None:
         status = result["ended"]
@@ -126,7 +188,7 @@ class Desk:
 
     def _written(self, segment: Segment) -> bool:
         """Write ``config.json`` of a new trial; False where no such trial can be built."""
-        folder = self.run.trial(segment.trial, generation=self.generation)
+        folder = self._folder(segment.trial)
         if (folder.path / "config.json").exists():
             return True
         try:
@@ -137,5 +199,5 @@ class Desk:
             self.machine.ended(segment.trial, "failed", 0, first)
             self.flush()
             return False
-        folder.write_config(config)
+        self._store(lambda: folder.write_config(config))
         return True

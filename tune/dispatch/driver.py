@@ -1,25 +1,26 @@
 """The driver of a sweep: one process that holds the run directory and lets Ray run segments."""
 
 import os
-import signal
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from types import FrameType
+import time
+from collections.abc import Callable
 from typing import Any, Literal
 
-from genretune.tune.dispatch.cluster import Resources, cluster, require_room
-from genretune.tune.dispatch.desk import Desk
+from genretune.tune.dispatch.cluster import cluster, require_room
+from genretune.tune.dispatch.desk import Desk, Terms
+from genretune.tune.dispatch.options import Resources, RunOptions
+from genretune.tune.dispatch.signals import Interrupted, Wanted
+from genretune.tune.dispatch.watch import Watch
 from genretune.tune.environment import environment
 from genretune.tune.prepare import Sweep
 from genretune.tune.rundir import RunFolder
 from genretune.tune.sweep.journal import Journal
 from genretune.tune.sweep.machine import Machine
 
-End = Literal["finished", "undecided", "drained", "interrupted", "terminated"]
+End = Literal["finished", "undecided", "drained", "stopped", "interrupted", "terminated"]
 EXIT_CODES: dict[End, int] = {
     "finished": 0,
+    "stopped": 0,
     "undecided": 3,
     "drained": 75,
     "terminated": 75,
@@ -28,41 +29,27 @@ EXIT_CODES: dict[End, int] = {
 Show = Callable[[Desk], None]
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """How a sweep is run; nothing here changes a result.
-
-    Attributes:
-        address: ``local``, ``auto`` or ``HOST:PORT``.
-        concurrency: trials at once; None for as many as fit.
-        resources: of one trial; None for its threads, and a GPU where it trains on one.
-        takeover: take the run directory from a driver on another host.
-    """
-
-    address: str = "local"
-    concurrency: int | None = None
-    resources: Resources | None = None
-    takeover: bool = False
-
-
 def drive(
     run: RunFolder,
     sweep: Sweep,
     options: RunOptions,
     *,
     show: Show,
+    wanted: Wanted,
     before: Callable[[Machine], None] = lambda machine: None,
 ) -> End:
     """Run a sweep from its journal to its end, or to an interruption.
 
     Args:
         show: called about twice a second with the state of things.
+        wanted: the signals so far; ``at_once`` until now.
         before: says to the machine what the user wants (extension, giving trials up).
 
     Raises:
         TuneError: the directory is in use, or the cluster cannot be used.
         Contradiction: two reports of an epoch disagree; the sweep halts.
     """
+    deadline = None if options.seconds is None else time.monotonic() + options.seconds
     with run.drive(takeover=options.takeover) as generation, Journal(run.journal) as journal:
         machine = Machine(sweep.space, journal.events)
         before(machine)
@@ -76,16 +63,26 @@ def drive(
             environment=environment(device, sweep.level),
         )
         journal.append(machine.take())
-        with cluster(
-            options.address, level=sweep.level, device=sweep.device, log=run.driver_log
-        ) as total:
-            resources = options.resources or _usual(sweep)
-            require_room(resources)
-            concurrency = options.concurrency or max(1, resources.fits(total))
-            desk = Desk(
-                run, sweep, machine, journal, generation=generation, concurrency=concurrency
-            )
-            return _dispatch(desk, resources, show)
+        try:
+            with cluster(
+                options.address, level=sweep.level, device=sweep.device, log=run.driver_log
+            ) as total:
+                wanted.install()  # Ray has put its own handler there
+                wanted.at_once = False
+                resources = options.resources or _usual(sweep)
+                require_room(resources)
+                terms = Terms(
+                    generation=generation,
+                    concurrency=options.concurrency or max(1, resources.fits(total)),
+                    patience=options.patience,
+                    keep=options.keep,
+                    check=wanted.check,
+                )
+                desk = Desk(run, sweep, machine, journal, terms)
+                _dispatch(desk, resources, options, deadline=deadline, show=show)
+                return _end(desk)
+        except Interrupted:
+            return wanted.kind or "interrupted"
 
 
 def _finished(machine: Machine) -> bool:
@@ -101,36 +98,42 @@ def _usual(sweep: Sweep) -> Resources:
     )
 
 
-def _dispatch(desk: Desk, resources: Resources, show: Show) -> End:
-    """Let Ray Tune run segments until the machine is done, or somebody wants it to end."""
+def _end(desk: Desk) -> End:
+    if desk.done is None:
+        return "undecided"
+    if desk.done.reason == "drained" and desk.machine.state.draining:
+        return "stopped"  # journaled, so the user's own wish
+    return desk.done.reason
+
+
+def _dispatch(
+    desk: Desk, resources: Resources, options: RunOptions, *, deadline: float | None, show: Show
+) -> None:
+    """Let Ray Tune run segments until the machine is done.
+
+    Raises:
+        Interrupted: somebody wants it to end before.
+    """
     from ray import tune as ray_tune
 
-    from genretune.tune.dispatch.ray_parts import (
-        DeskCallback,
-        DeskScheduler,
-        DeskSearcher,
-        Interrupted,
-    )
+    from genretune.tune.dispatch.ray_parts import DeskCallback, DeskScheduler, DeskSearcher
     from genretune.tune.dispatch.worker import run_segment
 
+    def look() -> None:
+        desk.hear()
+        if deadline is not None and time.monotonic() >= deadline:
+            desk.machine.drain()
+
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(desk.concurrency)
-    order = {
-        "run": desk.run.path.absolute(),
-        "generation": desk.generation,
-        "metric": desk.sweep.space.metric.name,
-        "store": str(desk.sweep.store.path),
-        "plugins": [str(path.absolute()) for path in desk.sweep.plugin_files],
-    }
+    desk.tidy()
+    callback = DeskCallback(desk, look=look, show=lambda: show(desk))
     per_trial = {"cpu": resources.cpu, "gpu": resources.gpu}
-    with tempfile.TemporaryDirectory(prefix="genretune-") as scratch, _signals() as wanted:
-        callback = DeskCallback(
-            desk, wanted=lambda: wanted.kind is not None, show=lambda: show(desk)
-        )
+    with tempfile.TemporaryDirectory(prefix="genretune-") as scratch:
         tuner = ray_tune.Tuner(
             ray_tune.with_resources(run_segment, per_trial),
             tune_config=ray_tune.TuneConfig(
-                search_alg=DeskSearcher(desk, order),
-                scheduler=DeskScheduler(desk),
+                search_alg=DeskSearcher(desk, _order(desk)),
+                scheduler=DeskScheduler(desk, Watch(options.heartbeat)),
                 num_samples=-1,
                 reuse_actors=True,
             ),
@@ -145,35 +148,19 @@ def _dispatch(desk: Desk, resources: Resources, show: Show) -> End:
         try:
             tuner.fit()
         except Interrupted:
-            pass
+            desk.terms.check()
         if desk.failure is not None:
             raise desk.failure
         show(desk)
-        if wanted.kind is not None:
-            return wanted.kind
-        return "undecided" if desk.done is None else desk.done.reason
 
 
-class _Wanted:
-    """The end that a signal asked for."""
-
-    kind: Literal["interrupted", "terminated"] | None = None
-
-
-@contextmanager
-def _signals() -> Iterator[_Wanted]:
-    """Note SIGINT, SIGTERM and SIGUSR1 instead of dying of them; the second one ends at once."""
-    wanted = _Wanted()
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if wanted.kind is not None:
-            os._exit(130 if number == signal.SIGINT else 75)
-        wanted.kind = "interrupted" if number == signal.SIGINT else "terminated"
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-    before = {number: signal.signal(number, note) for number in numbers}
-    try:
-        yield wanted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _order(desk: Desk) -> dict[str, Any]:
+    """What all orders have in common."""
+    return {
+        "run": desk.run.path.absolute(),
+        "generation": desk.terms.generation,
+        "patience": desk.terms.patience,
+        "metric": desk.sweep.space.metric.name,
+        "store": str(desk.sweep.store.path),
+        "plugins": [str(path.absolute()) for path in desk.sweep.plugin_files],
+    }

@@ -8,18 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from genretune.tune.dispatch.desk import Desk
+from genretune.tune.dispatch.signals import Interrupted
+from genretune.tune.dispatch.watch import Watch
 from genretune.tune.dispatch.worker import order_for
 from genretune.tune.sweep.answers import CONTINUE, Done, Segment
 
-
-class Interrupted(BaseException):
-    """Leaves Ray's loop; no ``except Exception`` of Ray's catches it."""
+_LOOK_EVERY = 0.5  # s
+_TO_DIE = 60.0  # s that a killed worker has until its trial is taken from it
 
 
 class DeskSearcher(Searcher):
@@ -32,10 +34,15 @@ class DeskSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """An order for one segment, None (not now) or FINISHED."""
-        answer = self._desk.guarded(lambda: self._desk.next_order(trial_id), None)
+        answer = self._desk.guarded(lambda: self._ask(trial_id), None)
+        return Searcher.FINISHED if isinstance(answer, Done) else answer
+
+    def _ask(self, trial_id: str) -> Any:
+        answer = self._desk.next_order(trial_id)
         if isinstance(answer, Segment):
-            return order_for(trial=answer.trial, **self._order)
-        return Searcher.FINISHED if isinstance(answer, Done) else None
+            lease = self._desk.lease(answer.trial)
+            return order_for(trial=answer.trial, attempt=lease.attempt, **self._order)
+        return answer if isinstance(answer, Done) else None
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -57,51 +64,104 @@ class DeskScheduler(FIFOScheduler):
 
     _supports_buffered_results = False
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, watch: Watch) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._desk = desk
+        self._watch = watch
+        self._segments: dict[str, Trial] = {}
+        self._killed: dict[str, float] = {}
+        self._looked = 0.0
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        self._segments[trial.trial_id] = trial
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         if not ("epoch" in result or "ended" in result):
             return str(TrialScheduler.CONTINUE)
-        index = trial.config["trial"]
-        reply = self._desk.guarded(lambda: self._desk.reported(index, result), None)
+        index, name = trial.config["trial"], trial.trial_id
+        self._watch.heard(name)
+        reply = self._desk.guarded(lambda: self._desk.reported(index, name, result), None)
         if reply == CONTINUE:
             return str(TrialScheduler.CONTINUE)
         # Ray stops the segment before it asks for another: its worker waits inside report()
-        self._desk.over(index, trial.trial_id)
+        self._desk.over(index, name)
+        self._forget(name)
         return str(TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        why = "the worker was lost"
-        if trial.get_error() is not None:
-            why = _last_line(str(trial.get_error())) or why
-        index = trial.config["trial"]
-        self._desk.guarded(lambda: self._desk.lost(index, trial.trial_id, why), None)
+        self._lose(trial, _why(trial))
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Ray's own choice; here too because every turn of the loop passes here."""
+        now = time.monotonic()
+        if now - self._looked >= _LOOK_EVERY:
+            self._looked = now
+            self._desk.guarded(lambda: self._look(tune_controller, now), None)
+        found: Trial | None = super().choose_trial_to_run(tune_controller)
+        return found
+
+    def _look(self, tune_controller: Any, now: float) -> None:
+        """Find segments that ended without a word, and those that go on without one."""
+        for index, name in list(self._desk.busy.items()):
+            trial = self._segments.get(name)
+            if trial is None:
+                continue
+            worker = trial.temporary_state.ray_actor
+            if trial.status in (Trial.ERROR, Trial.TERMINATED):
+                self._lose(trial, _why(trial))
+            elif name in self._killed:
+                if now - self._killed[name] > _TO_DIE:
+                    silence = TimeoutError("its worker was silent and could not be ended")
+                    tune_controller._process_trial_failure(trial, silence)
+            elif worker is not None:
+                silent = self._watch.silent_for(index, name, self._desk.longest)
+                if silent is not None:
+                    self._killed[name] = now
+                    ray.kill(worker)
+
+    def _lose(self, trial: Trial, why: str) -> None:
+        index, name = trial.config["trial"], trial.trial_id
+        if name in self._killed:
+            self._watch.gave_up(index, name)
+            why = "the worker was silent for too long and was ended"
+        self._desk.guarded(lambda: self._desk.lost(index, name, why), None)
+        self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        self._watch.over(name)
+        self._killed.pop(name, None)
+        self._segments.pop(name, None)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
 class DeskCallback(Callback):
-    """Looks up from Ray's loop: ends it where asked to, and shows progress."""
+    """Looks up from Ray's loop: ends it where asked to, hears requests, and shows progress."""
 
-    def __init__(self, desk: Desk, *, wanted: Callable[[], bool], show: Callable[[], None]) -> None:
+    def __init__(self, desk: Desk, *, look: Callable[[], None], show: Callable[[], None]) -> None:
         self._desk = desk
-        self._stop_wanted = wanted
+        self._look = look
         self._show = show
         self._shown = 0.0
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        if self._desk.failure is not None or self._stop_wanted() or self._desk.done is not None:
+        self._desk.terms.check()
+        if self._desk.failure is not None or self._desk.done is not None:
             raise Interrupted  # also at the end: Ray would go on to gather files nobody wrote
         now = time.monotonic()
-        if now - self._shown >= 0.5:
+        if now - self._shown >= _LOOK_EVERY:
             self._shown = now
+            self._desk.guarded(self._look, None)
             self._show()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
+
+
+def _why(trial: Trial) -> str:
+    error = trial.get_error()
+    return (_last_line(str(error)) if error is not None else "") or "the worker was lost"
 
 
 def _last_line(text: str) -> str:

@@ -15,7 +15,7 @@ from genretune.tune.config import trial_config
 from genretune.tune.corpus import open_data
 from genretune.tune.errors import RunFailure
 from genretune.tune.run_trial import in_one_line, run_trial
-from genretune.tune.rundir import RunFolder
+from genretune.tune.rundir import Lease, RunFolder
 
 
 def run_segment(order: Mapping[str, Any]) -> None:
@@ -24,10 +24,12 @@ def run_segment(order: Mapping[str, Any]) -> None:
     A trial's own fault is reported as its end; what is raised here is infrastructure's.
 
     Args:
-        order: ``run`` (directory), ``trial``, ``generation``, ``metric``, ``store`` (path of the
-            pack on the driver), ``plugins`` (paths).
+        order: ``run`` (directory), ``trial``, ``generation``, ``attempt``, ``patience``,
+            ``metric``, ``store`` (path of the pack on the driver), ``plugins`` (paths).
     """
-    folder = RunFolder(Path(order["run"])).trial(order["trial"], generation=order["generation"])
+    lease = Lease(order["generation"], order["attempt"], order["patience"])
+    folder = RunFolder(Path(order["run"])).trial(order["trial"], lease=lease)
+    folder.wait_for_storage()
     settings = folder.config()
     store = _store(order["store"], settings["data"]["samples"], settings["data"]["sample_rate"])
     plugins = {Path(path).name: _plugin(path) for path in order["plugins"]}
@@ -73,7 +75,7 @@ def _plugin(path: str) -> Plugin:
     return load_plugin(Path(path))
 
 
-def order_for(run: Path, trial: int, generation: int, **rest: Any) -> dict[str, Any]:
+def order_for(run: Path, trial: int, attempt: int, **rest: Any) -> dict[str, Any]:
     """The order of one segment: plain JSON values, so that nothing of ours is pickled."""
-    order = {"run": str(run), "trial": trial, "generation": generation, **rest}
+    order = {"run": str(run), "trial": trial, "attempt": attempt, **rest}
     return dict(json.loads(json.dumps(order)))

@@ -40,13 +40,24 @@ class Journal:
         _sync_directory(path.parent)
 
     def append(self, events: Sequence[Event]) -> None:
-        """Write the events and wait until they are on disk: once a turn of the driver's loop."""
+        """Write the events and wait until they are on disk: once a turn of the driver's loop.
+
+        Raises:
+            OSError: they could not be written; none of them is in the file, so it can be tried
+                again.
+        """
         if not events:
             return
         left = memoryview("".join(to_line(event) + "\n" for event in events).encode())
-        while left:
-            left = left[os.write(self._file, left) :]
-        os.fsync(self._file)
+        size = os.lseek(self._file, 0, os.SEEK_CUR)
+        try:
+            while left:
+                left = left[os.write(self._file, left) :]
+            os.fsync(self._file)
+        except OSError:
+            os.ftruncate(self._file, size)
+            os.lseek(self._file, size, os.SEEK_SET)
+            raise
 
     def close(self) -> None:
         """Let the file go."""

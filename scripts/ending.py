@@ -1,0 +1,22 @@
+"""The end of a sweep in words: the leaderboard, what failed, and what to do next."""
+
+from genretune.scripts.show_results import print_leaderboard
+from genretune.scripts.terminal import complain
+from genretune.tune.results import caution, write_leaderboard
+from genretune.tune.rundir import RunFolder
+
+
+def show_end(run: RunFolder, *, strict: bool, finished: bool = True) -> int:
+    """Write and print the leaderboard; the exit code of a finished sweep.
+
+    Args:
+        strict: 3 where a trial failed or diverged.
+    """
+    rows = write_leaderboard(run)
+    print_leaderboard(rows, run.sweep()["space"]["metric"]["name"], caution(run))
+    faulty = [row for row in rows if row.status in ("failed", "diverged")]
+    for row in faulty:
+        complain(f"warning: trial {row.trial} {row.status}: {row.why}")
+    if finished:
+        print(f"\nfinished: {run.path} (genretune replay {run.path})")
+    return 3 if faulty and strict else 0

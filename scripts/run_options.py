@@ -1,0 +1,107 @@
+"""How a sweep is run, as the command line says it; imports neither Ray nor torch."""
+
+import datetime
+import re
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from genretune.tune.dispatch.options import Resources, RunOptions
+from genretune.tune.errors import TuneError
+
+Address = Annotated[str, typer.Option(help="Ray: local, auto or HOST:PORT")]
+Concurrency = Annotated[
+    int | None, typer.Option("--concurrency", "-W", min=1, help="trials at once")
+]
+Granted = Annotated[
+    str | None, typer.Option("--resources", help="of one trial, e.g. cpu=1,gpu=0.25")
+]
+Time = Annotated[
+    str | None, typer.Option("--time", help="start nothing after so long, e.g. 8h or 1h30m")
+]
+Until = Annotated[str | None, typer.Option(help="start nothing after this time of day, e.g. 07:30")]
+Heartbeat = Annotated[
+    float, typer.Option(min=1.0, help="shortest silence of a worker that is a hang, s")
+]
+StorageWait = Annotated[float, typer.Option(min=0.0, help="wait so long for failing storage, s")]
+
+
+class Keeping(StrEnum):
+    """Which checkpoints of a finished trial stay."""
+
+    usual = "usual"
+    best = "best"
+    all = "all"
+    none = "none"
+
+
+Kept = Annotated[Keeping, typer.Option("--keep", help="which checkpoints of finished trials stay")]
+
+
+def options_of(
+    address: str,
+    concurrency: int | None,
+    resources: str | None,
+    *,
+    time: str | None,
+    until: str | None,
+    heartbeat: float,
+    storage_wait: float,
+    keep: Keeping,
+    takeover: bool = False,
+) -> RunOptions:
+    """Run options from the command line.
+
+    Raises:
+        TuneError: one of them cannot be read.
+    """
+    if address not in ("local", "auto") and ":" not in address:
+        raise TuneError(f"--address: must be local, auto or HOST:PORT, got {address}")
+    if time is not None and until is not None:
+        raise TuneError("--until: must not come with --time, got both")
+    seconds = None if time is None else _seconds(time)
+    if until is not None:
+        seconds = _seconds_until(until, datetime.datetime.now())
+    return RunOptions(
+        address=address,
+        concurrency=concurrency,
+        resources=None if resources is None else _resources(resources),
+        takeover=takeover,
+        seconds=seconds,
+        heartbeat=heartbeat,
+        patience=storage_wait,
+        keep=keep.value,
+    )
+
+
+def _resources(text: str) -> Resources:
+    found = {}
+    for part in text.split(","):
+        name, _, amount = part.partition("=")
+        try:
+            found[name.strip()] = float(amount)
+        except ValueError:
+            found[name.strip()] = -1.0
+    if not found.keys() <= {"cpu", "gpu"} or not all(value >= 0 for value in found.values()):
+        raise TuneError(f"--resources: must be like cpu=1,gpu=0.25, got {text}")
+    return Resources(**found)
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s)?", text.strip())
+    if not text.strip() or match is None:
+        raise TuneError(f"--time: must be a duration such as 8h, 90m or 1h30m, got {text}")
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+
+
+def _seconds_until(text: str, now: datetime.datetime) -> float:
+    try:
+        clock = datetime.time.fromisoformat(text)
+    except ValueError:
+        raise TuneError(f"--until: must be a time of day such as 07:30, got {text}") from None
+    then = datetime.datetime.combine(now.date(), clock.replace(tzinfo=None))
+    if then <= now:
+        then += datetime.timedelta(days=1)
+    return (then - now).total_seconds()

@@ -1,0 +1,52 @@
+"""How a sweep is run; nothing here changes a result. Imports neither Ray nor torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Keep = Literal["usual", "best", "all", "none"]
+KEEPS: tuple[Keep, ...] = get_args(Keep)
+"""Which checkpoints of a finished trial stay.
+
+usual: best and last of a completed trial, none of others; best: the best of a completed trial;
+all: whatever training left (best and the last two); none.
+"""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What Ray reserves for one trial; no part of its configuration."""
+
+    cpu: float = 1.0
+    gpu: float = 0.0
+
+    def fits(self, total: Mapping[str, float]) -> int:
+        """How many trials fit into ``total`` at once."""
+        by_cpu = total.get("CPU", 0.0) // self.cpu if self.cpu else float("inf")
+        by_gpu = total.get("GPU", 0.0) // self.gpu if self.gpu else float("inf")
+        return int(min(by_cpu, by_gpu, 1e6))
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of a driver.
+
+    Attributes:
+        address: ``local``, ``auto`` or ``HOST:PORT``.
+        concurrency: trials at once; None for as many as fit.
+        resources: of one trial; None for its threads, and a GPU where it trains on one.
+        takeover: take the run directory from a driver on another host.
+        seconds: start nothing new after this time, and end each running trial at its epoch.
+        heartbeat: the shortest silence (s) of a worker that counts as a hang.
+        patience: how long (s) to wait for storage that refuses.
+        keep: which checkpoints of finished trials stay.
+    """
+
+    address: str = "local"
+    concurrency: int | None = None
+    resources: Resources | None = None
+    takeover: bool = False
+    seconds: float | None = None
+    heartbeat: float = 600.0
+    patience: float = 600.0
+    keep: Keep = "usual"

@@ -1,0 +1,45 @@
+"""What other processes ask of a running driver: files in the run directory, each written whole.
+
+A file holds ``{"stop": 17}`` for a trial, or ``{"stop": null}`` to drain the sweep. The driver
+does it, journals it, and removes the file.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from genretune.tune.files import storage, write_whole
+from genretune.tune.rundir import RunFolder
+
+Stop = int | None
+
+
+def ask_to_stop(run: RunFolder, trial: Stop) -> Path:
+    """Leave a request for whoever drives; the file is gone once it was heard.
+
+    Raises:
+        StorageFailure: the run directory cannot be written.
+    """
+    folder = _folder(run)
+    path = folder / f"{time.time_ns()}-{os.getpid()}.json"
+    with storage(folder):
+        folder.mkdir(exist_ok=True)
+        write_whole(path, json.dumps({"stop": trial}).encode())
+    return path
+
+
+def requests(run: RunFolder) -> Iterator[tuple[Path, Stop]]:
+    """What was asked, in order; a file that is no request is passed over."""
+    for path in sorted(_folder(run).glob("[0-9]*.json")):
+        try:
+            trial = json.loads(path.read_text())["stop"]
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+        if trial is None or isinstance(trial, int):
+            yield path, trial
+
+
+def _folder(run: RunFolder) -> Path:
+    return run.path / "requests"
