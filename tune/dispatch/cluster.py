@@ -9,7 +9,7 @@ from pathlib import Path
 from genretune.tune.dispatch.options import Resources
 from genretune.tune.dispatch.signals import Interrupted
 from genretune.tune.errors import RunFailure, TuneError
-from genretune.tune.levels import ENVIRONMENT, Level
+from genretune.tune.levels import ENVIRONMENT, MEMORY, Level
 
 # Read by Ray when it is imported or started; none of it changes a result.
 _QUIET = {
@@ -70,8 +70,9 @@ def cluster(address: str, *, level: Level, device: str, log: Path) -> Iterator[d
 
 
 def worker_environment(level: Level, device: str) -> dict[str, str]:
-    """Environment variables of every worker: the level's, and no GPU for trials on the CPU."""
+    """Environment variables of every worker: the level's, glibc's, and no GPU for CPU trials."""
     wanted = {name: value for name, value in ENVIRONMENT[level].items() if value is not None}
+    wanted |= MEMORY
     wanted["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = "60"  # a busy machine unwinds a segment slowly
     if device == "cpu":
         wanted["CUDA_VISIBLE_DEVICES"] = ""
