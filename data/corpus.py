@@ -141,7 +141,7 @@ def _audio_below(folder: Path) -> list[str]:
     A folder called x.wav is listed as the clip it pretends to be, so that the scan names it.
     """
     found: list[str] = []
-    for at, folders, files in os.walk(folder):
+    for at, folders, files in os.walk(folder, onerror=_stop):
         inner = os.path.relpath(at, folder)
         posing = [f for f in folders if _is_clip(f)]
         folders[:] = sorted(f for f in folders if not f.startswith(".") and not _is_clip(f))
@@ -149,6 +149,11 @@ def _audio_below(folder: Path) -> list[str]:
             if _is_clip(name):
                 found.append(name if inner == "." else f"{inner.replace(os.sep, '/')}/{name}")
     return sorted(found)
+
+
+def _stop(error: OSError) -> None:
+    """A folder that cannot be read is an error, not an empty folder."""
+    raise error
 
 
 def _is_clip(name: str) -> bool:

@@ -77,3 +77,14 @@ def test_a_link_to_a_folder_of_music_is_a_class(tmp_path: Path) -> None:
     touch(tmp_path / "music", "a/y.wav")
     os.symlink(tmp_path / "elsewhere", tmp_path / "music" / "b")
     assert list_corpus(tmp_path / "music").classes == ("a", "b")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_class_folder_that_cannot_be_read_is_no_empty_one(tmp_path: Path) -> None:
+    touch(tmp_path, "a/x.wav", "b/y.wav")
+    (tmp_path / "b").chmod(0)
+    try:
+        with pytest.raises(DataError, match="a folder that can be read"):
+            list_corpus(tmp_path)
+    finally:
+        (tmp_path / "b").chmod(0o755)

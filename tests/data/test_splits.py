@@ -132,7 +132,7 @@ def test_a_fold_emptied_by_exclusion(make_store) -> None:
     seed=st.integers(0, 2**32 - 1),
 )
 def test_folds_partition_the_corpus_and_no_group_is_on_two_sides(
-    make_store, counts, folds, test, groups, grouped, seed
+    make_store, *, counts, folds, test, groups, grouped, seed
 ) -> None:
     names = [f"{'abcd'[c]}.{n:05d}" for c, count in enumerate(counts) for n in range(count)]
     group = {name: f"{name[0]}{int(name[2:]) // groups}" for name in names}
