@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from genretune.data.specs import SplitSpec, WindowSpec
 from genretune.models.build import resolve_augment, resolve_feature, resolve_model
 from genretune.models.errors import ModelError
+from genretune.models.plugins import merge
 from genretune.tune.errors import TuneError
 from genretune.tune.levels import Level
 from genretune.tune.losses import resolve_loss
@@ -129,8 +130,7 @@ def trial_config(
     if settings.get("device", "auto") == "auto":
         settings["device"] = available_device()
     wrong: list[str] = []
-    extra_models = {k: v for item in (plugins or {}).values() for k, v in item.models.items()}
-    extra_features = {k: v for item in (plugins or {}).values() for k, v in item.features.items()}
+    extra_models, extra_features = merge((plugins or {}).values())
     epochs = settings.get("epochs", TrialConfig.model_fields["epochs"].default)
     resolvers: dict[str, Callable[[Any], Component]] = {
         "feature": lambda part: resolve_feature(part, extra=extra_features),

@@ -3,33 +3,36 @@
 from pathlib import Path
 
 from genretune.data.exclude import resolve_exclusions
-from genretune.data.store import Store, find_store, open_corpus
-from genretune.tune.errors import RecordMismatch, TuneError
+from genretune.data.store import Store, find_store, open_corpus, require_samples
+from genretune.tune.errors import TuneError
 
 __all__ = ["Store", "open_data", "resolve_exclusions"]
 
 
 def open_data(
-    folder: Path | None, *, samples: str | None = None, sample_rate: int = 22050
+    folder: Path | None,
+    *,
+    samples: str | None = None,
+    source: str | None = None,
+    sample_rate: int = 22050,
 ) -> Store:
     """Open a corpus, packed at first use.
 
     Args:
         folder: the corpus; None finds the pack with the digest ``samples`` in the cache.
         samples: the digest that it must have, if any.
+        source: the digest of the files that the record was made from, if known; tells other files
+            from another decoder.
 
     Raises:
         DataError: the folder is no corpus.
-        RecordMismatch: it has other samples than the record says.
+        SamplesChanged: it has other samples than the record says.
         TuneError: neither a folder was given nor a pack found.
     """
     if folder is not None:
         store = open_corpus(folder, sample_rate=sample_rate)
-        if samples is not None and store.samples_digest != samples:
-            raise RecordMismatch(
-                f"--data: must be the corpus with samples {samples[:12]}..., got "
-                f"{store.samples_digest[:12]}... in {folder} (files, decoder or resampler differ)"
-            )
+        if samples is not None:
+            require_samples(store, samples, source)
         return store
     found = None if samples is None else find_store(samples)
     if found is None:

@@ -13,9 +13,10 @@ from genretune.data.errors import DataError
 from genretune.data.splits import fold_windows
 from genretune.data.store import Store
 from genretune.data.windows import WindowSet, window_hop, window_length
-from genretune.models.augment import Mixup
+from genretune.models.augment import Mixup, SpecAugment
 from genretune.models.build import build_augment, build_feature, build_model, feature_shape
 from genretune.models.errors import ModelError
+from genretune.models.plugins import merge
 from genretune.tune.config import TrialConfig
 from genretune.tune.errors import TuneError
 from genretune.tune.losses import Loss, build_loss
@@ -136,11 +137,13 @@ def build_network(
         samples: of one window.
         model_device: ``meta`` builds the model without memory, to see that it can be built.
     """
-    features = {k: v for item in (plugins or {}).values() for k, v in item.features.items()}
-    models = {k: v for item in (plugins or {}).values() for k, v in item.models.items()}
+    models, features = merge((plugins or {}).values())
     with isolated(derive(config.seed, "construction")):
         feature = build_feature(config.feature, sample_rate=config.data.sample_rate, extra=features)
         shape = feature_shape(feature, channels=1, samples=samples)
+        for augment in build_augment(config.augment).values():
+            if isinstance(augment, SpecAugment):
+                augment.check(shape)
         with torch.device(model_device):
             model = build_model(config.model, classes=classes, input_shape=shape, extra=models)
     if config.micro_batch_size is not None and _normalises_batches(model):

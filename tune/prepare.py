@@ -12,7 +12,7 @@ from genretune.data.split_file import resolve_split
 from genretune.data.splits import fold_windows
 from genretune.data.windows import window_length
 from genretune.models.errors import ModelError
-from genretune.models.plugins import Plugin, load_plugin
+from genretune.models.plugins import Plugin
 from genretune.tune.config import TrialConfig, available_device, trial_config
 from genretune.tune.corpus import Store, open_data, resolve_exclusions
 from genretune.tune.environment import environment
@@ -20,7 +20,7 @@ from genretune.tune.errors import TuneError
 from genretune.tune.metrics import MODES
 from genretune.tune.parts import build_network
 from genretune.tune.rundir import SWEEP_VERSION
-from genretune.tune.single import check_plugins
+from genretune.tune.single import check_plugins, load_plugins
 from genretune.tune.space.distributions import Values
 from genretune.tune.space.load import space_from_json
 from genretune.tune.space.space import Space
@@ -84,6 +84,7 @@ class Sweep:
             "data": dict(self.data),
             "device": self.device,
             "determinism": level,
+            "source": self.store.source_digest,
             "leakage": dict(self.leakage),
             "classes": list(self.store.classes),
             "plugins": {name: plugin.sha256 for name, plugin in self.plugins.items()},
@@ -106,7 +107,7 @@ def new_sweep(
         TuneError, DataError, ModelError: one line for each thing that is wrong.
     """
     _check_fixed(space)
-    loaded = {path.name: load_plugin(path) for path in plugins}
+    loaded = load_plugins(plugins)
     rate = space.data.sample_rate or 22050
     store = open_data(folder, sample_rate=rate)
     exclude = resolve_exclusions(store, space.data.exclude)
@@ -145,16 +146,21 @@ def saved_sweep(
         RecordMismatch: the corpus or a plug-in is not the recorded one.
         TuneError: no corpus is found.
     """
-    loaded = {path.name: load_plugin(path) for path in plugins}
+    loaded = load_plugins(plugins)
     check_plugins(saved["plugins"], loaded)
     data = saved["data"]
+    recorded = {
+        "samples": data["samples"],
+        "source": saved["source"],
+        "sample_rate": data["sample_rate"],
+    }
     known = Path(saved["corpus"]) if saved["corpus"] else None
     try:
-        store = open_data(folder, samples=data["samples"], sample_rate=data["sample_rate"])
+        store = open_data(folder, **recorded)
     except TuneError:
         if folder is not None or known is None or not known.exists():
             raise
-        store = open_data(known, samples=data["samples"], sample_rate=data["sample_rate"])
+        store = open_data(known, **recorded)
     return Sweep(
         space=space_from_json(saved["space"]),
         store=store,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genretune.models.plugins import Plugin, load_plugin
+from genretune.models.plugins import Plugin, load_plugin, merge
 from genretune.tune.config import TrialConfig, trial_config
 from genretune.tune.corpus import Store, open_data, resolve_exclusions
 from genretune.tune.errors import RecordMismatch, TuneError
@@ -39,7 +39,7 @@ def prepare(
         TuneError, DataError, ModelError: something in them is wrong.
         RecordMismatch: the corpus or a plug-in is not the one that the settings name.
     """
-    loaded = {path.name: load_plugin(path) for path in plugins}
+    loaded = load_plugins(plugins)
     check_plugins(settings.get("plugins", {}), loaded)
     part = settings.get("data") or {}
     if not isinstance(part, Mapping):
@@ -50,6 +50,21 @@ def prepare(
     given = {**part, "samples": store.samples_digest, "exclude": exclude}
     config = trial_config({**settings, "data": given}, plugins=loaded)
     return Single(config, store, loaded)
+
+
+def load_plugins(paths: Sequence[Path]) -> dict[str, Plugin]:
+    """The plug-ins that the command line names, by file name.
+
+    Raises:
+        TuneError, ModelError: one cannot be used, or two have the same name or component.
+    """
+    loaded: dict[str, Plugin] = {}
+    for path in paths:
+        if path.name in loaded:
+            raise TuneError(f"--plugin: each file needs a name of its own, got {path.name} twice")
+        loaded[path.name] = load_plugin(path)
+    merge(loaded.values())
+    return loaded
 
 
 def check_plugins(recorded: Mapping[str, str], loaded: Mapping[str, Plugin]) -> None:
