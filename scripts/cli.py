@@ -27,6 +27,7 @@ VERBS = {
     "plan": Verb("cmd_plan", "plan", "Show what a search would run; runs nothing."),
     "search": Verb("cmd_search", "search", "Run the sweep that a search space describes."),
     "resume": Verb("cmd_search", "resume", "Continue a sweep after a kill, or extend it."),
+    "stop": Verb("cmd_stop", "stop", "End one trial, or drain a sweep."),
     "status": Verb("cmd_status", "status", "Say how far a sweep is."),
     "results": Verb("cmd_results", "results", "Print the leaderboard, or one trial's story."),
     "replay": Verb("cmd_replay", "replay", "Run a recorded trial again; compare to the bit."),
@@ -44,7 +45,9 @@ class Verbs(TyperGroup):
         return list(VERBS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        self.commands = {name: self for name in VERBS}  # only names matter: what did-you-mean chooses from
+        self.commands = {
+            name: self for name in VERBS
+        }  # only names matter: what did-you-mean chooses from
         if (verb := VERBS.get(cmd_name)) is None:
             return None
         found = getattr(importlib.import_module(f"genretune.scripts.{verb.module}"), verb.attribute)

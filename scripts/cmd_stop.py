@@ -1,0 +1,71 @@
+"""``genretune stop``: end one trial, or drain a sweep; journaled like everything else."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genretune.tune.errors import RunFailure, TuneError
+from genretune.tune.rundir import RunFolder
+
+_EVERY = 0.2  # s
+
+
+def stop(
+    run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="the run directory")],
+    trial: Annotated[
+        int | None, typer.Argument(metavar="TRIAL", min=0, help="one trial; without it, the sweep")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(min=0.0, help="how long to wait for the driver's answer, s")
+    ] = 30.0,
+) -> int:
+    """Stop a trial where it is, or let a sweep end at the next epochs; resume goes on with it.
+
+    Example: genretune stop runs/quickstart 17
+    """
+    from genretune.tune.results import read_state
+
+    run = RunFolder(run_directory)
+    run.sweep()
+    state = read_state(run)
+    if trial is not None:
+        if trial >= len(state.trials):
+            raise TuneError(f"TRIAL: must have been created, got {trial} of {len(state.trials)}")
+        if state.trials[trial].final:
+            raise TuneError(f"TRIAL: must be open, got {trial}, {state.trials[trial].status}")
+    if run.driving():
+        return _ask(run, trial, wait)
+    if trial is None:
+        raise TuneError(f"{run.path}: nobody drives it, so there is nothing to drain")
+    return _stop_at_rest(run, trial)
+
+
+def _ask(run: RunFolder, trial: int | None, wait: float) -> int:
+    from genretune.tune.dispatch.requests import ask_to_stop
+
+    request = ask_to_stop(run, trial)
+    end = time.monotonic() + wait
+    while request.exists():
+        if time.monotonic() > end:
+            raise RunFailure(
+                f"{run.path}: its driver has not answered for {wait:g} s; it will do it once it does"
+            )
+        time.sleep(_EVERY)
+    print("the sweep is draining" if trial is None else f"trial {trial}: stopped")
+    return 0
+
+
+def _stop_at_rest(run: RunFolder, trial: int) -> int:
+    """Journal it without a driver, under the lock."""
+    from genretune.tune.space.load import space_from_json
+    from genretune.tune.sweep.journal import Journal
+    from genretune.tune.sweep.machine import Machine
+
+    with run.drive(), Journal(run.journal) as journal:
+        machine = Machine(space_from_json(run.sweep()["space"]), journal.events)
+        machine.stop(trial)
+        journal.append(machine.take())
+    print(f"trial {trial}: stopped")
+    return 0

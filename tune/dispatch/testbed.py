@@ -1,0 +1,81 @@
+"""Several Ray nodes on this one machine, through Ray's own cluster utility: for soaks and tests."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psutil
+
+_MEMORY = 80 * 1024 * 1024  # bytes of each node's object store
+
+
+class Testbed:
+    """A head without processors and worker nodes that can be killed and replaced."""
+
+    def __init__(self, nodes: int, *, cpus: float = 1, gpus: float = 0) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        from ray.cluster_utils import Cluster
+
+        self._shape = {"num_cpus": cpus, "num_gpus": gpus, "object_store_memory": _MEMORY}
+        head = {**self._shape, "num_cpus": 0, "num_gpus": 0, "include_dashboard": False}
+        self._cluster: Any = Cluster(initialize_head=True, head_node_args=head)
+        self.nodes: list[Any] = []
+        for _ in range(nodes):
+            self.add_node()
+
+    @property
+    def address(self) -> str:
+        return str(self._cluster.address)
+
+    def add_node(self, resources: Mapping[str, float] | None = None) -> None:
+        """Let one more node join."""
+        own = {"resources": dict(resources)} if resources else {}
+        self.nodes.append(self._cluster.add_node(**self._shape, **own))
+
+    def kill_node(self, index: int) -> None:
+        """SIGKILL a node's processes, workers included."""
+        node = self.nodes.pop(index)
+        workers = self._children(node)
+        self._cluster.remove_node(node, allow_graceful=False)
+        for process in workers:
+            with suppress(psutil.Error):
+                process.kill()
+
+    def raylet(self, index: int) -> psutil.Process:
+        """The process of a node's raylet."""
+        return psutil.Process(_pid(self.nodes[index]))
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes in which segments run now, on all nodes."""
+        found = []
+        for node in self.nodes:
+            for process in self._children(node):
+                with suppress(psutil.Error):
+                    if (process.cmdline() or [""])[0].startswith("ray::ImplicitFunc"):
+                        found.append(process)
+        return found
+
+    def shutdown(self) -> None:
+        self._cluster.shutdown()
+
+    @staticmethod
+    def _children(node: Any) -> list[psutil.Process]:
+        with suppress(psutil.Error):
+            return psutil.Process(_pid(node)).children(recursive=True)
+        return []
+
+
+def _pid(node: Any) -> int:
+    return int(node.all_processes["raylet"][0].process.pid)
+
+
+@contextmanager
+def testbed(nodes: int, *, cpus: float = 1, gpus: float = 0) -> Iterator[Testbed]:
+    """A testbed for a ``with`` block."""
+    bed = Testbed(nodes, cpus=cpus, gpus=gpus)
+    try:
+        yield bed
+    finally:
+        bed.shutdown()
