@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from genretune.models.convolution import convolve
 from genretune.models.dropout import SeededDropout
 from genretune.models.layers import Count, Rate, Ratio, Shape, one_each, refuse_small
 from genretune.models.pooling import image_mean, max_pool
@@ -97,7 +96,7 @@ class Block(nn.Module):
         # The bias is the same for all values of a channel, so it may as well come after the
         # maximum, where a quarter of the values is left: max(x + b) = max(x) + b.
         conv = self.conv
-        x_BCFT = max_pool(convolve(conv, x_BCFT, bias=False))
+        x_BCFT = max_pool(F.conv2d(x_BCFT, conv.weight, padding=1))
         if conv.bias is not None:
             x_BCFT.add_(conv.bias.to(x_BCFT.dtype)[:, None, None])
         x_BCFT = self.dropout(x_BCFT)

@@ -15,7 +15,6 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from genretune.models.convolution import convolve
 from genretune.models.dropout import SeededDropout
 from genretune.models.layers import Rate, Ratio, Shape, one_each, refuse_small
 from genretune.models.pooling import image_mean, max_pool
@@ -146,7 +145,7 @@ class FeatureMapConv(nn.Module):
 
     def forward(self, x_BCFT: Tensor) -> Tensor:
         """Map [B, C, F, T] to [B, C', F, T]."""
-        return max_feature_map(convolve(self.conv, x_BCFT))
+        return max_feature_map(self.conv(x_BCFT))
 
 
 class ResidualBlock(nn.Module):

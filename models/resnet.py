@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from genretune.models.convolution import convolve
 from genretune.models.dropout import SeededDropout
 from genretune.models.layers import Rate, Ratio, Shape, one_each
 from genretune.models.pooling import image_mean, max_pool
@@ -115,7 +114,7 @@ class ResNet(nn.Module):
 
     def forward(self, x_BCFT: Tensor) -> Tensor:
         """Map images [B, C, F, T] to logits [B, N]."""
-        x_BCFT = F.relu(self.stem_norm(convolve(self.stem_conv, x_BCFT)), inplace=True)
+        x_BCFT = F.relu(self.stem_norm(self.stem_conv(x_BCFT)), inplace=True)
         x_BCFT = max_pool(x_BCFT, kernel=3, stride=2, padding=1)
         for stage in self.stages:
             x_BCFT = stage(x_BCFT)
