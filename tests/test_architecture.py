@@ -1,4 +1,4 @@
-"""Who may import whom, who may touch what is global, and how long a file may be: read from source."""
+"""Who may import whom, what may touch global state, how long a file may be: read from source."""
 
 import ast
 from collections.abc import Iterator
