@@ -24,7 +24,7 @@ from typing import Any
 
 import psutil
 
-from genretune.tune.dispatch.testbed import Testbed, testbed
+from genretune.tune.dispatch.local_nodes import LocalNodes, local_nodes
 
 NODES = 3
 SEEDS = 4  # sweeps that nothing disturbs
@@ -107,7 +107,7 @@ def soak(numbers: Sequence[int], most: int, work: Path, *, quiet: bool = False) 
     corpus = _corpus(work)
     report = Report()
     calm: dict[int, list[dict[str, Any]]] = {}
-    with testbed(NODES) as bed:
+    with local_nodes(NODES) as bed:
         for number in numbers:
             began = time.monotonic()
             seed = number % SEEDS
@@ -151,7 +151,7 @@ class _Disturbed:
     """One sweep and whoever kills it."""
 
     def __init__(
-        self, bed: Testbed, run: Path, moments: random.Random, most: int, report: Report
+        self, bed: LocalNodes, run: Path, moments: random.Random, most: int, report: Report
     ) -> None:
         self._bed, self._run, self._random, self._report = bed, run, moments, report
         self._left = most
@@ -224,7 +224,7 @@ class _Disturbed:
         return what == "driver"
 
 
-def _calm(bed: Testbed, work: Path, corpus: Path, seed: int) -> list[dict[str, Any]]:
+def _calm(bed: LocalNodes, work: Path, corpus: Path, seed: int) -> list[dict[str, Any]]:
     run = work / f"calm-{seed}"
     if not run.exists():
         space = str(_space(work, seed))
@@ -235,7 +235,7 @@ def _calm(bed: Testbed, work: Path, corpus: Path, seed: int) -> list[dict[str, A
     return _rows(run)
 
 
-def _start(bed: Testbed, arguments: Sequence[str], log: Path) -> psutil.Popen:
+def _start(bed: LocalNodes, arguments: Sequence[str], log: Path) -> psutil.Popen:
     command = [sys.executable, "-m", "genretune.scripts.cli", *arguments]
     command += ["--address", bed.address, "--concurrency", str(NODES)]
     with open(log, "a") as file:

@@ -10,7 +10,7 @@ import psutil
 _MEMORY = 80 * 1024 * 1024  # bytes of each node's object store
 
 
-class Testbed:
+class LocalNodes:
     """A head without processors and worker nodes that can be killed and replaced."""
 
     def __init__(self, nodes: int, *, cpus: float = 1, gpus: float = 0) -> None:
@@ -72,9 +72,9 @@ def _pid(node: Any) -> int:
 
 
 @contextmanager
-def testbed(nodes: int, *, cpus: float = 1, gpus: float = 0) -> Iterator[Testbed]:
-    """A testbed for a ``with`` block."""
-    bed = Testbed(nodes, cpus=cpus, gpus=gpus)
+def local_nodes(nodes: int, *, cpus: float = 1, gpus: float = 0) -> Iterator[LocalNodes]:
+    """Such nodes for a ``with`` block."""
+    bed = LocalNodes(nodes, cpus=cpus, gpus=gpus)
     try:
         yield bed
     finally:

@@ -1,0 +1,233 @@
+"""What a sweep survives: each fault is made with real processes, and the result compared."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from genretune.tune.dispatch.local_nodes import LocalNodes, local_nodes
+
+pytestmark = pytest.mark.integration
+
+Genretune = Callable[..., subprocess.CompletedProcess[str]]
+Rows = Callable[[Path], list[dict[str, Any]]]
+
+PLUGIN = """\
+import os
+import signal
+
+import torch
+from torch import nn
+
+
+class Faulty(nn.Module):
+    def __init__(self, *, classes: int, input_shape: tuple[int, int, int], fault: str = "none"):
+        super().__init__()
+        self.fault = fault
+        self.layer = nn.Linear(input_shape[0] * input_shape[1], classes)
+
+    def forward(self, x):
+        if self.fault == "bug" and self.training:
+            raise KeyError("a bug")
+        if self.fault == "memory" and self.training:
+            torch.empty(2**50)
+        if self.fault == "killed" and self.training:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.fault == "diverges":
+            x = x * float("nan")
+        return self.layer(x.mean(dim=3).flatten(1))
+
+
+MODELS = {"faulty": Faulty}
+"""
+FAULTY_SPACE = """\
+version: 1
+name: faulty
+seed: 3
+trials: 5
+metric: {name: val_loss, mode: min}
+sampler: {type: grid}
+data: {split: {name: stratified, folds: 3, fold: 1}, window: {seconds: 0.5}}
+trial:
+  epochs: 2
+  batch_size: 16
+  model: {name: faulty}
+  feature: {name: melspec, n_mels: 16, n_fft: 512}
+parameters:
+  model.fault: {values: [none, bug, memory, diverges, killed]}
+"""
+
+
+class Driver:
+    """A command in a process of its own, whose output goes to a file."""
+
+    def __init__(self, run: Path, *arguments: str | Path) -> None:
+        self.run = run
+        self.log = run.with_suffix(".log")
+        with open(self.log, "a") as log:
+            command = [sys.executable, "-m", "genretune.scripts.cli", *map(str, arguments)]
+            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+
+    def until(self, what: str, number: int) -> None:
+        """Wait until the journal holds so many events of a kind."""
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            assert self.process.poll() is None, self.log.read_text()
+            if number <= self.count(what):
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"{number} {what} not reached: {self.log.read_text()}")
+
+    def count(self, what: str) -> int:
+        try:
+            return (self.run / "journal.jsonl").read_text().count(f'"event":"{what}"')
+        except OSError:
+            return 0
+
+    def wait(self) -> int:
+        return self.process.wait(timeout=180)
+
+
+@pytest.fixture(scope="module")
+def bed() -> Iterator[LocalNodes]:
+    with local_nodes(1) as found:
+        yield found
+
+
+@pytest.fixture
+def search(space: Path, corpus: Path, tmp_path: Path, bed: LocalNodes) -> Callable[..., Driver]:
+    """Begins the small sweep on the local nodes."""
+
+    def begin(*more: str | Path) -> Driver:
+        run = tmp_path / "run"
+        where = ("--data", corpus, "--out", run, "--address", bed.address)
+        return Driver(run, "search", space, *where, *more)
+
+    return begin
+
+
+def test_workers_killed_and_hung_storage_gone_and_a_node_lost(
+    bed: LocalNodes,
+    search: Callable[..., Driver],
+    finished: Path,
+    leaderboard_of: Rows,
+    events_of: Rows,
+) -> None:
+    driver = search("-W", "1", "--heartbeat", "1")
+    driver.until("report", 2)
+    first = [worker.pid for worker in bed.workers()]
+    assert len(first) == 1
+    os.kill(first[0], signal.SIGKILL)
+    driver.until("lost", 1)
+
+    driver.until("report", driver.count("report") + 1)
+    (worker,) = bed.workers()
+    worker.suspend()  # hangs without dying
+    driver.until("lost", 2)
+
+    driver.until("report", driver.count("report") + 1)
+    hidden = driver.run.with_name("hidden")
+    driver.run.rename(hidden)
+    time.sleep(1.5)
+    assert not driver.run.exists(), "nobody makes it anew in the place of a lost mount"
+    hidden.rename(driver.run)
+
+    driver.until("report", driver.count("report") + 1)
+    bed.kill_node(0)
+    driver.until("lost", 3)
+    bed.add_node()
+    assert driver.wait() == 0, driver.log.read_text()
+    assert not worker.is_running()
+    assert leaderboard_of(driver.run) == leaderboard_of(finished)
+
+    journal = events_of(driver.run)
+    losses = [k for k, event in enumerate(journal) if event["event"] == "lost"]
+    assert "silent" in journal[losses[1]]["why"]
+    for k in losses:  # the lost trial is requeued first
+        following = next(e for e in journal[k:] if e["event"] in ("report", "ended"))
+        assert following["trial"] == journal[k]["trial"]
+    reports = Counter((e["trial"], e["epoch"]) for e in journal if e["event"] == "report")
+    assert set(reports.values()) == {1}
+
+
+def test_sigterm_then_stop_a_trial_then_a_deadline(
+    bed: LocalNodes, search: Callable[..., Driver], genretune: Genretune, events_of: Rows
+) -> None:
+    driver = search("-W", "1")
+    driver.until("report", 2)
+    workers = bed.workers()
+    began = time.monotonic()
+    driver.process.send_signal(signal.SIGTERM)
+    assert driver.wait() == 75
+    psutil.wait_procs(workers, timeout=10 - (time.monotonic() - began))
+    assert not any(worker.is_running() for worker in workers)
+    assert f"genretune resume {driver.run} goes on" in driver.log.read_text()
+
+    open_trial = next(
+        event["trial"] for event in reversed(events_of(driver.run)) if event["event"] == "created"
+    )
+    assert genretune("stop", driver.run, open_trial).returncode == 0
+    refused = genretune("stop", driver.run, open_trial)
+    assert refused.returncode == 2 and "must be open" in refused.stderr
+    assert "nothing to drain" in genretune("stop", driver.run).stderr
+
+    again = Driver(driver.run, "resume", driver.run, "--address", bed.address, "--time", "1s")
+    assert again.wait() == 75, again.log.read_text()
+    assert "the time is over" in again.log.read_text()
+
+    third = Driver(driver.run, "resume", driver.run, "--address", bed.address, "-W", "1")
+    third.until("report", third.count("report") + 1)
+    assert genretune("stop", driver.run).returncode == 0
+    assert third.wait() == 0
+    assert "stopped by the user" in third.log.read_text()
+    stops = [event["trial"] for event in events_of(driver.run) if event["event"] == "stop"]
+    assert stops == [open_trial, None]
+
+
+def test_what_a_trial_raises_is_final_and_what_kills_its_worker_is_not(
+    corpus: Path, tmp_path: Path, bed: LocalNodes, genretune: Genretune, leaderboard_of: Rows
+) -> None:
+    (tmp_path / "faulty.yaml").write_text(FAULTY_SPACE)
+    (tmp_path / "faulty.py").write_text(PLUGIN)
+    run = tmp_path / "run"
+    how = ("--address", bed.address, "-W", "1", "--plugin", tmp_path / "faulty.py")
+    done = genretune("search", tmp_path / "faulty.yaml", "--data", corpus, "--out", run, *how)
+    assert done.returncode == 3, done.stderr
+    assert "not all could be decided" in done.stderr
+    found = {row["parameters"]["model.fault"]: row for row in leaderboard_of(run)}
+    assert found["none"]["status"] == "completed"
+    assert (found["bug"]["status"], found["bug"]["why"]) == ("failed", "KeyError: 'a bug'")
+    assert (found["memory"]["status"], found["memory"]["why"]) == ("failed", "out of memory")
+    assert found["diverges"]["status"] == "diverged"
+    assert found["killed"]["status"] in ("pending", "paused")
+    error = run / f"trials/{found['bug']['trial']:05d}/error.txt"
+    assert "Traceback" in error.read_text()
+
+    lost = found["killed"]["trial"]
+    done = genretune("resume", run, *how, "--give-up", lost, "--strict-exit")
+    assert done.returncode == 3 and "finished" in done.stdout, done.stderr
+    (row,) = (row for row in leaderboard_of(run) if row["trial"] == lost)
+    assert row["status"] == "failed" and row["why"].startswith("given up")
+    kept = sorted(path.name for path in (run / "trials/00000/checkpoints").iterdir())
+    assert len(kept) == 2 and kept[0].startswith("0000") and kept[1].startswith("best")
+    record = json.loads((run / "trials/00001/result.json").read_text())
+    assert record["status"] == "failed"
+
+
+def test_a_second_signal_ends_at_once(search: Callable[..., Driver]) -> None:
+    driver = search("-W", "1")
+    driver.until("report", 1)
+    driver.process.send_signal(signal.SIGTERM)
+    driver.process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    assert driver.wait() in (75, 130)
+    assert time.monotonic() - began < 5
