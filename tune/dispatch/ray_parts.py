@@ -35,7 +35,9 @@ class DeskSearcher(Searcher):
     def suggest(self, trial_id: str) -> Any:
         """An order for one segment, None (not now) or FINISHED."""
         answer = self._desk.guarded(lambda: self._ask(trial_id), None)
-        return Searcher.FINISHED if isinstance(answer, Done) else answer
+        if isinstance(answer, Done) or self._desk.failure is not None:
+            return Searcher.FINISHED  # None while nothing runs would put Ray to sleep
+        return answer
 
     def _ask(self, trial_id: str) -> Any:
         answer = self._desk.next_order(trial_id)
