@@ -24,8 +24,8 @@ seed: 0
 trials: 150
 metric: {name: val_clip_accuracy, mode: max}
 sampler: {type: tpe, lag: 16}
-early_terminate: {type: asha, grace_period: 1, reduction_factor: 3}
-trial: {epochs: 27}
+early_terminate: {type: asha, grace_period: 2, reduction_factor: 3}
+trial: {epochs: 50}
 parameters:
   optimizer.lr:           {distribution: loguniform, min: 1.0e-5, max: 1.0e-1}
   optimizer.weight_decay: {distribution: loguniform, min: 1.0e-6, max: 1.0e-2, zero: 0.15}

@@ -24,7 +24,7 @@ from genretune.tune.sweep.machine import Machine
 from genretune.tune.sweep.simulate import simulate
 
 QUALITY = 0.88
-BUDGETS = (100, 200, 300, 400)
+BUDGETS = (200, 400, 600, 800)
 _STARTING = 0.1
 _RANDOM = "sampler={type: random}"
 
@@ -129,7 +129,7 @@ def _ours(seed: int, *overrides: str, workers: int = 16) -> tuple[list[float], f
 
 def _alone(seed: int) -> tuple[list[float], float]:
     given = space(f"seed={seed}")
-    study = tpe.Alone(given, grace_period=1, reduction_factor=3)
+    study = tpe.Alone(given, grace_period=2, reduction_factor=3)
     best, epochs, seconds, trial = [(0, 0.0)], 0, 0.0, 0
     while epochs < BUDGETS[-1]:
         parameters = study.ask()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Outcome = Literal["value", "worst", "pending", "none"]
+Outcome = Literal["value", "stopped", "worst", "pending", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,11 +12,14 @@ class Told:
     """
     Attributes:
         parameters: flat configuration.
-        outcome: ``value``: its metric is known; ``worst``: it diverged; ``pending``: not known
-            yet; ``none``: it ended without telling anything about its configuration.
-        value: with ``value`` only.
+        outcome: ``value``: its metric is known; ``stopped``: early termination ended it before
+            the others' metric was taken; ``worst``: it diverged; ``pending``: not known yet;
+            ``none``: it ended without telling anything about its configuration.
+        value: with ``value``, and with ``stopped`` where it is finite.
+        epoch: with ``stopped``: when.
     """
 
     parameters: Mapping[str, object]
     outcome: Outcome = "pending"
     value: float | None = None
+    epoch: int = 0

@@ -28,6 +28,12 @@ from genretune.tune.space.tree import Choice, Flat, Parameter
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 _ZERO = " is zero"
+_STATES = {
+    "value": TrialState.COMPLETE,
+    "worst": TrialState.COMPLETE,
+    "stopped": TrialState.PRUNED,
+    "pending": TrialState.RUNNING,
+}
 
 
 def configuration(space: Space, trial: int, attempt: int, history: Sequence[Told]) -> Flat:
@@ -116,7 +122,7 @@ def _frozen(space: Space, history: Sequence[Told]) -> list[FrozenTrial]:
     """The history as Optuna's trials, in index order."""
     kinds = {d.name: d.distribution for d in space.dimensions()}
     options = {d.name: d.options for d in space.dimensions()}
-    seen = [told.value for told in history if told.value is not None]
+    seen = [told.value for told in history if told.outcome == "value" and told.value is not None]
     better_is_more = space.metric.mode == "max"
     worst = (min(seen) if better_is_more else max(seen)) if seen else 0.0
     result = []
@@ -127,13 +133,14 @@ def _frozen(space: Space, history: Sequence[Told]) -> list[FrozenTrial]:
         distributions: dict[str, BaseDistribution] = {}
         for name, value in space.decode(told.parameters).items():
             _tell(name, kinds[name], options[name], value, params, distributions)
-        pending = told.outcome == "pending"
+        value = worst if told.value is None else told.value
         result.append(
             create_trial(
-                state=TrialState.RUNNING if pending else TrialState.COMPLETE,
-                value=None if pending else (worst if told.value is None else told.value),
+                state=_STATES[told.outcome],
+                value=value if _STATES[told.outcome] == TrialState.COMPLETE else None,
                 params=params,
                 distributions=distributions,
+                intermediate_values={told.epoch: value} if told.outcome == "stopped" else {},
             )
         )
     return result

@@ -68,6 +68,9 @@ def _outcome(trial: Trial, level: Level, rules: Rules) -> Told:
     if trial.epochs >= level.epoch:
         value = trial.bests[level.epoch - 1]
         return Told(trial.parameters, "worst" if value is None else "value", value)
+    if trial.stopped_at is not None:
+        value = trial.bests[trial.stopped_at - 1]
+        return Told(trial.parameters, "stopped", value, trial.stopped_at)
     if trial.status == "diverged":
         return Told(trial.parameters, "worst")
     if trial.status == "completed" and trial.best is not None:

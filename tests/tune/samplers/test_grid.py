@@ -1,0 +1,23 @@
+"""The order of the grid."""
+
+from collections.abc import Callable
+
+import pytest
+
+from genretune.tune.samplers import grid
+from genretune.tune.space.space import Space
+
+
+def test_the_last_key_turns_fastest_and_options_come_whole(small: Callable[..., Space]) -> None:
+    space = small()
+    assert space.size() == 6
+    assert [grid.configuration(space, i) for i in range(6)] == [
+        {"a": 1, "b.name": None},
+        {"a": 1, "b.name": "x", "b.k": 3},
+        {"a": 1, "b.name": "x", "b.k": 4},
+        {"a": 2, "b.name": None},
+        {"a": 2, "b.name": "x", "b.k": 3},
+        {"a": 2, "b.name": "x", "b.k": 4},
+    ]
+    with pytest.raises(IndexError):
+        grid.configuration(space, 6)

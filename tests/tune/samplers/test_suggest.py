@@ -1,0 +1,144 @@
+"""What all samplers promise: in the space, from arguments alone, no configuration twice."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from genretune.tune.samplers.history import Told
+from genretune.tune.samplers.suggest import fingerprint, sampler, suggest
+from genretune.tune.space.space import Space
+from genretune.tune.sweep.machine import Machine
+from genretune.tune.sweep.pretend import Pretended
+from genretune.tune.sweep.simulate import simulate
+
+Spaces = Callable[..., Space]
+TYPES = ("random", "qmc", "tpe")
+
+_PROCESS = """
+import json, sys
+from genretune.tune.space.load import space_from_json
+from genretune.tune.sweep.machine import Machine
+from genretune.tune.sweep.pretend import Pretended
+from genretune.tune.sweep.simulate import simulate
+
+for saved in json.load(sys.stdin):
+    machine = Machine(space_from_json(saved))
+    simulate(machine, Pretended(digits=1, failing=0.1, clock=int(sys.argv[1])), int(sys.argv[1]))
+    print(json.dumps([[t.parameters, t.seed, t.status, t.reports] for t in machine.state.trials]))
+"""
+
+
+def history(space: Space, count: int) -> list[Told]:
+    draw = sampler(space)
+    return [
+        Told(draw(i, 0, []), "worst" if i % 7 == 0 else "value", None if i % 7 == 0 else i / count)
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_configurations_lie_in_the_space(space: Spaces, kind: str) -> None:
+    given = space(f"sampler={{type: {kind}}}")
+    draw, told = sampler(given), history(given, 12)
+    for i in range(40):
+        parameters = draw(i, 0, told)
+        assert given.misfits(parameters) == []
+        decoded = given.decode(parameters)
+        assert decoded.keys() <= {dimension.name for dimension in given.dimensions()}
+        conditional = "feature[melspec].n_mels" in decoded
+        assert conditional == (parameters["feature.name"] == "melspec")
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_draws_depend_on_arguments_alone(space: Spaces, kind: str) -> None:
+    given = space(f"sampler={{type: {kind}}}")
+    told = history(given, 12)
+    forward = [sampler(given)(i, 0, told) for i in (3, 5, 4)]
+    draw = sampler(given)
+    assert [draw(i, 0, told) for i in (5, 4, 3)] == [forward[1], forward[2], forward[0]]
+    assert draw(3, 1, told) != forward[0]
+    assert sampler(space(f"sampler={{type: {kind}}}", "seed=8"))(3, 0, told) != forward[0]
+
+
+def test_processes_with_other_hash_seeds_and_workers_agree(space: Spaces, small: Spaces) -> None:
+    spaces = [
+        space(f"sampler={sampler}", f"early_terminate={early}", "trials=14").as_json()
+        for sampler in ("{type: random}", "{type: qmc}", "{type: tpe, lag: 3, n_startup: 3}")
+        for early in ("{type: none}", "{type: asha, reduction_factor: 2}")
+    ]
+    spaces.append(small("early_terminate={type: asha, reduction_factor: 2}").as_json())
+    outputs = set()
+    for hash_seed, workers in (("0", "1"), ("1", "2"), ("77", "8")):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        run = subprocess.run(
+            [sys.executable, "-c", _PROCESS, workers],
+            input=json.dumps(spaces),
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        outputs.add(run.stdout)
+    assert len(outputs) == 1
+    assert len(outputs.pop().splitlines()) == len(spaces)
+
+
+def test_random_draws_have_names(space: Spaces) -> None:
+    """Taking a parameter out leaves the others as they were."""
+    whole = sampler(space())(5, 0, [])
+    less = sampler(space("trial.optimizer.lr=0.1"))(5, 0, [])
+    assert less == {key: value for key, value in whole.items() if key != "optimizer.lr"}
+
+
+def test_a_finite_space_is_exhausted_without_repeats(small: Spaces) -> None:
+    for kind in TYPES:
+        machine = Machine(small(f"sampler={{type: {kind}}}", "trials=20"))
+        result = simulate(machine, Pretended(), 3)
+        assert result.reason == "finished"
+        found = [fingerprint(trial.parameters) for trial in machine.state.trials]
+        assert len(set(found)) == len(found) == 6
+        assert machine.state.exhausted == 6
+
+
+def test_a_hundred_redraws_and_no_more(small: Spaces) -> None:
+    tried: list[int] = []
+
+    def stubborn(trial: int, attempt: int, told: object) -> Mapping[str, object]:
+        tried.append(attempt)
+        return {"a": 1, "b.name": None}
+
+    seen = {fingerprint({"a": 1, "b.name": None})}
+    assert suggest(small(), stubborn, 1, [], seen) is None  # type: ignore[arg-type]
+    assert tried == list(range(101))
+
+
+def test_start_with_comes_first_and_is_not_repeated(small: Spaces) -> None:
+    first = "[{a: 2, b.name: null}, {a: 1, b.name: x, b.k: 4}]"
+    machine = Machine(small(f"start_with={first}"))
+    simulate(machine, Pretended(), 2)
+    found = [trial.parameters for trial in machine.state.trials]
+    assert found[:2] == [{"a": 2, "b.name": None}, {"a": 1, "b.name": "x", "b.k": 4}]
+    assert len({fingerprint(parameters) for parameters in found}) == 6
+
+
+def test_tpe_learns(space: Spaces) -> None:
+    """It prefers learning rates near those that did well."""
+    given = space("sampler={type: tpe}")
+    draw = sampler(given)
+    told = []
+    for i in range(60):
+        parameters = sampler(space())(i, 0, [])
+        lr = float(str(parameters["optimizer.lr"]))
+        told.append(Told(parameters, "value", -abs(lr - 1e-3) / lr))
+    near = [3e-4 < float(str(draw(i, 0, told)["optimizer.lr"])) < 3e-3 for i in range(100, 120)]
+    assert sum(near) >= 12  # by chance 5
+
+
+def test_tpe_draws_at_random_before_it_has_seen_enough(space: Spaces) -> None:
+    given = space("sampler={type: tpe, n_startup: 10}")
+    random = sampler(space())
+    assert sampler(given)(9, 0, history(given, 9)) == random(9, 0, [])
