@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genretune.models.errors import ModelError
-from genretune.models.layers import Shape
+from genretune.models.layers import Shape, send
 
 Domain = Literal["waveform", "spectrogram", "pair"]
 Fill = Literal["mean", "zero"]
@@ -52,7 +52,7 @@ class RandomGain(nn.Module):
         _refuse_count(x_BCS, seeds)
         gains = [_uniform(_generator(seed), self.min_db, self.max_db) for seed in seeds]
         factors = torch.tensor([10.0 ** (gain / 20.0) for gain in gains], dtype=x_BCS.dtype)
-        return x_BCS * factors.to(x_BCS.device)[:, None, None]
+        return x_BCS * send(factors, x_BCS.device)[:, None, None]
 
 
 class WhiteNoise(nn.Module):
@@ -83,8 +83,8 @@ class WhiteNoise(nn.Module):
             snr = _uniform(generator, self.min_snr_db, self.max_snr_db)
             ratios.append(10.0 ** (-snr / 10.0))
             noise_BCS[item].normal_(generator=generator)
-        noise_BCS = noise_BCS.to(x_BCS)
-        ratio_B11 = torch.tensor(ratios, dtype=x_BCS.dtype).to(x_BCS.device)[:, None, None]
+        noise_BCS = send(noise_BCS, x_BCS.device).to(x_BCS.dtype)
+        ratio_B11 = send(torch.tensor(ratios, dtype=x_BCS.dtype), x_BCS.device)[:, None, None]
         power_B11 = x_BCS.square().mean((1, 2), keepdim=True) * ratio_B11
         power_B11 = power_B11 / noise_BCS.square().mean((1, 2), keepdim=True)
         # p * rsqrt(p) is sqrt(p), and rounded alike on all CPUs, which torch.sqrt is not.
@@ -150,7 +150,7 @@ class SpecAugment(nn.Module):
             for _ in range(self.time_masks):
                 start, end = _stretch(generator, frames, widest)
                 masked_B1FT[item, :, :, start:end] = True
-        masked_B1FT = masked_B1FT.to(x_BCFT.device)
+        masked_B1FT = send(masked_B1FT, x_BCFT.device)
         if self.fill == "zero":
             return x_BCFT.masked_fill(masked_B1FT, 0.0)
         return torch.where(masked_B1FT, x_BCFT.mean((1, 2, 3), keepdim=True), x_BCFT)
@@ -176,7 +176,7 @@ class Mixup(nn.Module):
         """Blend x and partner, both [B, ...]: p x + (1 - p) partner for each item's p."""
         if not self.training:
             return x
-        shares = torch.tensor(proportions, dtype=x.dtype).to(x.device)
+        shares = send(torch.tensor(proportions, dtype=x.dtype), x.device)
         return torch.lerp(partner, x, shares.view(-1, *[1] * (x.dim() - 1)))
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from genretune.models.errors import ModelError
+from genretune.models.layers import send
 
 
 class SeededDropout(nn.Module):
@@ -85,7 +86,7 @@ def _mask(x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
     drawn, least = _draw(order[0], values, rate, generator)
     mask = torch.empty(order[0], values, dtype=x.dtype, device=x.device)
     # Compared straight into numbers: a detour over booleans takes three times as long.
-    torch.ge(drawn.to(x.device), least, out=mask).mul_(1.0 / (1.0 - rate))
+    torch.ge(send(drawn, x.device), least, out=mask).mul_(1.0 / (1.0 - rate))
     mask = mask.view(order)
     return mask.permute(0, 3, 1, 2) if channels_last else mask
 

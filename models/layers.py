@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Annotated, TypeVar
 
+import torch
 from pydantic import Field
+from torch import Tensor
 
 from genretune.models.errors import ModelError
 
@@ -49,3 +51,13 @@ def refuse_small(poolings: int, input_shape: Shape, *, argument: str, what: str)
             f"least {least} x {least} bins and frames, got {bins} x {frames} "
             f"(fewer {what}, longer windows, a shorter hop or more bins)"
         )
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return ``tensor``, drawn on the CPU, on ``device``; the host goes on while it is copied.
+
+    Never run on a GPU.
+    """
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

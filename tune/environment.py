@@ -68,6 +68,12 @@ def machine_class(device: Device, level: Level) -> str:
     return f"{vendor} {capability} [{' '.join(found)}], {torch_version}"
 
 
+def computes_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 itself; others only store it, slowly."""
+    flags = _cpu().get("flags", "").split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
 def differences(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
     """``name: recorded -> current`` for each fact that differs; hosts do not count."""
     names = [*recorded, *(name for name in current if name not in recorded)]

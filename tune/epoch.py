@@ -51,7 +51,7 @@ def train_epoch(parts: Parts, epoch: int) -> Scores:
     config = parts.config
     parts.model.train()
     order = epoch_order(len(parts.train), derive(config.seed, "order", epoch))
-    passed = _Pass(parts, parts.train)
+    passed = _Pass(parts.train)
     for index, rows in enumerate(order.split(config.batch_size)):
 
         def dropout_seed(name: str, index: int = index) -> int:
@@ -66,11 +66,11 @@ def train_epoch(parts: Parts, epoch: int) -> Scores:
 def evaluate(parts: Parts, side: Side) -> Scores:
     """Scores of ``side`` under the present weights; leaves no trace in training."""
     parts.model.eval()
-    passed = _Pass(parts, side)
+    passed = _Pass(side)
     with torch.no_grad():
         for rows in torch.arange(len(side)).split(parts.config.eval_batch_size):
             logits = forward(parts, parts.feature(parts.waveforms(side, rows)))
-            target = passed.target[rows]
+            target = parts.send(side.target[rows])
             passed.add(rows, logits, parts.loss.values(logits, target), parts.loss.weights(target))
     return passed.scores()
 
@@ -86,14 +86,14 @@ def forward(parts: Parts, x_BCFT: Tensor) -> Tensor:
 
 def _step(parts: Parts, batch: Mixture, epoch: int, passed: "_Pass") -> None:
     """One optimizer step on a batch, in micro-batches where configured."""
-    config, target, loss = parts.config, passed.target, parts.loss
-    total = batch.mean(loss.weights, target).sum()
+    config, loss = parts.config, parts.loss
+    total = batch.mean(loss.weights, parts).sum()
     parts.optimizer.zero_grad(set_to_none=True)
     for chunk in batch.split(config.micro_batch_size or len(batch.rows)):
         logits = forward(parts, training_images(parts, chunk, epoch))
-        values = chunk.mean(partial(loss.values, logits), target)
+        values = chunk.mean(partial(loss.values, logits), parts)
         (values.sum() / total).backward()
-        passed.add(chunk.rows, logits, values, chunk.mean(loss.weights, target))
+        passed.add(chunk.rows, logits, values, chunk.mean(loss.weights, parts))
     if config.clip_grad_norm is not None:
         torch.nn.utils.clip_grad_norm_(parts.model.parameters(), config.clip_grad_norm)
     parts.optimizer.step()
@@ -102,24 +102,24 @@ def _step(parts: Parts, batch: Mixture, epoch: int, passed: "_Pass") -> None:
 class _Pass:
     """Collects a pass over a side on the device, so that nothing waits for it until the end."""
 
-    def __init__(self, parts: Parts, side: Side) -> None:
-        count, device = len(side), parts.device
-        self.target = side.target.to(device)
+    def __init__(self, side: Side) -> None:
         self._side = side
-        self._logits = torch.empty(count, len(parts.store.classes), device=device)
-        self._values = torch.empty(count, device=device)
-        self._weights = torch.empty(count, device=device)
+        self._rows: list[Tensor] = []
+        self._collected: tuple[list[Tensor], ...] = ([], [], [])
 
-    def add(self, rows: Tensor, logits: Tensor, values: Tensor, weights: Tensor) -> None:
-        self._logits[rows] = logits.detach()
-        self._values[rows] = values.detach()
-        self._weights[rows] = weights.detach()
+    def add(self, rows: Tensor, *found: Tensor) -> None:
+        """Note logits [B, C], values [B] and weights [B] of the windows ``rows``."""
+        self._rows.append(rows)
+        for column, tensor in zip(self._collected, found, strict=True):
+            column.append(tensor.detach())
 
     def scores(self) -> Scores:
-        values, weights = (t.cpu().to(torch.float64) for t in (self._values, self._weights))
+        rows = torch.cat(self._rows)
+        columns = (torch.cat(column).cpu() for column in self._collected)
+        logits, values, weights = (torch.empty_like(c).index_copy_(0, rows, c) for c in columns)
         clip = torch.from_numpy(self._side.windows.clip)
-        loss = float(values.sum() / weights.sum())
-        return score(self._logits.cpu(), self._side.target, clip, loss=loss)
+        loss = float(values.to(torch.float64).sum() / weights.to(torch.float64).sum())
+        return score(logits, self._side.target, clip, loss=loss)
 
 
 def _autocast(parts: Parts) -> AbstractContextManager[Any]:

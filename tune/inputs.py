@@ -39,17 +39,14 @@ class Mixture:
             else:
                 yield Mixture(self.rows[part], self.partners[part], self.share[part])
 
-    def mean(self, of: Callable[[Tensor], Tensor], target: Tensor) -> Tensor:
-        """``of`` the windows' targets and of their partners', weighed by share; [B].
-
-        Args:
-            target: class of every training window, int64 [N], on the device of the result.
-        """
-        own = of(target[self.rows])
+    def mean(self, of: Callable[[Tensor], Tensor], parts: Parts) -> Tensor:
+        """``of`` the windows' classes and of their partners', weighed by share; [B]."""
+        target = parts.train.target
+        own = of(parts.send(target[self.rows]))
         if self.partners is None or self.share is None:
             return own
-        share = self.share.to(own.device)
-        return share * own + (1.0 - share) * of(target[self.partners])
+        share = parts.send(self.share)
+        return share * own + (1.0 - share) * of(parts.send(target[self.partners]))
 
 
 def draw_mixture(parts: Parts, rows: Tensor, epoch: int) -> Mixture:

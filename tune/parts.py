@@ -16,6 +16,7 @@ from genretune.data.windows import WindowSet, window_hop, window_length
 from genretune.models.augment import Mixup, SpecAugment
 from genretune.models.build import build_augment, build_feature, build_model, feature_shape
 from genretune.models.errors import ModelError
+from genretune.models.layers import send
 from genretune.models.plugins import merge
 from genretune.tune.config import TrialConfig
 from genretune.tune.errors import TuneError
@@ -66,9 +67,11 @@ class Parts:
     def waveforms(self, side: Side, rows: Tensor, offsets: Tensor | None = None) -> Tensor:
         """Waveforms [B, 1, T] of the windows ``rows``, on the trial's device."""
         batch = gather(self.store, side.windows, rows, length=self.samples, offsets=offsets)
-        if self.device.type == "cuda":
-            return batch.pin_memory().to(self.device, non_blocking=True)
-        return batch
+        return self.send(batch)
+
+    def send(self, tensor: Tensor) -> Tensor:
+        """``tensor`` on the trial's device."""
+        return send(tensor, self.device)
 
 
 def build_parts(config: TrialConfig, store: Store, plugins: Plugins | None = None) -> Parts:
