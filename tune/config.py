@@ -13,6 +13,7 @@ from annotated_types import Ge, Gt
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from genretune.data.specs import SplitSpec, WindowSpec
+from genretune.data.windows import window_length
 from genretune.models.build import resolve_augment, resolve_feature, resolve_model
 from genretune.models.errors import ModelError
 from genretune.models.plugins import merge
@@ -23,6 +24,9 @@ from genretune.tune.lr_schedulers import resolve_lr_scheduler
 from genretune.tune.metrics import MODES
 from genretune.tune.optimizers import resolve_optimizer
 from genretune.tune.validation import did_you_mean, problems
+
+CPU_MICRO_BATCH = 8
+"""Windows whose activations fit a core's caches; 4 to 16 are about as fast."""
 
 Component = dict[str, Any]
 Count = Annotated[int, Ge(1)]
@@ -73,7 +77,10 @@ class TrialConfig(Frozen):
     epochs: Count = 50
     batch_size: Count = 64
     micro_batch_size: Count | None = None
-    """Windows that go through the network at once in training; null = the whole batch."""
+    """Windows that go through the network at once in training; null = the whole batch.
+
+    ``auto``: CPU_MICRO_BATCH on a CPU, where the network has no batch normalisation, else null.
+    """
     eval_batch_size: Count = 16
     threads: Count = 1
     device: Device = "cpu"
@@ -118,8 +125,8 @@ def trial_config(
     """Check a trial's settings, all at once, and write out every default.
 
     Args:
-        given: keys as in ``config.json``; those with defaults may be left out, and ``device`` may
-            be ``auto``.
+        given: keys as in ``config.json``; those with defaults may be left out, and ``device`` and
+            ``micro_batch_size`` may be ``auto``.
         plugins: loaded plug-ins by file name.
 
     Raises:
@@ -129,6 +136,8 @@ def trial_config(
     settings.setdefault("plugins", {name: item.sha256 for name, item in (plugins or {}).items()})
     if settings.get("device", "auto") == "auto":
         settings["device"] = available_device()
+    if fitting := settings.get("micro_batch_size") == "auto":
+        settings["micro_batch_size"] = None
     wrong: list[str] = []
     extra_models, extra_features = merge((plugins or {}).values())
     epochs = settings.get("epochs", TrialConfig.model_fields["epochs"].default)
@@ -163,7 +172,25 @@ def trial_config(
     if wrong or config is None:
         raise TuneError("\n".join(wrong))
     _check_together(config)
-    return config
+    return _with_fitting_micro_batch(config, plugins) if fitting else config
+
+
+def _with_fitting_micro_batch(
+    config: TrialConfig, plugins: Mapping[str, Any] | None
+) -> TrialConfig:
+    """Micro-batches whose activations fit a CPU's caches, for networks that allow them."""
+    # parts are built from configurations, so this module cannot import them at its top
+    from genretune.tune.parts import build_network, normalises_batches
+
+    if config.device != "cpu" or config.batch_size <= CPU_MICRO_BATCH:
+        return config
+    samples = window_length(config.data.window, config.data.sample_rate)
+    _, model = build_network(
+        config, classes=2, samples=samples, plugins=plugins, model_device="meta"
+    )
+    if normalises_batches(model):
+        return config
+    return config.model_copy(update={"micro_batch_size": CPU_MICRO_BATCH})
 
 
 def _check_together(config: TrialConfig) -> None:

@@ -149,7 +149,7 @@ def build_network(
                 augment.check(shape)
         with torch.device(model_device):
             model = build_model(config.model, classes=classes, input_shape=shape, extra=models)
-    if config.micro_batch_size is not None and _normalises_batches(model):
+    if config.micro_batch_size is not None and normalises_batches(model):
         raise ModelError(
             "micro_batch_size: must be null for a network with batch normalisation, got "
             f"{config.micro_batch_size} for {config.model['name']} (remove it)"
@@ -171,7 +171,8 @@ def _optimizer(config: TrialConfig, model: nn.Module) -> Optimizer:
         raise TuneError(f"optimizer: {error}, got {config.optimizer}") from error
 
 
-def _normalises_batches(model: nn.Module) -> bool:
+def normalises_batches(model: nn.Module) -> bool:
+    """Whether a window's result depends on the others of its batch."""
     return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules())
 
 

@@ -3,7 +3,7 @@
 config.json   TrialConfig, written when the trial is created
 result.json   environment a segment, record an epoch, best epoch, why it ended
 metrics.tsv   one line an epoch, rewritten whole from the history
-checkpoints/  the last two epochs and best.safetensors
+checkpoints/  the last epochs, best.safetensors, and on request every n-th epoch
 stdout.log    what the trial printed
 error.txt     the traceback of a failed trial
 """
@@ -11,6 +11,7 @@ error.txt     the traceback of a failed trial
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,37 @@ from genretune.tune.checkpoint import (
     save_checkpoint,
 )
 from genretune.tune.config import TrialConfig
-from genretune.tune.errors import RecordMismatch
+from genretune.tune.errors import RecordMismatch, TuneError
 from genretune.tune.files import patiently, storage, write_whole
 from genretune.tune.metrics import COLUMNS, best_epoch
 
 RESULT_VERSION = 1
-_KEPT = 2  # a damaged newest checkpoint is passed over for the one before
 BEST = f"best{SUFFIX}"
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Which checkpoints stay on disk beside the best one; changes no result.
+
+    Attributes:
+        last: how many of the newest; a damaged newest one is passed over for the one before.
+        every: also each epoch that this divides; None for no others.
+    """
+
+    last: int = 2
+    every: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.last < 1 or (self.every is not None and self.every < 1):
+            raise TuneError(
+                "keep: must keep at least the last 1 checkpoint, and every n-th with n from 1, "
+                f"got last {self.last} and every {self.every}"
+            )
+
+    def surplus(self, folder: Path) -> list[Path]:
+        """The checkpoints in ``folder`` that need not stay."""
+        old = sorted(folder.glob(f"[0-9]*{SUFFIX}"))[: -self.last]
+        return [path for path in old if self.every is None or int(path.stem) % self.every]
 
 
 class TrialFolder:
@@ -40,6 +65,7 @@ class TrialFolder:
         mark: distinguishes writers of the same folder (generation and process).
         fence: called before anything is put in place; raises where this writer has been replaced.
         patience: how long (s) to try again while the storage refuses.
+        keep: which checkpoints stay.
     """
 
     def __init__(
@@ -49,12 +75,14 @@ class TrialFolder:
         mark: str = "",
         fence: Callable[[], None] | None = None,
         patience: float = 0.0,
+        keep: Keep = Keep(),  # noqa: B008 (frozen)
     ) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
         self._mark = mark or str(os.getpid())
         self._fence = fence
         self._patience = patience
+        self._kept = keep
 
     def wait_for_storage(self) -> None:
         """Return once the folder can be written by this writer.
@@ -96,7 +124,7 @@ class TrialFolder:
             save_checkpoint(checkpoint, path, mark=self._mark)
             if best_epoch(checkpoint.history, config.best.metric) == checkpoint.epoch:
                 self._link(path, self.checkpoints / BEST)
-            for old in sorted(self.checkpoints.glob(f"[0-9]*{SUFFIX}"))[:-_KEPT]:
+            for old in self._kept.surplus(self.checkpoints):
                 old.unlink(missing_ok=True)
 
         self._keep(save)
