@@ -5,6 +5,7 @@ report and before the next one, ended at the last. Those of different trials may
 way; a verdict comes after the events that it rests on.
 """
 
+import json
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -160,7 +161,9 @@ _ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator=
 
 def to_line(event: Event) -> str:
     """The event as one line of the journal, without its end; floats round-trip."""
-    return _ADAPTER.dump_json(event).decode()
+    fields = _ADAPTER.dump_python(event)
+    line = {"event": fields.pop("event"), **fields}
+    return json.dumps(line, separators=(",", ":"), allow_nan=False)
 
 
 def from_line(line: str | bytes) -> Event:

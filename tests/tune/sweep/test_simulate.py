@@ -1,5 +1,6 @@
 """The outcome of a sweep does not depend on workers, clocks, losses, kills or extension."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -32,38 +33,54 @@ def run(space: Space, world: Pretended, workers: int) -> tuple[Machine, list[Eve
     return machine, events
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(
-    results=st.integers(0, 10**6),
-    clock=st.integers(0, 10**6),
-    factor=st.sampled_from([2, 3]),
-    brackets=st.sampled_from([1, 2]),
-    mode=st.sampled_from(["max", "min"]),
-    early=st.sampled_from(["asha", "none"]),
-)
-def test_any_number_of_workers_is_one_worker(
-    space: Spaces,
-    outcome: Outcome,
-    sampler: str,
-    results: int,
-    clock: int,
-    factor: int,
-    brackets: int,
-    mode: str,
-    early: str,
+CASES = {
+    "results": st.integers(0, 10**6),
+    "clock": st.integers(0, 10**6),
+    "factor": st.sampled_from([2, 3]),
+    "brackets": st.sampled_from([1, 2]),
+    "metric": st.sampled_from(["{name: val_acc, mode: max}", "{name: val_loss, mode: min}"]),
+    "early": st.sampled_from(["asha", "asha", "none"]),
+}
+
+
+def is_one_worker(
+    make: Callable[[str], Space], outcome: Outcome, *, results: int, clock: int, rule: str
 ) -> None:
-    asha = f"{{type: asha, reduction_factor: {factor}, brackets: {brackets}}}"
-    rule = asha if early == "asha" else "{type: none}"
-    metric = "val_clip_accuracy" if mode == "max" else "val_loss"
-    metrics = f"metric={{name: {metric}, mode: {mode}}}"
-    given_space = space(sampler, metrics, f"early_terminate={rule}")
+    """2, 4 and 8 workers under another clock and with losses, against one without."""
     world = replace(TROUBLE, results=results)
-    whole, _ = run(given_space, world, 1)
+    whole, _ = run(make(rule), world, 1)
     for workers in (2, 4, 8):
         shuffled = replace(world, clock=clock + workers, sigma=1.0, losing=0.05)
-        other, _ = run(given_space, shuffled, workers)
+        other, _ = run(make(rule), shuffled, workers)
         assert outcome(other) == outcome(whole)
+
+
+def early_rule(early: str, factor: int, brackets: int) -> str:
+    asha = f"{{type: asha, reduction_factor: {factor}, brackets: {brackets}}}"
+    return f"early_terminate={asha if early == 'asha' else '{type: none}'}"
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(kind=st.sampled_from(["random", "qmc"]), **CASES)
+def test_any_number_of_workers_is_one_worker(
+    space: Spaces, outcome: Outcome, kind: str, metric: str, results: int, clock: int, **rule: Any
+) -> None:
+    def make(early: str) -> Space:
+        return space(f"sampler={{type: {kind}}}", f"metric={metric}", early)
+
+    is_one_worker(make, outcome, results=results, clock=clock, rule=early_rule(**rule))
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(lag=st.integers(1, 9), **CASES)
+def test_any_number_of_workers_is_one_worker_for_tpe(
+    space: Spaces, outcome: Outcome, lag: int, metric: str, results: int, clock: int, **rule: Any
+) -> None:
+    def make(early: str) -> Space:
+        tpe = f"sampler={{type: tpe, lag: {lag}, n_startup: 3}}"
+        return space(tpe, f"metric={metric}", early, "trials=14")
+
+    is_one_worker(make, outcome, results=results, clock=clock, rule=early_rule(**rule))
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -136,8 +153,6 @@ def test_epochs_are_never_trained_twice_without_losses(space: Spaces) -> None:
 
 
 def test_ten_thousand_trials_on_512_workers(space: Spaces) -> None:
-    import time
-
     started = time.perf_counter()
     machine = Machine(space("trials=10000", "trial.epochs=50"))
     assert simulate(machine, Pretended(sigma=0.5), 512).reason == "finished"

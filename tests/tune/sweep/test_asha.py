@@ -1,0 +1,68 @@
+"""Verdicts against the rule written out plainly."""
+
+from collections.abc import Callable
+
+import pytest
+
+from genretune.tune.space.space import Space
+from genretune.tune.sweep.machine import Machine
+from genretune.tune.sweep.pretend import Pretended
+from genretune.tune.sweep.rules import rules_of
+from genretune.tune.sweep.simulate import simulate
+
+Spaces = Callable[..., Space]
+
+
+def test_rungs_are_below_the_last_epoch(space: Spaces) -> None:
+    asha = "early_terminate={type: asha, grace_period: 2, reduction_factor: 3, brackets: 2}"
+    rules = rules_of(space(asha, "trial.epochs=18"))
+    assert rules.levels == (2, 6)
+    assert [rules.rungs(trial) for trial in range(3)] == [(2, 6), (6,), (2, 6)]
+    assert rules_of(space("early_terminate={type: none}")).levels == ()
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+@pytest.mark.parametrize("brackets", [1, 2])
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_verdicts_follow_the_definition(
+    space: Spaces, factor: int, brackets: int, mode: str
+) -> None:
+    asha = f"early_terminate={{type: asha, reduction_factor: {factor}, brackets: {brackets}}}"
+    name = "val_acc" if mode == "max" else "val_loss"
+    given = space("trials=60", asha, f"metric={{name: {name}, mode: {mode}}}")
+    machine = Machine(given)
+    simulate(machine, Pretended(digits=1, failing=0.1, patience=0.1, broken=0.05), 8)
+    rules = rules_of(given)
+    sign = -1 if mode == "max" else 1
+    judged = 0
+    for trial in machine.state.trials:
+        for rung in rules.rungs(trial.index):
+            if trial.epochs < rung:
+                continue
+            rivals = [
+                other
+                for other in machine.state.trials[: trial.index + 1]
+                if other.index % brackets == trial.index % brackets and other.epochs >= rung
+            ]
+
+            def key(one: object, rung: int = rung) -> tuple[float, int]:
+                trial = machine.state.trials[int(str(one))]
+                values = [v for v, _ in trial.reports[:rung] if v is not None]
+                best = min((sign * v for v in values), default=float("inf"))
+                return (best, trial.index)
+
+            ranked = sorted((other.index for other in rivals), key=key)
+            go_on = ranked[: max(1, len(ranked) // factor)]
+            expected = "continue" if trial.index in go_on else "stop"
+            assert trial.verdicts[rung].verdict == expected
+            judged += 1
+    assert judged > 60 / brackets
+
+
+def test_arrival_order_is_the_classical_rule(space: Spaces) -> None:
+    machine = Machine(space("early_terminate.order=arrival", "trials=3"))
+    for trial in range(3):
+        machine.next_segment(range(trial))
+    assert machine.report(2, 1, 0.1, "c") == "continue"
+    assert machine.report(0, 1, 0.9, "a") == "continue"
+    assert machine.report(1, 1, 0.5, "b") == "stop"

@@ -1,0 +1,77 @@
+"""The journal alone derives every decision again; what was tampered with is found."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from genretune.tune.space.space import Space
+from genretune.tune.sweep.audit import audit
+from genretune.tune.sweep.events import Created, Event, Verdict
+from genretune.tune.sweep.explain import explain
+from genretune.tune.sweep.machine import Machine
+from genretune.tune.sweep.pretend import Pretended
+from genretune.tune.sweep.simulate import simulate
+
+Spaces = Callable[..., Space]
+WORLD = Pretended(digits=1, failing=0.1, diverging=0.1, patience=0.1, losing=0.05)
+
+
+def swept(space: Space) -> tuple[Machine, list[Event]]:
+    machine, events = Machine(space, retries=100), []
+    simulate(machine, WORLD, 4, journal=events.extend)
+    machine.extend(machine.state.total + 5)
+    simulate(machine, WORLD, 3, journal=events.extend)
+    return machine, events
+
+
+@pytest.mark.parametrize("sampler", ["random", "qmc", "tpe"])
+@pytest.mark.parametrize("order", ["index", "arrival"])
+def test_a_sweep_is_derived_again(space: Spaces, sampler: str, order: str) -> None:
+    given = space(f"sampler={{type: {sampler}}}", f"early_terminate.order={order}")
+    _, events = swept(given)
+    assert audit(given, events) == []
+    # recorded decisions are not decided anew, whatever is derived
+    assert Machine(given, events).take() == []
+
+
+def test_what_was_tampered_with_is_found(space: Spaces) -> None:
+    given = space()
+    _, events = swept(given)
+    at = next(i for i, e in enumerate(events) if isinstance(e, Verdict) and e.verdict == "stop")
+    verdict = events[at]
+    assert isinstance(verdict, Verdict)
+    changed = [*events[:at], replace(verdict, verdict="continue"), *events[at + 1 :]]
+    assert audit(given, changed)[0].startswith(
+        f"trial {verdict.trial}, epoch {verdict.rung}: must be to stop (place "
+    )
+    first = next(i for i, e in enumerate(events) if isinstance(e, Created))
+    created = events[first]
+    assert isinstance(created, Created)
+    other = replace(created, parameters={**created.parameters, "optimizer.lr": 0.5}, seed=1)
+    lines = audit(given, [*events[:first], other, *events[first + 1 :]])
+    assert lines[0].startswith("trial 0: must have other parameters, got optimizer.lr 0.5 instead")
+    assert lines[1].startswith("trial 0: must have seed ")
+
+
+def test_recorded_verdicts_are_authoritative(space: Spaces) -> None:
+    """As after an upgrade that would judge otherwise: the past stands, the trial goes on."""
+    given = space("trials=2")
+    machine = Machine(given)
+    for trial in (0, 1):
+        machine.next_segment(range(trial))
+        machine.report(trial, 1, 0.5 - trial / 10, f"{trial}")
+    events = machine.take()
+    stop = next(e for e in events if isinstance(e, Verdict) and e.verdict == "stop")
+    judged = [replace(e, verdict="continue") if e is stop else e for e in events]
+    assert not Machine(given, judged).state.trials[stop.trial].final
+
+
+def test_the_story_of_a_trial(space: Spaces) -> None:
+    machine, _ = swept(space())
+    trial = next(t for t in machine.state.trials if t.stopped_at is not None)
+    text = explain(machine.state, trial.index)
+    assert text.startswith(f"trial {trial.index}: stopped after {trial.stopped_at} epochs\n")
+    assert f"epoch {trial.stopped_at}: best so far {trial.best!r} is place" in text
+    assert "stopped (the last to go on is trial" in text
+    assert text.splitlines()[-1].startswith("ended: place ")
