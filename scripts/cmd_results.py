@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from genretune.scripts.terminal import print_json
 from genretune.tune.errors import TuneError
 from genretune.tune.rundir import RunFolder
 
@@ -26,6 +27,9 @@ def results(
     top: Annotated[int | None, typer.Option(min=1, help="only the first so many")] = None,
     trial: Annotated[int | None, typer.Option(min=0, help="one trial, and why it ended")] = None,
     out: Annotated[Path | None, typer.Option(help="write there instead of printing")] = None,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="derive every decision again from the journal")
+    ] = False,
 ) -> int:
     """Print the leaderboard: completed trials by value, stopped ones, failures.
 
@@ -33,8 +37,11 @@ def results(
     """
     from genretune.scripts.show_results import print_leaderboard
     from genretune.tune import results as reading
+    from genretune.tune.sweep.explain import explain
 
     run = RunFolder(run_directory)
+    if audit:
+        return _audit(reading.audit_run(run), as_json)
     rows = reading.read_rows(run)
     if trial is not None:
         rows = [row for row in rows if row.trial == trial]
@@ -49,6 +56,8 @@ def results(
     elif chosen is Format.table and out is None:
         metric = run.sweep()["space"]["metric"]["name"]
         print_leaderboard(rows, metric, reading.caution(run))
+        if trial is not None:
+            print(f"\n{explain(reading.read_state(run), trial)}")
     elif chosen is Format.table:
         raise TuneError("--out: needs --format csv, json or parquet")
     else:
@@ -59,3 +68,12 @@ def results(
         else:
             out.write_text(text)
     return 0
+
+
+def _audit(differences: list[str], as_json: bool) -> int:
+    """Say what an audit found; exit code 1 where a decision is not derived again."""
+    if as_json:
+        print_json({"differences": differences})
+    else:
+        print("\n".join(differences) or "every decision follows from the journal")
+    return 1 if differences else 0

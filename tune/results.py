@@ -12,6 +12,7 @@ from genretune.tune.errors import TuneError
 from genretune.tune.files import write_whole
 from genretune.tune.rundir import RunFolder
 from genretune.tune.space.load import space_from_json
+from genretune.tune.sweep.audit import audit
 from genretune.tune.sweep.journal import read_journal
 from genretune.tune.sweep.leaderboard import Row, leaderboard
 from genretune.tune.sweep.rules import rules_of
@@ -31,6 +32,16 @@ def read_state(run: RunFolder) -> State:
         for event in read_journal(run.journal):
             state.apply(event)
     return state
+
+
+def audit_run(run: RunFolder) -> list[str]:
+    """Every decision of the journal that is not derived again from it; a line each.
+
+    Raises:
+        RunFailure: the journal is damaged, or contradicts itself.
+    """
+    events = read_journal(run.journal) if run.journal.exists() else []
+    return audit(space_from_json(run.sweep()["space"]), events)
 
 
 def caution(run: RunFolder) -> str | None:

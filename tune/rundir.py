@@ -24,6 +24,16 @@ if TYPE_CHECKING:
     from genretune.tune.records import TrialFolder
 
 SWEEP_VERSION = 1
+_SWEEP_KEYS = (
+    "space",
+    "overrides",
+    "data",
+    "source",
+    "leakage",
+    "determinism",
+    "device",
+    "plugins",
+)
 
 
 class Replaced(RunFailure):
@@ -134,6 +144,10 @@ class RunFolder:
             raise RecordMismatch(f"{self.sweep_json}: must be JSON, got {error}") from error
         if not isinstance(sweep, dict) or sweep.get("version") != SWEEP_VERSION:
             raise RecordMismatch(f"{self.sweep_json}: must have version {SWEEP_VERSION}")
+        if missing := [key for key in _SWEEP_KEYS if key not in sweep]:
+            raise RecordMismatch(
+                f"{self.sweep_json}: must have {missing[0]}, got a file without it"
+            )
         return sweep
 
     def holder(self) -> dict[str, Any]:
