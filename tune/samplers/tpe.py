@@ -173,7 +173,7 @@ def _tell(
 
 
 class Alone:
-    """Optuna by itself, one trial after the other with its own pruner: for comparison only."""
+    """Optuna by itself, with its own pruner and no rule about who waits: for comparison only."""
 
     def __init__(self, space: Space, *, grace_period: int, reduction_factor: int) -> None:
         self._space = space
@@ -184,23 +184,20 @@ class Alone:
                 min_resource=grace_period, reduction_factor=reduction_factor
             ),
         )
-        self._trial: Trial | None = None
+        self._asked: list[Trial] = []
 
-    def ask(self) -> Flat:
-        """The next configuration."""
-        asked = self._trial = self._study.ask()
-        return self._space.flat(lambda node: _pick(asked, node))
+    def ask(self) -> tuple[int, Flat]:
+        """The next trial's number and configuration."""
+        asked = self._study.ask()
+        self._asked.append(asked)
+        return asked.number, self._space.flat(lambda node: _pick(asked, node))
 
-    def report(self, epoch: int, value: float) -> bool:
-        """Tell an epoch of it; whether to go on."""
-        if self._trial is None:
-            raise RuntimeError("ask first")
-        self._trial.report(value, epoch)
-        return not self._trial.should_prune()
+    def report(self, trial: int, epoch: int, value: float) -> bool:
+        """Tell an epoch; whether to go on."""
+        self._asked[trial].report(value, epoch)
+        return not self._asked[trial].should_prune()
 
-    def tell(self, value: float | None) -> None:
+    def tell(self, trial: int, value: float | None) -> None:
         """Tell its end; None where it was pruned."""
-        if self._trial is None:
-            raise RuntimeError("ask first")
         state = TrialState.PRUNED if value is None else TrialState.COMPLETE
-        self._study.tell(self._trial, value, state)
+        self._study.tell(self._asked[trial], value, state)

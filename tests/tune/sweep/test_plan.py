@@ -1,0 +1,34 @@
+"""The plan of a sweep."""
+
+from collections.abc import Callable
+
+from genretune.tune.space.space import Space
+from genretune.tune.sweep.machine import Machine
+from genretune.tune.sweep.plan import make_plan
+from genretune.tune.sweep.pretend import Pretended
+from genretune.tune.sweep.simulate import simulate
+
+
+def test_a_plan_tells_sizes_rungs_and_work(space: Callable[..., Space]) -> None:
+    plan = make_plan(space(), workers=4, first=3)
+    assert (plan.trials, plan.parameters, plan.conditional, plan.size) == (20, 4, 1, None)
+    assert [rung.epoch for rung in plan.rungs] == [1, 2, 4, 8]
+    assert plan.rungs[0].trials == 20
+    assert plan.rungs[1].trials < 14
+    assert 40 < plan.epochs < plan.epochs_without_rungs == 200
+    assert 0.3 < plan.utilisation <= 1
+
+
+def test_first_configurations_are_those_of_the_sweep(space: Callable[..., Space]) -> None:
+    machine = Machine(space())
+    simulate(machine, Pretended(), 2)
+    plan = make_plan(space(), workers=2, first=3)
+    assert plan.first == [trial.parameters for trial in machine.state.trials[:3]]
+
+
+def test_a_sampler_that_waits_shows_what_is_certain(space: Callable[..., Space]) -> None:
+    plan = make_plan(space("sampler={type: tpe, lag: 2}"), workers=4, first=5)
+    assert len(plan.first) == 2
+    assert plan.lag == 2
+    wide = make_plan(space("sampler={type: tpe, lag: 8}"), workers=4)
+    assert plan.utilisation < wide.utilisation
