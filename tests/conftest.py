@@ -11,9 +11,11 @@ import pytest
 
 from genretune.data.store import Store, open_corpus
 from genretune.data.synth import write_corpus
+from genretune.tune.levels import ENVIRONMENT, MEMORY
 
-# as the command line sets them before torch starts
-os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+# as the command line sets them before torch starts, so that none has to start itself anew
+os.environ.update(MEMORY)
+os.environ.update({k: v for k, v in ENVIRONMENT["strict"].items() if v is not None})
 
 Settings = dict[str, Any]
 
