@@ -37,6 +37,8 @@ def search(
     heartbeat: run_as.Heartbeat = 600.0,
     storage_wait: run_as.StorageWait = 600.0,
     keep: run_as.Kept = run_as.Keeping.usual,
+    machine_class: run_as.Class = None,
+    allow_mixed: run_as.Mixed = False,
     plugin: Plugins = None,
     strict_exit: Strict = False,
 ) -> int:
@@ -53,6 +55,8 @@ def search(
         heartbeat=heartbeat,
         storage_wait=storage_wait,
         keep=keep,
+        machine_class=machine_class,
+        allow_mixed=allow_mixed,
     )
     given = [*(overrides or []), *([f"trials={trials}"] if trials is not None else [])]
     return _interruptibly(
@@ -118,6 +122,9 @@ def resume(
     heartbeat: run_as.Heartbeat = 600.0,
     storage_wait: run_as.StorageWait = 600.0,
     keep: run_as.Kept = run_as.Keeping.usual,
+    machine_class: run_as.Class = None,
+    allow_mixed: run_as.Mixed = False,
+    accept_new_environment: run_as.Accepted = False,
     plugin: Plugins = None,
     strict_exit: Strict = False,
 ) -> int:
@@ -134,7 +141,10 @@ def resume(
         heartbeat=heartbeat,
         storage_wait=storage_wait,
         keep=keep,
+        machine_class=machine_class,
+        allow_mixed=allow_mixed,
         takeover=takeover,
+        accept_environment=accept_new_environment,
     )
     run = RunFolder(run_directory)
     if trials is None and not give_up and _is_finished(run):

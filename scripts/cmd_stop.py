@@ -50,7 +50,7 @@ def _ask(run: RunFolder, trial: int | None, wait: float) -> int:
     while request.exists():
         if time.monotonic() > end:
             raise RunFailure(
-                f"{run.path}: its driver has not answered for {wait:g} s; it will do it once it does"
+                f"{run.path}: its driver has not answered for {wait:g} s (it will, once it can)"
             )
         time.sleep(_EVERY)
     print("the sweep is draining" if trial is None else f"trial {trial}: stopped")

@@ -38,6 +38,16 @@ class Keeping(StrEnum):
 
 Kept = Annotated[Keeping, typer.Option("--keep", help="which checkpoints of finished trials stay")]
 
+Class = Annotated[
+    str | None, typer.Option("--class", help="the machine class to keep to: part of its name")
+]
+Mixed = Annotated[
+    bool, typer.Option("--allow-mixed", help="several machine classes; each trial keeps to one")
+]
+Accepted = Annotated[
+    bool, typer.Option("--accept-new-environment", help="go on on another class or version")
+]
+
 
 def options_of(
     address: str,
@@ -49,7 +59,10 @@ def options_of(
     heartbeat: float,
     storage_wait: float,
     keep: Keeping,
+    machine_class: str | None,
+    allow_mixed: bool,
     takeover: bool = False,
+    accept_environment: bool = False,
 ) -> RunOptions:
     """Run options from the command line.
 
@@ -72,6 +85,9 @@ def options_of(
         heartbeat=heartbeat,
         patience=storage_wait,
         keep=keep.value,
+        machine_class=machine_class,
+        allow_mixed=allow_mixed,
+        accept_environment=accept_environment,
     )
 
 

@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first sweep")
     parser.add_argument("--most", type=int, default=1000, help="kills a sweep, at most")
     parser.add_argument("--json", action="store_true", help="print facts as JSON")
-    parser.add_argument("--work", type=Path, help="keep the run directories there")
+    parser.add_argument("--work", type=Path, help="a new folder to keep the run directories in")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="genretune-soak-") as scratch:
         work = options.work or Path(scratch)
@@ -226,12 +226,11 @@ class _Disturbed:
 
 def _calm(bed: LocalNodes, work: Path, corpus: Path, seed: int) -> list[dict[str, Any]]:
     run = work / f"calm-{seed}"
-    if not run.exists():
-        space = str(_space(work, seed))
-        arguments = ["search", space, "--data", str(corpus), "--out", str(run)]
-        driver = _start(bed, arguments, run.with_suffix(".log"))
-        if driver.wait() != 0:
-            raise RuntimeError(run.with_suffix(".log").read_text()[-3000:])
+    space = str(_space(work, seed))
+    arguments = ["search", space, "--data", str(corpus), "--out", str(run)]
+    driver = _start(bed, arguments, run.with_suffix(".log"))
+    if driver.wait() != 0:
+        raise RuntimeError(run.with_suffix(".log").read_text()[-3000:])
     return _rows(run)
 
 

@@ -2,14 +2,21 @@
 
 import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from genretune.tune.dispatch import wheel
 from genretune.tune.dispatch.options import Resources
+from genretune.tune.dispatch.pinned import on_node
 from genretune.tune.dispatch.signals import Interrupted
+from genretune.tune.dispatch.wheel import build_wheel
 from genretune.tune.errors import RunFailure, TuneError
 from genretune.tune.levels import ENVIRONMENT, MEMORY, Level
+
+_ANSWER = 120.0  # s that nodes have to say which package they have
 
 # Read by Ray when it is imported or started; none of it changes a result.
 _QUIET = {
@@ -28,8 +35,8 @@ _QUIET = {
 
 
 @contextmanager
-def cluster(address: str, *, level: Level, device: str, log: Path) -> Iterator[dict[str, float]]:
-    """Ray at ``address`` for a ``with`` block; gives the cluster's resources by name.
+def cluster(address: str, *, level: Level, device: str, log: Path) -> Iterator[None]:
+    """Ray at ``address`` for a ``with`` block, every node with the package of this process.
 
     Args:
         address: ``local`` starts one for this command alone; ``auto`` and ``HOST:PORT`` join one.
@@ -39,21 +46,40 @@ def cluster(address: str, *, level: Level, device: str, log: Path) -> Iterator[d
         TuneError: no cluster answers there.
     """
     os.environ.update(_QUIET)
-    if address == "local":
-        os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray's own default, said without a banner
+    os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray's own default, said without a banner
     import ray
 
+    variables = worker_environment(level, device)
+    with tempfile.TemporaryDirectory(prefix="genretune-wheel-") as scratch:
+        _join(address, log, {"env_vars": variables})
+        try:
+            if address != "local" and _package_lacks():
+                ray.shutdown()
+                wheel = str(build_wheel(Path(scratch)))
+                _join(address, log, {"env_vars": variables, "py_modules": [wheel]})
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _join(address: str, log: Path, runtime_env: dict[str, Any]) -> None:
+    import ray
+
+    own: dict[str, Any] = {}
+    if address == "local":
+        own = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     try:
         _log_to(log)
         ray.init(
             address=address,
             namespace="genretune",
-            include_dashboard=None if address != "local" else False,
             log_to_driver=False,
             logging_level=logging.ERROR,
             configure_logging=False,
-            runtime_env={"env_vars": worker_environment(level, device)},
+            runtime_env=runtime_env,
+            **own,
         )
+        _log_to(log)  # Ray has put its own handlers there
     except ConnectionError as error:
         raise TuneError(
             f"--address: must be a running Ray cluster, got {address} ({_first_line(error)})"
@@ -62,34 +88,48 @@ def cluster(address: str, *, level: Level, device: str, log: Path) -> Iterator[d
         raise Interrupted from error
     except (RuntimeError, ValueError) as error:
         raise RunFailure(f"--address {address}: Ray did not start: {_first_line(error)}") from error
+
+
+def _package_lacks() -> bool:
+    """Whether some node has not the very package that runs here."""
+    import ray
+
+    ray.cloudpickle.register_pickle_by_value(wheel)
     try:
-        _log_to(log)  # Ray has put its own handlers there
-        yield dict(ray.cluster_resources())
+        alive = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+        asked = [on_node(node, wheel.code_digest, soft=True) for node in alive]
+        own = wheel.code_digest()
+        try:
+            return any(digest != own for digest in ray.get(asked, timeout=_ANSWER))
+        except ray.exceptions.RayError:
+            return True
     finally:
-        ray.shutdown()
+        ray.cloudpickle.unregister_pickle_by_value(wheel)
 
 
 def worker_environment(level: Level, device: str) -> dict[str, str]:
     """Environment variables of every worker: the level's, glibc's, and no GPU for CPU trials."""
     wanted = {name: value for name, value in ENVIRONMENT[level].items() if value is not None}
     wanted |= MEMORY
+    wanted["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"  # no GPU granted: leave what is set here
     wanted["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = "60"  # a busy machine unwinds a segment slowly
     if device == "cpu":
         wanted["CUDA_VISIBLE_DEVICES"] = ""
     return wanted
 
 
-def require_room(resources: Resources) -> None:
-    """Refuse a trial that asks for more than any node has.
+def require_room(resources: Resources) -> int:
+    """How many trials the cluster can run at once.
 
     Raises:
-        TuneError: no node could ever run it; says what the cluster has.
+        TuneError: no node could ever run one; says what the cluster has.
     """
     import ray
 
     per_node = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if any(resources.fits(node) for node in per_node):
-        return
+    room = sum(resources.fits(node) for node in per_node)
+    if room > 0:
+        return room
     have = "; ".join(
         f"{int(node.get('CPU', 0))} CPU, {int(node.get('GPU', 0))} GPU" for node in per_node
     )

@@ -143,6 +143,12 @@ class Desk:
         attempt = self._store(lambda: self.run.attempt(trial))
         return Lease(self.terms.generation, attempt, self.terms.patience)
 
+    def begun_on(self, trial: Trial) -> str | None:
+        """The machine class of a trial's first segment; None before one."""
+        result = self.run.trial(trial).result()
+        segments = result["segments"] if result else []
+        return str(segments[0]["environment"]["machine_class"]) if segments else None
+
     def guarded(self, act: Callable[[], Any], otherwise: Any) -> Any:
         """``act()``; an error of ours is kept for the driver's loop, and ``otherwise`` returned."""
         try:

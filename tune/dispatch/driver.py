@@ -3,11 +3,16 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
+from genretune.tune.dispatch.accept import MIXED, check_environment, last_environment
 from genretune.tune.dispatch.cluster import cluster, require_room
 from genretune.tune.dispatch.desk import Desk, Terms
+from genretune.tune.dispatch.nodes import Nodes, Wants
 from genretune.tune.dispatch.options import Resources, RunOptions
 from genretune.tune.dispatch.signals import Interrupted, Wanted
 from genretune.tune.dispatch.watch import Watch
@@ -56,33 +61,79 @@ def drive(
         if _finished(machine):
             journal.append(machine.take())
             return "finished"
-        device: Any = sweep.device
-        machine.begin(
-            host=os.uname().nodename,
-            pid=os.getpid(),
-            environment=environment(device, sweep.level),
-        )
-        journal.append(machine.take())
         try:
-            with cluster(
-                options.address, level=sweep.level, device=sweep.device, log=run.driver_log
-            ) as total:
+            with _joined(run, sweep, options, journal) as place:
                 wanted.install()  # Ray has put its own handler there
                 wanted.at_once = False
-                resources = options.resources or _usual(sweep)
-                require_room(resources)
+                machine.begin(
+                    host=os.uname().nodename, pid=os.getpid(), environment=place.environment
+                )
+                journal.append(machine.take())
                 terms = Terms(
                     generation=generation,
-                    concurrency=options.concurrency or max(1, resources.fits(total)),
+                    concurrency=options.concurrency or place.room,
                     patience=options.patience,
                     keep=options.keep,
                     check=wanted.check,
                 )
                 desk = Desk(run, sweep, machine, journal, terms)
-                _dispatch(desk, resources, options, deadline=deadline, show=show)
+                _dispatch(desk, place, options, deadline=deadline, show=show)
                 return _end(desk)
         except Interrupted:
             return wanted.kind or "interrupted"
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where segments run.
+
+    Attributes:
+        environment: what bits depend on.
+        per_trial: resources by Ray's names.
+        room: trials at once.
+        nodes: None on one machine of our own.
+    """
+
+    environment: dict[str, Any]
+    per_trial: dict[str, float]
+    room: int
+    nodes: Nodes | None
+
+
+@contextmanager
+def _joined(
+    run: RunFolder, sweep: Sweep, options: RunOptions, journal: Journal
+) -> Iterator[_Place]:
+    """Ray for a ``with`` block, once it is known that the sweep may go on there.
+
+    Raises:
+        RecordMismatch: the environment is not that of the driver before.
+        TuneError: the cluster cannot be used.
+    """
+    device: Any = sweep.device
+    before = last_environment(journal.events)
+    here = environment(device, sweep.level)
+    local = options.address == "local"
+    if local:
+        check_environment(before, here, accepted=options.accept_environment)
+    resources = options.resources or _usual(sweep)
+    per_trial = {"CPU": resources.cpu, "GPU": resources.gpu}
+    with cluster(options.address, level=sweep.level, device=sweep.device, log=run.driver_log):
+        room = require_room(resources)
+        nodes = None
+        if not local:
+            wants = Wants(
+                device=sweep.device,
+                level=sweep.level,
+                store=str(sweep.store.path),
+                samples=sweep.data["samples"],
+            )
+            nodes = Nodes(wants, per_trial)
+            nodes.wait()
+            chosen = nodes.choose(options.machine_class, options.allow_mixed)
+            here |= {"machine_class": chosen or MIXED}
+            check_environment(before, here, accepted=options.accept_environment)
+        yield _Place(here, per_trial, room, nodes)
 
 
 def _finished(machine: Machine) -> bool:
@@ -107,7 +158,7 @@ def _end(desk: Desk) -> End:
 
 
 def _dispatch(
-    desk: Desk, resources: Resources, options: RunOptions, *, deadline: float | None, show: Show
+    desk: Desk, place: _Place, options: RunOptions, *, deadline: float | None, show: Show
 ) -> None:
     """Let Ray Tune run segments until the machine is done.
 
@@ -116,23 +167,31 @@ def _dispatch(
     """
     from ray import tune as ray_tune
 
-    from genretune.tune.dispatch.ray_parts import DeskCallback, DeskScheduler, DeskSearcher
+    from genretune.tune.dispatch.ray_parts import (
+        DeskCallback,
+        DeskScheduler,
+        DeskSearcher,
+        bundle_of,
+    )
     from genretune.tune.dispatch.worker import run_segment
 
     def look() -> None:
         desk.hear()
+        if place.nodes is not None:
+            place.nodes.look()
         if deadline is not None and time.monotonic() >= deadline:
             desk.machine.drain()
 
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(desk.concurrency)
     desk.tidy()
     callback = DeskCallback(desk, look=look, show=lambda: show(desk))
-    per_trial = {"cpu": resources.cpu, "gpu": resources.gpu}
+    where = partial(_where, desk, place.nodes)
+    order = _order(desk) | {"bundle": place.per_trial}
     with tempfile.TemporaryDirectory(prefix="genretune-") as scratch:
         tuner = ray_tune.Tuner(
-            ray_tune.with_resources(run_segment, per_trial),
+            ray_tune.with_resources(run_segment, bundle_of),
             tune_config=ray_tune.TuneConfig(
-                search_alg=DeskSearcher(desk, _order(desk)),
+                search_alg=DeskSearcher(desk, order, where),
                 scheduler=DeskScheduler(desk, Watch(options.heartbeat)),
                 num_samples=-1,
                 reuse_actors=True,
@@ -152,6 +211,14 @@ def _dispatch(
         if desk.failure is not None:
             raise desk.failure
         show(desk)
+
+
+def _where(desk: Desk, nodes: Nodes | None, trial: int) -> dict[str, Any]:
+    """The machine class that a trial keeps to, and the nodes that are not of it."""
+    if nodes is None:
+        return {}
+    wanted = nodes.chosen or desk.begun_on(trial)
+    return {"machine_class": wanted, "not_on": nodes.foreign(wanted)}
 
 
 def _order(desk: Desk) -> dict[str, Any]:

@@ -13,26 +13,39 @@ _MEMORY = 80 * 1024 * 1024  # bytes of each node's object store
 class LocalNodes:
     """A head without processors and worker nodes that can be killed and replaced."""
 
-    def __init__(self, nodes: int, *, cpus: float = 1, gpus: float = 0) -> None:
+    def __init__(self, nodes: int, *, cpus: float = 1) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         from ray.cluster_utils import Cluster
 
-        self._shape = {"num_cpus": cpus, "num_gpus": gpus, "object_store_memory": _MEMORY}
-        head = {**self._shape, "num_cpus": 0, "num_gpus": 0, "include_dashboard": False}
-        self._cluster: Any = Cluster(initialize_head=True, head_node_args=head)
+        head = {"num_cpus": 0, "num_gpus": 0, "object_store_memory": _MEMORY}
+        self._cluster: Any = Cluster(
+            initialize_head=True, head_node_args={**head, "include_dashboard": False}
+        )
         self.nodes: list[Any] = []
         for _ in range(nodes):
-            self.add_node()
+            self.add_node(cpus=cpus)
 
     @property
     def address(self) -> str:
         return str(self._cluster.address)
 
-    def add_node(self, resources: Mapping[str, float] | None = None) -> None:
-        """Let one more node join."""
-        own = {"resources": dict(resources)} if resources else {}
-        self.nodes.append(self._cluster.add_node(**self._shape, **own))
+    def add_node(
+        self,
+        *,
+        cpus: float = 1,
+        gpus: float = 0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Let one more node join, its processes with these variables besides."""
+        self.nodes.append(
+            self._cluster.add_node(
+                num_cpus=cpus,
+                num_gpus=gpus,
+                object_store_memory=_MEMORY,
+                env_vars=dict(environment or {}),
+            )
+        )
 
     def kill_node(self, index: int) -> None:
         """SIGKILL a node's processes, workers included."""
@@ -72,9 +85,9 @@ def _pid(node: Any) -> int:
 
 
 @contextmanager
-def local_nodes(nodes: int, *, cpus: float = 1, gpus: float = 0) -> Iterator[LocalNodes]:
+def local_nodes(nodes: int, *, cpus: float = 1) -> Iterator[LocalNodes]:
     """Such nodes for a ``with`` block."""
-    bed = LocalNodes(nodes, cpus=cpus, gpus=gpus)
+    bed = LocalNodes(nodes, cpus=cpus)
     try:
         yield bed
     finally:

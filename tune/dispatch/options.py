@@ -40,6 +40,9 @@ class RunOptions:
         heartbeat: the shortest silence (s) of a worker that counts as a hang.
         patience: how long (s) to wait for storage that refuses.
         keep: which checkpoints of finished trials stay.
+        machine_class: part of the name of the machine class to keep to.
+        allow_mixed: let trials run on several classes, each trial on one.
+        accept_environment: go on although the environment has changed.
     """
 
     address: str = "local"
@@ -50,3 +53,6 @@ class RunOptions:
     heartbeat: float = 600.0
     patience: float = 600.0
     keep: Keep = "usual"
+    machine_class: str | None = None
+    allow_mixed: bool = False
+    accept_environment: bool = False

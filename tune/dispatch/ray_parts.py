@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.tune import Callback
+from ray.tune import Callback, PlacementGroupFactory
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -27,10 +27,13 @@ _TO_DIE = 60.0  # s that a killed worker has until its trial is taken from it
 class DeskSearcher(Searcher):
     """Suggests segments: ``suggest`` asks the desk for the next one."""
 
-    def __init__(self, desk: Desk, order: dict[str, Any]) -> None:
+    def __init__(
+        self, desk: Desk, order: dict[str, Any], where: Callable[[int], dict[str, Any]]
+    ) -> None:
         super().__init__()
         self._desk = desk
         self._order = order
+        self._where = where
 
     def suggest(self, trial_id: str) -> Any:
         """An order for one segment, None (not now) or FINISHED."""
@@ -42,8 +45,9 @@ class DeskSearcher(Searcher):
     def _ask(self, trial_id: str) -> Any:
         answer = self._desk.next_order(trial_id)
         if isinstance(answer, Segment):
-            lease = self._desk.lease(answer.trial)
-            return order_for(trial=answer.trial, attempt=lease.attempt, **self._order)
+            trial, lease = answer.trial, self._desk.lease(answer.trial)
+            own = {"trial": trial, "attempt": lease.attempt, **self._where(trial)}
+            return order_for(**self._order, **own)
         return answer if isinstance(answer, Done) else None
 
     def on_trial_complete(
@@ -159,6 +163,14 @@ class DeskCallback(Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
+
+
+def bundle_of(order: dict[str, Any]) -> PlacementGroupFactory:
+    """What a segment reserves, and the nodes that it must keep off."""
+    if foreign := order.get("not_on"):
+        selector = {"ray.io/node-id": f"!in({','.join(foreign)})"}
+        return PlacementGroupFactory([order["bundle"]], bundle_label_selector=[selector])
+    return PlacementGroupFactory([order["bundle"]])
 
 
 def _why(trial: Trial) -> str:

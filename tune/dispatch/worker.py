@@ -2,6 +2,8 @@
 
 import functools
 import json
+import platform
+import time
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -13,9 +15,12 @@ from genretune.data.store import Store
 from genretune.models.plugins import Plugin, load_plugin
 from genretune.tune.config import trial_config
 from genretune.tune.corpus import open_data
-from genretune.tune.errors import RunFailure
+from genretune.tune.environment import machine_class
+from genretune.tune.errors import RunFailure, TuneError
 from genretune.tune.run_trial import in_one_line, run_trial
 from genretune.tune.rundir import Lease, RunFolder
+
+_SENDING = 120.0  # s that samples may take to a node that has just joined
 
 
 def run_segment(order: Mapping[str, Any]) -> None:
@@ -25,12 +30,14 @@ def run_segment(order: Mapping[str, Any]) -> None:
 
     Args:
         order: ``run`` (directory), ``trial``, ``generation``, ``attempt``, ``patience``,
-            ``metric``, ``store`` (path of the pack on the driver), ``plugins`` (paths).
+            ``metric``, ``store`` (path of the pack on the driver), ``plugins`` (paths),
+            ``machine_class`` (that the trial keeps to, if any).
     """
     lease = Lease(order["generation"], order["attempt"], order["patience"])
     folder = RunFolder(Path(order["run"])).trial(order["trial"], lease=lease)
     folder.wait_for_storage()
     settings = folder.config()
+    _keep_to(order.get("machine_class"), settings)
     store = _store(order["store"], settings["data"]["samples"], settings["data"]["sample_rate"])
     plugins = {Path(path).name: _plugin(path) for path in order["plugins"]}
 
@@ -60,14 +67,28 @@ def run_segment(order: Mapping[str, Any]) -> None:
     ray_tune.report(end)
 
 
+def _keep_to(wanted: str | None, settings: Mapping[str, Any]) -> None:
+    """Raise RunFailure on a node of another machine class: one that has just joined, say."""
+    found = machine_class(settings["device"], settings["determinism"])
+    if wanted is not None and found != wanted:
+        raise RunFailure(f"{platform.node()}: must be of class {wanted}, got {found}")
+
+
 @functools.lru_cache(maxsize=2)
 def _store(path: str, samples: str, sample_rate: int) -> Store:
-    """The corpus: the driver's pack where this node sees it, else one from this node's cache."""
+    """The corpus: the driver's pack where this node sees it, else the one sent to its cache."""
     if Path(path).exists():
         store = Store(Path(path))
         if store.samples_digest == samples:
             return store
-    return open_data(None, samples=samples, sample_rate=sample_rate)
+    end = time.monotonic() + _SENDING
+    while True:
+        try:
+            return open_data(None, samples=samples, sample_rate=sample_rate)
+        except TuneError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(1.0)
 
 
 @functools.lru_cache(maxsize=16)
@@ -75,7 +96,6 @@ def _plugin(path: str) -> Plugin:
     return load_plugin(Path(path))
 
 
-def order_for(run: Path, trial: int, attempt: int, **rest: Any) -> dict[str, Any]:
+def order_for(run: Path, **rest: Any) -> dict[str, Any]:
     """The order of one segment: plain JSON values, so that nothing of ours is pickled."""
-    order = {"run": str(run), "trial": trial, "attempt": attempt, **rest}
-    return dict(json.loads(json.dumps(order)))
+    return dict(json.loads(json.dumps({"run": str(run), **rest})))

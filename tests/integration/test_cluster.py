@@ -1,0 +1,172 @@
+"""Several nodes on one machine: what they have, lack and are; logical GPUs, trials on the CPU."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genretune.tune.dispatch.local_nodes import LocalNodes, local_nodes
+
+pytestmark = pytest.mark.integration
+
+Genretune = Callable[..., subprocess.CompletedProcess[str]]
+Rows = Callable[[Path], list[dict[str, Any]]]
+
+PLUGIN = """\
+import os
+import time
+
+import torch
+from torch import nn
+
+
+def wait_for_company(trace):
+    gate = trace + ".gate"
+    end = time.time() + 60
+    while os.path.exists(gate) and time.time() < end:
+        with open(trace) as file:
+            if len({line.split()[1] for line in file}) >= 8:
+                return
+        time.sleep(0.1)
+
+
+class Witness(nn.Module):
+    def __init__(self, *, classes: int, input_shape: tuple[int, int, int], trace: str, knob: int):
+        super().__init__()
+        self.trace, self.knob = trace, knob
+        self.layer = nn.Linear(input_shape[0] * input_shape[1], classes)
+
+    def forward(self, x):
+        if self.training:
+            told = f"{self.knob} {os.getpid()} {os.environ.get('CUDA_VISIBLE_DEVICES')}"
+            told += f" {os.environ.get('NODE_MARK')} {time.time()}"
+            with open(self.trace, "a") as file:
+                file.write(f"{told} {torch.get_num_threads()} {torch.is_grad_enabled()}\\n")
+            wait_for_company(self.trace)
+        return self.layer(x.mean(dim=3).flatten(1))
+
+
+MODELS = {"witness": Witness}
+"""
+SPACE = """\
+version: 1
+name: witness
+seed: 3
+trials: 8
+metric: {{name: val_loss, mode: min}}
+sampler: {{type: grid}}
+data: {{split: {{name: stratified, folds: 3, fold: 1}}, window: {{seconds: 0.5}}}}
+trial:
+  epochs: 2
+  batch_size: 16
+  model: {{name: witness, trace: {trace}}}
+  feature: {{name: melspec, n_mels: 16, n_fft: 512}}
+parameters:
+  model.knob: {{values: [0, 1, 2, 3, 4, 5, 6, 7]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def bed() -> Iterator[LocalNodes]:
+    """Two nodes with four processors and one logical GPU each."""
+    with local_nodes(0) as found:
+        for mark in ("a", "b"):
+            found.add_node(cpus=4, gpus=1, environment={"NODE_MARK": mark})
+        yield found
+
+
+def test_four_trials_a_gpu_are_spread_and_share_nothing(
+    bed: LocalNodes, corpus: Path, tmp_path: Path, genretune: Genretune, leaderboard_of: Rows
+) -> None:
+    trace = tmp_path / "trace"
+    (tmp_path / "witness.yaml").write_text(SPACE.format(trace=trace))
+    (tmp_path / "witness.py").write_text(PLUGIN)
+    how = ("--data", corpus, "--plugin", tmp_path / "witness.py")
+    run = tmp_path / "run"
+    where = ("--address", bed.address, "--resources", "cpu=1,gpu=0.25")
+    gate = tmp_path / "trace.gate"
+    gate.touch()
+    done = genretune("search", tmp_path / "witness.yaml", *how, "--out", run, *where)
+    gate.unlink()
+    assert done.returncode == 0, done.stderr
+    told = [line.split() for line in trace.read_text().splitlines()]
+    processes = {(line[1], line[3]) for line in told}
+    assert sorted(node for _, node in processes) == ["a"] * 4 + ["b"] * 4
+    assert {line[2] for line in told} == {"0"}, "each node has one GPU, numbered 0"
+    assert {(line[5], line[6]) for line in told} == {("1", "True")}
+
+    alone = tmp_path / "alone"
+    done = genretune("search", tmp_path / "witness.yaml", *how, "--out", alone, "-W", "1")
+    assert done.returncode == 0, done.stderr
+    assert leaderboard_of(alone) == leaderboard_of(run)
+    told = [line.split() for line in trace.read_text().splitlines()][len(told) :]
+    assert {line[2] for line in told} == {"None"} or {line[2] for line in told} == {""}
+
+
+def test_what_no_node_can_run_is_refused_at_once(
+    bed: LocalNodes, space: Path, corpus: Path, tmp_path: Path, genretune: Genretune
+) -> None:
+    run = tmp_path / "run"
+    where = ("--address", bed.address, "--resources", "cpu=1,gpu=2")
+    done = genretune("search", space, "--data", corpus, "--out", run, *where)
+    assert done.returncode == 2
+    assert "got cpu=1,gpu=2 (the cluster has" in done.stderr and "4 CPU, 1 GPU" in done.stderr
+
+
+def test_nodes_without_the_package_get_it(
+    bed: LocalNodes,
+    space: Path,
+    corpus: Path,
+    tmp_path: Path,
+    genretune: Genretune,
+    finished: Path,
+    leaderboard_of: Rows,
+) -> None:
+    blind = tmp_path / "blind"
+    blind.mkdir()
+    (blind / "sitecustomize.py").write_text(
+        "import sys\nsys.meta_path[:] = [f for f in sys.meta_path if 'genretune' not in repr(f)]\n"
+    )
+    with local_nodes(0) as lacking:
+        lacking.add_node(cpus=2, environment={"PYTHONPATH": str(blind)})
+        run = tmp_path / "run"
+        where = ("--address", lacking.address, "--out", run)
+        done = genretune("search", space, "--data", corpus, *where)
+        assert done.returncode == 0, done.stderr
+    assert leaderboard_of(run) == leaderboard_of(finished)
+    result = json.loads((run / "trials/00000/result.json").read_text())
+    assert result["segments"][0]["environment"]["git_commit"] is None, "it ran from the wheel"
+
+
+def test_machine_classes_are_asked_about_and_kept_to(
+    corpus: Path, space: Path, tmp_path: Path, genretune: Genretune
+) -> None:
+    with local_nodes(0) as bed:
+        bed.add_node(cpus=1)
+        bed.add_node(cpus=1, environment={"ATEN_CPU_CAPABILITY": "avx2"})
+        how = ("--data", corpus, "--address", bed.address, "trial.determinism=off")
+        run = tmp_path / "run"
+        asked = genretune("search", space, *how, "--out", run)
+        assert asked.returncode == 2
+        assert "got 2 machine classes" in asked.stderr and "--allow-mixed" in asked.stderr
+        mixed = genretune("resume", run, "--address", bed.address, "--allow-mixed")
+        assert mixed.returncode == 0, mixed.stderr
+        for folder in (run / "trials").iterdir():
+            result = json.loads((folder / "result.json").read_text())
+            classes = {s["environment"]["machine_class"] for s in result["segments"]}
+            assert len(classes) == 1, f"{folder.name} keeps to its class"
+
+        one = tmp_path / "one"
+        chosen = genretune("search", space, *how, "--out", one, "--class", "avx2")
+        assert chosen.returncode == 0, chosen.stderr
+        for folder in (one / "trials").iterdir():
+            result = json.loads((folder / "result.json").read_text())
+            for segment in result["segments"]:
+                assert "AVX2" in segment["environment"]["machine_class"]
+        other = genretune("resume", one, "--trials", "+1")
+        assert other.returncode == 5 and "--accept-new-environment" in other.stderr
+        accepted = genretune("resume", one, "--trials", "+1", "--accept-new-environment")
+        assert accepted.returncode == 0, accepted.stderr
