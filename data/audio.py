@@ -22,6 +22,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from genretune.data.errors import DataError, shown
 from genretune.data.headers import broken_promise, is_regular
 
 BLOCK = 1 << 16
@@ -91,14 +92,46 @@ def decode(path: Path, sample_rate: int) -> Decoded:
         return _faulty("not audio", _reason(error))
 
 
-def _decode(
-    sound: soundfile.SoundFile, size: int, promise: tuple[str, str] | None, sample_rate: int
-) -> Decoded:
+def stream(path: Path, sample_rate: int) -> Iterator[NDArray[np.int16]]:
+    """The samples of a file as `decode` gives them, a block at a time, however long it is.
+
+    Errors: DataError, at once or on the way, for a file that is not audio to its end.
+    """
+    where = shown(path)
+    try:
+        if odd := is_regular(path):
+            raise _Unfit("not audio", odd)
+        size = path.stat().st_size
+        if (promise := broken_promise(path)) and promise[0] == "truncated":
+            raise _Unfit(*promise)
+        with soundfile.SoundFile(os.fsencode(path)) as sound:
+            meter = _Meter(most=max(32 << 20, EXPANSION * size // 2))
+            for block in _resampled(_mono(sound, meter), _checked_rate(sound), sample_rate):
+                yield to_int16(block)
+            if meter.frames == 0:
+                raise _Unfit("empty", "no samples")
+            if meter.frames < sound.frames < 1 << 62:
+                raise _Unfit("truncated", f"{meter.frames} of {sound.frames} promised frames")
+    except _Unfit as unfit:
+        fault, detail = unfit.args
+        raise DataError(f"{where}: must be an audio file, got {fault}: {detail}") from None
+    except (soundfile.SoundFileError, OSError, ValueError, RuntimeError) as error:
+        raise DataError(f"{where}: must be an audio file, got {_reason(error)}") from error
+
+
+def _checked_rate(sound: soundfile.SoundFile) -> int:
     rate, channels = int(sound.samplerate), int(sound.channels)
     if rate not in RATES:
         raise _Unfit("not audio", f"a sample rate of {rate} Hz")
     if channels > CHANNELS:
         raise _Unfit("not audio", f"{channels} channels")
+    return rate
+
+
+def _decode(
+    sound: soundfile.SoundFile, size: int, promise: tuple[str, str] | None, sample_rate: int
+) -> Decoded:
+    rate, channels = _checked_rate(sound), int(sound.channels)
     meter = _Meter(most=max(32 << 20, EXPANSION * size // 2))
     parts: list[NDArray[np.int16]] = []
     stopped = ""
