@@ -32,6 +32,7 @@ VERBS = {
     "results": Verb("cmd_results", "results", "Print the leaderboard, or one trial's story."),
     "replay": Verb("cmd_replay", "replay", "Run a recorded trial again; compare to the bit."),
     "train": Verb("cmd_train", "train", "Train one configuration without a sweep."),
+    "predict": Verb("cmd_predict", "predict", "Say what genre audio files probably are."),
     "models": Verb("cmd_models", "models", "List the models with arguments and defaults."),
     "schema": Verb("cmd_schema", "schema", "Print the JSON Schema of a search space."),
     "features": Verb("cmd_models", "features", "List the features with arguments and defaults."),

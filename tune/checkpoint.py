@@ -7,7 +7,7 @@ the history, and are walked again.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +31,31 @@ class Checkpoint:
         history: the record of every epoch so far.
         model: the model's state by name, contiguous and on the CPU.
         optimizer: the optimizer's tensors by ``INDEX.KEY``.
+        feature: figures of the training set that the feature holds; empty where it has none.
     """
 
     history: tuple[dict[str, Any], ...]
     model: dict[str, Tensor]
     optimizer: dict[str, Tensor]
+    feature: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def epoch(self) -> int:
         return len(self.history)
 
 
-def snapshot(model: nn.Module, optimizer: Optimizer, history: History) -> Checkpoint:
-    """The state of a trial, copied to the CPU."""
+def snapshot(
+    model: nn.Module,
+    optimizer: Optimizer,
+    history: History,
+    *,
+    feature: nn.Module | None = None,
+) -> Checkpoint:
+    """The state of a trial, copied to the CPU.
+
+    Args:
+        feature: one that holds figures of the training set.
+    """
     state = optimizer.state_dict()["state"]
     tensors = {
         f"{index}.{key}": torch.as_tensor(value)
@@ -53,8 +65,9 @@ def snapshot(model: nn.Module, optimizer: Optimizer, history: History) -> Checkp
     }
     return Checkpoint(
         history=tuple(dict(record) for record in history),
-        model={name: _plain(value) for name, value in model.state_dict().items()},
+        model=_state(model),
         optimizer={name: _plain(value) for name, value in tensors.items()},
+        feature={} if feature is None else _state(feature),
     )
 
 
@@ -87,6 +100,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, mark: str) -> None:
     """
     tensors = {f"model.{k}": v for k, v in checkpoint.model.items()}
     tensors |= {f"optimizer.{k}": v for k, v in checkpoint.optimizer.items()}
+    tensors |= {f"feature.{k}": v for k, v in checkpoint.feature.items()}
     history = json.dumps(checkpoint.history, sort_keys=True)
     metadata = {"history": history, "sha256": _digest(tensors, history)}
     write_whole(path, save(tensors, metadata), mark=mark)
@@ -108,12 +122,13 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             for name, value in tensors.items()
             if name.startswith(prefix)
         }
-        for prefix in ("model.", "optimizer.")
+        for prefix in ("model.", "optimizer.", "feature.")
     }
     return Checkpoint(
         history=tuple(json.loads(metadata["history"])),
         model=parts["model."],
         optimizer=parts["optimizer."],
+        feature=parts["feature."],
     )
 
 
@@ -127,6 +142,10 @@ def newest_sound(folder: Path) -> Checkpoint | None:
 
 def checkpoint_path(folder: Path, epoch: int) -> Path:
     return folder / f"{epoch:05d}{SUFFIX}"
+
+
+def _state(module: nn.Module) -> dict[str, Tensor]:
+    return {name: _plain(value) for name, value in module.state_dict().items()}
 
 
 def _plain(value: Tensor) -> Tensor:

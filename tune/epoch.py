@@ -1,7 +1,6 @@
 """One epoch: training over seeded batches, and evaluation."""
 
 import time
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import Tensor
 from genretune.data.batches import epoch_order
 from genretune.models.dropout import seed_dropout
 from genretune.tune.checkpoint import weights_digest
+from genretune.tune.forward import forward
 from genretune.tune.inputs import Mixture, draw_mixture, training_images
 from genretune.tune.metrics import Scores, score
 from genretune.tune.parts import Parts, Side
@@ -65,23 +65,15 @@ def train_epoch(parts: Parts, epoch: int) -> Scores:
 
 def evaluate(parts: Parts, side: Side) -> Scores:
     """Scores of ``side`` under the present weights; leaves no trace in training."""
+    config = parts.config
     parts.model.eval()
     passed = _Pass(side)
     with torch.no_grad():
-        for rows in torch.arange(len(side)).split(parts.config.eval_batch_size):
-            logits = forward(parts, parts.feature(parts.waveforms(side, rows)))
+        for rows in torch.arange(len(side)).split(config.eval_batch_size):
+            logits = forward(parts.model, parts.feature(parts.waveforms(side, rows)), config)
             target = parts.send(side.target[rows])
             passed.add(rows, logits, parts.loss.values(logits, target), parts.loss.weights(target))
     return passed.scores()
-
-
-def forward(parts: Parts, x_BCFT: Tensor) -> Tensor:
-    """Logits [B, C], float32, of images [B, C, F, T], at the trial's precision."""
-    if parts.config.memory_format == "channels_last":
-        x_BCFT = x_BCFT.contiguous(memory_format=torch.channels_last)
-    with _autocast(parts):
-        logits: Tensor = parts.model(x_BCFT)
-    return logits.float()
 
 
 def _step(parts: Parts, batch: Mixture, epoch: int, passed: "_Pass") -> None:
@@ -90,7 +82,7 @@ def _step(parts: Parts, batch: Mixture, epoch: int, passed: "_Pass") -> None:
     total = batch.mean(loss.weights, parts).sum()
     parts.optimizer.zero_grad(set_to_none=True)
     for chunk in batch.split(config.micro_batch_size or len(batch.rows)):
-        logits = forward(parts, training_images(parts, chunk, epoch))
+        logits = forward(parts.model, training_images(parts, chunk, epoch), config)
         values = chunk.mean(partial(loss.values, logits), parts)
         (values.sum() / total).backward()
         passed.add(chunk.rows, logits, values, chunk.mean(loss.weights, parts))
@@ -120,9 +112,3 @@ class _Pass:
         clip = torch.from_numpy(self._side.windows.clip)
         loss = float(values.to(torch.float64).sum() / weights.to(torch.float64).sum())
         return score(logits, self._side.target, clip, loss=loss)
-
-
-def _autocast(parts: Parts) -> AbstractContextManager[Any]:
-    if parts.config.precision == "bf16":
-        return torch.autocast(parts.device.type, dtype=torch.bfloat16)
-    return nullcontext()

@@ -176,9 +176,14 @@ def normalises_batches(model: nn.Module) -> bool:
     return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules())
 
 
+def needs_statistics(feature: nn.Module) -> bool:
+    """Whether the feature holds figures of the training set."""
+    return bool(getattr(feature, "needs_statistics", False))
+
+
 def _fit_feature(parts: Parts) -> None:
     """Give the feature the statistics of the training windows, where it wants them."""
-    if not getattr(parts.feature, "needs_statistics", False):
+    if not needs_statistics(parts.feature):
         return
     rows = torch.arange(len(parts.train)).split(parts.config.eval_batch_size)
     with torch.no_grad():

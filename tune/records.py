@@ -96,14 +96,20 @@ class TrialFolder:
         text = config.canonical() + "\n"
         self._keep(lambda: self._write(self.path / "config.json", text))
 
-    def begin_segment(self, config: TrialConfig, environment: Mapping[str, Any]) -> None:
-        """Note the environment of a new segment, from the epoch that its checkpoint continues."""
+    def begin_segment(
+        self, config: TrialConfig, environment: Mapping[str, Any], classes: Sequence[str]
+    ) -> None:
+        """Note the environment of a new segment, from the epoch that its checkpoint continues.
+
+        Args:
+            classes: names of the classes, in the order of the network's outputs.
+        """
 
         def begin() -> None:
             result = self.result() or _new_result(config)
             segment = {"from_epoch": len(result["history"]), "environment": dict(environment)}
             result["segments"] = [*result["segments"], segment]
-            result |= {"status": "running", "why": None}
+            result |= {"status": "running", "why": None, "classes": list(classes)}
             self._write_json("result.json", result)
 
         self._keep(begin)
@@ -223,6 +229,7 @@ def _new_result(config: TrialConfig) -> dict[str, Any]:
         "status": "running",
         "why": None,
         "best_epoch": 0,
+        "classes": [],
         "segments": [],
         "history": [],
     }

@@ -40,7 +40,8 @@ def run_trial(
     """
     determinism.apply(config)
     start = folder.newest_checkpoint()
-    folder.begin_segment(config, environment(config.device, config.determinism))
+    found = environment(config.device, config.determinism)
+    folder.begin_segment(config, found, store.classes)
     if start is not None:
         folder.save_epoch(config, start)
         for record in start.history:

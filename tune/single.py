@@ -1,26 +1,76 @@
 """One training without a sweep: from settings and a corpus to a trial's folder."""
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from genretune.data.leakage import LeakageReport, gate
+from genretune.data.leakage import Level as LeakageLevel
+from genretune.data.specs import SplitSpec, read_spec
+from genretune.data.split_file import resolve_split
+from genretune.data.splits import fold_windows, split_clips
 from genretune.models.plugins import Plugin, load_plugin, merge
 from genretune.tune.config import TrialConfig, trial_config
 from genretune.tune.corpus import Store, open_data, resolve_exclusions
 from genretune.tune.errors import RecordMismatch, TuneError
-from genretune.tune.records import TrialFolder
+from genretune.tune.metrics import MODES, best_epoch
+from genretune.tune.records import Keep, TrialFolder
 from genretune.tune.run_trial import run_trial
 from genretune.tune.train import Outcome
 
 
 @dataclass(frozen=True)
 class Single:
-    """A configuration with the samples and the code that it asks for."""
+    """A configuration with the samples and the code that it asks for.
+
+    Attributes:
+        leakage: what to do about clips, groups or duplicates on two sides of the fold.
+    """
 
     config: TrialConfig
     store: Store
     plugins: dict[str, Plugin]
+    leakage: LeakageLevel = "error"
+
+    def folds(self) -> list["Single"]:
+        """The same trial on every fold of its split.
+
+        Raises:
+            TuneError: there is one fold only.
+        """
+        data = self.config.data
+        numbers = sorted(split_clips(self.store, data.split, data.exclude))
+        if len(numbers) < 2:
+            raise TuneError(
+                f"--fold: all needs a split with several folds, got {data.split.name} with "
+                f"{len(numbers)} (name a fold, or another split)"
+            )
+        return [self.on_fold(number) for number in numbers]
+
+    def on_fold(self, fold: int) -> "Single":
+        """The same trial on another fold.
+
+        Raises:
+            DataError: there is no such fold.
+        """
+        given = self.config.data.split.model_dump() | {"fold": fold}
+        split = read_spec(SplitSpec, given, "data.split")
+        data = self.config.data.model_copy(update={"split": split})
+        return replace(self, config=self.config.model_copy(update={"data": data}))
+
+    def check_leaks(self) -> LeakageReport:
+        """What is on two sides of the fold.
+
+        Raises:
+            DataError: something is, and ``data.leakage`` is ``error``.
+        """
+        data = self.config.data
+        windows = fold_windows(
+            self.store, split=data.split, window=data.window, exclude=data.exclude
+        )
+        return gate(self.store, windows, data.split, self.leakage)
 
 
 def prepare(
@@ -33,7 +83,8 @@ def prepare(
 
     Args:
         settings: keys of ``config.json``; without ``data.samples`` the corpus at ``data`` is
-            taken as it is, and ``data.exclude`` may name rules (``faults``, ``duplicates``).
+            taken as it is, and ``data.exclude`` may name rules (``faults``, ``duplicates``);
+            ``data.leakage`` (error, warn or off) is a matter of this run alone.
 
     Raises:
         TuneError, DataError, ModelError: something in them is wrong.
@@ -44,12 +95,22 @@ def prepare(
     part = settings.get("data") or {}
     if not isinstance(part, Mapping):
         raise TuneError(f"data: must be a mapping, got {part!r}")
+    part = dict(part)
+    leakage = part.pop("leakage", "error")
+    if leakage not in get_args(LeakageLevel):
+        raise TuneError(f"data.leakage: must be error, warn or off, got {leakage!r}")
     rate = part.get("sample_rate", 22050)
     store = open_data(data, samples=part.get("samples"), sample_rate=rate)
     exclude = resolve_exclusions(store, part.get("exclude", ()))
-    given = {**part, "samples": store.samples_digest, "exclude": exclude}
-    config = trial_config({**settings, "data": given}, plugins=loaded)
-    return Single(config, store, loaded)
+    split = read_spec(SplitSpec, part.get("split") or {}, "data.split")
+    given = {
+        **part,
+        "samples": store.samples_digest,
+        "exclude": exclude,
+        "split": resolve_split(split, store).model_dump(mode="json"),
+    }
+    config = trial_config({"seed": 0, **settings, "data": given}, plugins=loaded)
+    return Single(config, store, loaded, leakage)
 
 
 def load_plugins(paths: Sequence[Path]) -> dict[str, Plugin]:
@@ -80,14 +141,18 @@ def check_plugins(recorded: Mapping[str, str], loaded: Mapping[str, Plugin]) -> 
 
 
 def run_single(
-    single: Single, path: Path, *, on_report: Callable[[Mapping[str, Any]], None] | None = None
+    single: Single,
+    path: Path,
+    *,
+    on_report: Callable[[Mapping[str, Any]], None] | None = None,
+    keep: Keep | None = None,
 ) -> Outcome:
     """Train in the folder ``path``; one that holds part of the same trial is continued.
 
     Raises:
         TuneError: the folder holds something else.
     """
-    folder = TrialFolder(path)
+    folder = TrialFolder(path, keep=keep or Keep())
     if path.exists():
         if not (path / "config.json").exists() or (
             folder.config() != single.config.model_dump(mode="json")
@@ -104,3 +169,25 @@ def run_single(
         return True
 
     return run_trial(single.config, single.store, folder, on_report=report, plugins=single.plugins)
+
+
+def summary(outcomes: Sequence[Outcome], metric: str) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation over folds of every metric, at each fold's best epoch.
+
+    Args:
+        metric: says which epoch is the best.
+
+    Raises:
+        TuneError: fewer than two folds have finished an epoch.
+    """
+    histories = [outcome.history for outcome in outcomes if outcome.history]
+    if len(histories) < 2:
+        raise TuneError(f"--fold: all needs two finished folds, got {len(histories)}")
+    best = [history[best_epoch(history, metric) - 1] for history in histories]
+    return {
+        name: {
+            "mean": statistics.fmean(record[name] for record in best),
+            "std": statistics.stdev(record[name] for record in best),
+        }
+        for name in MODES
+    }

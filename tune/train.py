@@ -11,7 +11,7 @@ from genretune.tune.checkpoint import Checkpoint, restore, snapshot
 from genretune.tune.config import TrialConfig
 from genretune.tune.epoch import run_epoch
 from genretune.tune.metrics import epochs_without_improvement
-from genretune.tune.parts import Parts, Plugins, build_parts
+from genretune.tune.parts import Parts, Plugins, build_parts, needs_statistics
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ def train(
 
 
 def _snapshot(parts: Parts, history: tuple[dict[str, Any], ...]) -> Checkpoint:
-    return snapshot(parts.model, parts.optimizer, history)
+    feature = parts.feature if needs_statistics(parts.feature) else None
+    return snapshot(parts.model, parts.optimizer, history, feature=feature)
 
 
 def _finished(config: TrialConfig, history: tuple[dict[str, Any], ...]) -> str | None:

@@ -1,0 +1,88 @@
+"""``genretune predict``: the genre of audio files, from the best checkpoint of a run or a trial."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from genretune.scripts.terminal import complain, print_json, print_table
+from genretune.tune.errors import TuneError
+from genretune.tune.levels import start_anew
+from genretune.tune.settings_file import read_settings
+
+if TYPE_CHECKING:
+    from genretune.tune.predict import Prediction
+
+_SHOWN = 3
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="a run directory, or a trial's folder")],
+    path: Annotated[Path, typer.Argument(help="an audio file, or a folder of them")],
+    trial: Annotated[str, typer.Option(help="of a run: best, or a trial's number")] = "best",
+    plugin: Annotated[list[Path] | None, typer.Option(help="the plug-ins it was run with")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print all probabilities")] = False,
+) -> int:
+    """Say what audio files probably are; exit 1 where one of several cannot be read.
+
+    Example: genretune predict runs/quickstart song.wav
+    """
+    folder = _folder(run, trial)
+    settings = read_settings(folder / "config.json")
+    start_anew(settings.get("determinism", "strict"), sys.argv[1:])
+    from genretune.data.errors import DataError
+    from genretune.tune.config import trial_config
+    from genretune.tune.predict import Predictor, audio_files
+    from genretune.tune.records import TrialFolder
+    from genretune.tune.single import check_plugins, load_plugins
+
+    files = audio_files(path)
+    plugins = load_plugins(plugin or [])
+    check_plugins(settings.get("plugins", {}), plugins)
+    config = trial_config(settings, plugins=plugins)
+    predictor = Predictor(TrialFolder(folder), config, plugins)
+    found, unread = [], 0
+    for file in files:
+        try:
+            found.append(predictor.predict(file))
+        except DataError as error:
+            if not path.is_dir():
+                raise
+            unread += 1
+            complain(str(error))
+    if as_json:
+        facts = [_facts(one) for one in found]
+        print_json(facts if path.is_dir() else facts[0])
+    else:
+        rows = [[one.file, *_likeliest(one)] for one in found]
+        print_table(rows, ["file", "genre", "probability", "then"])
+    return 1 if unread else 0
+
+
+def _folder(run: Path, trial: str) -> Path:
+    """The trial's folder that is meant."""
+    if (run / "config.json").exists():
+        return run
+    from genretune.tune.results import choose
+
+    chosen = choose(run, trial)
+    if len(chosen) > 1:
+        raise TuneError(f"--trial: must be best or a trial's number, got {trial}")
+    return chosen[0][0]
+
+
+def _facts(one: "Prediction") -> dict[str, Any]:
+    return {
+        "file": one.file,
+        "genre": one.best,
+        "windows": one.windows,
+        "seconds": one.seconds,
+        "probabilities": one.probabilities,
+    }
+
+
+def _likeliest(one: "Prediction") -> list[str]:
+    order = sorted(one.probabilities.items(), key=lambda item: -item[1])[:_SHOWN]
+    others = ", ".join(f"{name} {share:.2f}" for name, share in order[1:])
+    return [order[0][0], f"{order[0][1]:.2f}", others]
