@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
+import torch
 from annotated_types import Ge, Gt
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
@@ -20,9 +21,9 @@ from genretune.models.plugins import merge
 from genretune.tune.errors import TuneError
 from genretune.tune.levels import Level
 from genretune.tune.losses import resolve_loss
-from genretune.tune.lr_schedulers import resolve_lr_scheduler
+from genretune.tune.lr_schedulers import LrSchedule, resolve_lr_scheduler
 from genretune.tune.metrics import MODES
-from genretune.tune.optimizers import resolve_optimizer
+from genretune.tune.optimizers import build_optimizer, resolve_optimizer
 from genretune.tune.validation import did_you_mean, problems
 
 CPU_MICRO_BATCH = 8
@@ -195,6 +196,9 @@ def _with_fitting_micro_batch(
 
 def _check_together(config: TrialConfig) -> None:
     """Rules that join several keys."""
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = build_optimizer(config.optimizer, [parameter])
+    LrSchedule(config.lr_scheduler, optimizer, steps_per_epoch=1, epochs=config.epochs)
     if config.precision == "tf32" and config.device == "cpu":
         raise TuneError("precision: tf32 needs device cuda, got cpu (use fp32 or bf16)")
     if config.determinism == "portable":
@@ -212,8 +216,6 @@ def _check_together(config: TrialConfig) -> None:
 
 def available_device() -> Device:
     """``cuda`` where torch sees one, else ``cpu``: what ``device: auto`` means here."""
-    import torch
-
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 

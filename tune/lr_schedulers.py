@@ -14,6 +14,8 @@ from torch.optim import Optimizer, lr_scheduler
 
 from genretune.models.arguments import resolve
 from genretune.tune.errors import TuneError
+from genretune.tune.metrics import MODES
+from genretune.tune.validation import did_you_mean
 
 Steps = Annotated[int, Ge(1)]
 Factor = Annotated[float, Interval(gt=0.0, le=1.0)]
@@ -77,7 +79,7 @@ def reduce_lr_on_plateau(
     *,
     optimizer: Optimizer,
     metric: str = "val_loss",
-    mode: Literal["min", "max"] = "min",
+    mode: Literal["min", "max"] | None = None,
     factor: Annotated[float, Interval(gt=0.0, lt=1.0)] = 0.1,
     patience: Annotated[int, Ge(0)] = 10,
     threshold: NotNegative = 1e-4,
@@ -87,7 +89,7 @@ def reduce_lr_on_plateau(
 ) -> Schedule:
     return lr_scheduler.ReduceLROnPlateau(
         optimizer,
-        mode=mode,
+        mode=mode or MODES[metric],
         factor=factor,
         patience=patience,
         threshold=threshold,
@@ -174,6 +176,7 @@ _WHOLE_TRIAL = ("total_iters", "T_max")
 def resolve_lr_scheduler(given: Mapping[str, object], *, epochs: int) -> dict[str, object]:
     """``given`` with all defaults; a span left out is the trial's (``total_steps`` stays null).
 
+    The ``mode`` of a plateau that is left out is the metric's own.
     ``{name: null}`` keeps the learning rate as it is. ``warmup_epochs`` (0) and ``warmup_factor``
     (0.1) put a linear warm-up before any schedule that is stepped per epoch.
     """
@@ -200,6 +203,14 @@ def resolve_lr_scheduler(given: Mapping[str, object], *, epochs: int) -> dict[st
         raise TuneError(
             f"lr_scheduler.warmup_epochs: must be below the trial's {epochs} epochs, got {warmup}"
         )
+    if name == "ReduceLROnPlateau":
+        metric = str(resolved["metric"])
+        if metric not in MODES:
+            raise TuneError(
+                f"lr_scheduler.metric: must be one of {', '.join(MODES)}, got {metric}"
+                f"{did_you_mean(metric, MODES)}"
+            )
+        resolved["mode"] = resolved["mode"] or MODES[metric]
     for key in _WHOLE_TRIAL:
         if key in resolved and resolved[key] is None:
             resolved[key] = max(1, epochs - warmup)
@@ -272,9 +283,19 @@ def _build(config: Mapping[str, object], optimizer: Optimizer, steps: int) -> Sc
     if config["name"] is None:
         return warm
     arguments = {key: value for key, value in config.items() if key not in ("name", *WARM_UP)}
-    if arguments.get("total_steps", steps) is None:
-        arguments["total_steps"] = steps
-    main = LR_SCHEDULERS[str(config["name"])](optimizer=optimizer, **arguments)
+    if "total_steps" in arguments:
+        given = arguments["total_steps"]
+        if isinstance(given, int) and given < steps:
+            raise TuneError(
+                f"lr_scheduler.total_steps: must be null or at least the trial's {steps} batches, "
+                f"got {given} (leave it null)"
+            )
+        arguments["total_steps"] = given or steps
+    try:
+        main = LR_SCHEDULERS[str(config["name"])](optimizer=optimizer, **arguments)
+    except ValueError as error:
+        kind = type(optimizer).__name__
+        raise TuneError(f"lr_scheduler: {config['name']} on {kind}: {error}") from error
     if warm is None:
         return main
     return lr_scheduler.SequentialLR(optimizer, [warm, main], milestones=[warmup])

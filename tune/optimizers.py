@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Interval, Lt
 from torch import nn, optim
 
 from genretune.models.arguments import resolve
+from genretune.tune.errors import TuneError
 
 NotNegative = Annotated[float, Ge(0.0)]
 Positive = Annotated[float, Gt(0.0)]
@@ -239,6 +240,13 @@ def resolve_optimizer(given: Mapping[str, object]) -> dict[str, object]:
 
 
 def build_optimizer(config: Mapping[str, object], params: Params) -> optim.Optimizer:
-    """The optimizer of a resolved configuration over ``params``."""
+    """The optimizer of a resolved configuration over ``params``.
+
+    Raises:
+        TuneError: arguments that are right one by one do not go together.
+    """
     arguments = {key: value for key, value in config.items() if key != "name"}
-    return OPTIMIZERS[str(config["name"])](params=list(params), **arguments)
+    try:
+        return OPTIMIZERS[str(config["name"])](params=list(params), **arguments)
+    except ValueError as error:
+        raise TuneError(f"optimizer: {config['name']}: {error}, got {arguments}") from error

@@ -99,7 +99,7 @@ def build_parts(config: TrialConfig, store: Store, plugins: Plugins | None = Non
     if config.memory_format == "channels_last":
         model = model.to(memory_format=torch.channels_last)
     sizes = torch.bincount(train.target, minlength=len(store.classes)).to(device)
-    optimizer = _optimizer(config, model)
+    optimizer = build_optimizer(config.optimizer, model.parameters())
     augment = build_augment(config.augment)
     parts = Parts(
         config=config,
@@ -162,13 +162,6 @@ def _side(store: Store, windows: WindowSet, samples: int, hop: int) -> Side:
         raise DataError("data.split: needs windows on both sides, got an empty side (add clips)")
     room = torch.from_numpy(offset_room(store, windows, length=samples, hop=hop))
     return Side(windows=windows, target=labels(store, windows), room=room)
-
-
-def _optimizer(config: TrialConfig, model: nn.Module) -> Optimizer:
-    try:
-        return build_optimizer(config.optimizer, model.parameters())
-    except ValueError as error:
-        raise TuneError(f"optimizer: {error}, got {config.optimizer}") from error
 
 
 def normalises_batches(model: nn.Module) -> bool:

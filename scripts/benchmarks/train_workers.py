@@ -161,7 +161,7 @@ def _file(corpus: Path, store: Store, clip: int) -> Path:
 def _learned(corpus: Path, precision: str) -> Measured:
     """Scores after a training of the CNN on log-mel images."""
     given = settings(precision) | {
-        "epochs": 15,
+        "epochs": 20,
         "batch_size": 32,
         "feature": {"name": "melspec", "n_mels": 64},
         "model": {"name": "cnn", "pool": "gap"},
