@@ -28,7 +28,7 @@ def wait_for_company(trace):
     end = time.time() + 60
     while os.path.exists(gate) and time.time() < end:
         with open(trace) as file:
-            if len({line.split()[1] for line in file}) >= 8:
+            if len({line.split("|")[0] for line in file}) >= 8:
                 return
         time.sleep(0.1)
 
@@ -41,10 +41,10 @@ class Witness(nn.Module):
 
     def forward(self, x):
         if self.training:
-            told = f"{self.knob} {os.getpid()} {os.environ.get('CUDA_VISIBLE_DEVICES')}"
-            told += f" {os.environ.get('NODE_MARK')} {time.time()}"
+            told = [os.getpid(), *map(os.environ.get, ("CUDA_VISIBLE_DEVICES", "NODE_MARK"))]
+            told += [torch.get_num_threads(), torch.get_default_dtype()]
             with open(self.trace, "a") as file:
-                file.write(f"{told} {torch.get_num_threads()} {torch.is_grad_enabled()}\\n")
+                file.write("|".join(map(str, told)) + "\\n")
             wait_for_company(self.trace)
         return self.layer(x.mean(dim=3).flatten(1))
 
@@ -92,18 +92,18 @@ def test_four_trials_a_gpu_are_spread_and_share_nothing(
     done = genretune("search", tmp_path / "witness.yaml", *how, "--out", run, *where)
     gate.unlink()
     assert done.returncode == 0, done.stderr
-    told = [line.split() for line in trace.read_text().splitlines()]
-    processes = {(line[1], line[3]) for line in told}
+    told = [line.split("|") for line in trace.read_text().splitlines()]
+    processes = {(line[0], line[2]) for line in told}
     assert sorted(node for _, node in processes) == ["a"] * 4 + ["b"] * 4
-    assert {line[2] for line in told} == {"0"}, "each node has one GPU, numbered 0"
-    assert {(line[5], line[6]) for line in told} == {("1", "True")}
+    assert {line[1] for line in told} == {"0"}, "each node has one GPU, numbered 0"
+    assert {tuple(line[3:]) for line in told} == {("1", "torch.float32")}
 
     alone = tmp_path / "alone"
     done = genretune("search", tmp_path / "witness.yaml", *how, "--out", alone, "-W", "1")
     assert done.returncode == 0, done.stderr
     assert leaderboard_of(alone) == leaderboard_of(run)
-    told = [line.split() for line in trace.read_text().splitlines()][len(told) :]
-    assert {line[2] for line in told} == {"None"} or {line[2] for line in told} == {""}
+    told = [line.split("|") for line in trace.read_text().splitlines()][len(told) :]
+    assert {line[1] for line in told} == {""}, "no GPU granted, none seen"
 
 
 def test_what_no_node_can_run_is_refused_at_once(

@@ -35,11 +35,12 @@ _QUIET = {
 
 
 @contextmanager
-def cluster(address: str, *, level: Level, device: str, log: Path) -> Iterator[None]:
+def cluster(address: str, *, level: Level, gpus: bool, log: Path) -> Iterator[None]:
     """Ray at ``address`` for a ``with`` block, every node with the package of this process.
 
     Args:
         address: ``local`` starts one for this command alone; ``auto`` and ``HOST:PORT`` join one.
+        gpus: whether trials are granted any; otherwise they see none.
         log: file that takes what Ray has to say.
 
     Raises:
@@ -49,7 +50,7 @@ def cluster(address: str, *, level: Level, device: str, log: Path) -> Iterator[N
     os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray's own default, said without a banner
     import ray
 
-    variables = worker_environment(level, device)
+    variables = worker_environment(level, gpus)
     with tempfile.TemporaryDirectory(prefix="genretune-wheel-") as scratch:
         _join(address, log, {"env_vars": variables})
         try:
@@ -107,13 +108,13 @@ def _package_lacks() -> bool:
         ray.cloudpickle.unregister_pickle_by_value(wheel)
 
 
-def worker_environment(level: Level, device: str) -> dict[str, str]:
-    """Environment variables of every worker: the level's, glibc's, and no GPU for CPU trials."""
+def worker_environment(level: Level, gpus: bool) -> dict[str, str]:
+    """Environment variables of every worker: the level's, glibc's, and no GPU but a granted one."""
     wanted = {name: value for name, value in ENVIRONMENT[level].items() if value is not None}
     wanted |= MEMORY
     wanted["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"  # no GPU granted: leave what is set here
     wanted["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = "60"  # a busy machine unwinds a segment slowly
-    if device == "cpu":
+    if not gpus:
         wanted["CUDA_VISIBLE_DEVICES"] = ""
     return wanted
 

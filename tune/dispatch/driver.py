@@ -3,11 +3,11 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from genretune.tune.dispatch.accept import MIXED, check_environment, last_environment
 from genretune.tune.dispatch.cluster import cluster, require_room
@@ -32,6 +32,7 @@ EXIT_CODES: dict[End, int] = {
     "interrupted": 130,
 }
 Show = Callable[[Desk], None]
+Segment = Callable[[Mapping[str, Any]], None]
 
 
 def drive(
@@ -42,6 +43,7 @@ def drive(
     show: Show,
     wanted: Wanted,
     before: Callable[[Machine], None] = lambda machine: None,
+    segment: Segment | None = None,
 ) -> End:
     """Run a sweep from its journal to its end, or to an interruption.
 
@@ -49,6 +51,7 @@ def drive(
         show: called about twice a second with the state of things.
         wanted: the signals so far; ``at_once`` until now.
         before: says to the machine what the user wants (extension, giving trials up).
+        segment: what runs on a worker, in place of training: for benchmarks.
 
     Raises:
         TuneError: the directory is in use, or the cluster cannot be used.
@@ -77,7 +80,8 @@ def drive(
                     check=wanted.check,
                 )
                 desk = Desk(run, sweep, machine, journal, terms)
-                _dispatch(desk, place, options, deadline=deadline, show=show)
+                tools = _Tools(deadline, show, segment)
+                _dispatch(desk, place, options, tools)
                 return _end(desk)
         except Interrupted:
             return wanted.kind or "interrupted"
@@ -118,7 +122,8 @@ def _joined(
         check_environment(before, here, accepted=options.accept_environment)
     resources = options.resources or _usual(sweep)
     per_trial = {"CPU": resources.cpu, "GPU": resources.gpu}
-    with cluster(options.address, level=sweep.level, device=sweep.device, log=run.driver_log):
+    gpus = resources.gpu > 0
+    with cluster(options.address, level=sweep.level, gpus=gpus, log=run.driver_log):
         room = require_room(resources)
         nodes = None
         if not local:
@@ -157,9 +162,15 @@ def _end(desk: Desk) -> End:
     return desk.done.reason
 
 
-def _dispatch(
-    desk: Desk, place: _Place, options: RunOptions, *, deadline: float | None, show: Show
-) -> None:
+class _Tools(NamedTuple):
+    """See ``drive``."""
+
+    deadline: float | None
+    show: Show
+    segment: Segment | None
+
+
+def _dispatch(desk: Desk, place: _Place, options: RunOptions, tools: _Tools) -> None:
     """Let Ray Tune run segments until the machine is done.
 
     Raises:
@@ -179,17 +190,17 @@ def _dispatch(
         desk.hear()
         if place.nodes is not None:
             place.nodes.look()
-        if deadline is not None and time.monotonic() >= deadline:
+        if tools.deadline is not None and time.monotonic() >= tools.deadline:
             desk.machine.drain()
 
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(desk.concurrency)
     desk.tidy()
-    callback = DeskCallback(desk, look=look, show=lambda: show(desk))
+    callback = DeskCallback(desk, look=look, show=lambda: tools.show(desk))
     where = partial(_where, desk, place.nodes)
     order = _order(desk) | {"bundle": place.per_trial}
     with tempfile.TemporaryDirectory(prefix="genretune-") as scratch:
         tuner = ray_tune.Tuner(
-            ray_tune.with_resources(run_segment, bundle_of),
+            ray_tune.with_resources(tools.segment or run_segment, bundle_of),
             tune_config=ray_tune.TuneConfig(
                 search_alg=DeskSearcher(desk, order, where),
                 scheduler=DeskScheduler(desk, Watch(options.heartbeat)),
@@ -210,7 +221,7 @@ def _dispatch(
             desk.terms.check()
         if desk.failure is not None:
             raise desk.failure
-        show(desk)
+        tools.show(desk)
 
 
 def _where(desk: Desk, nodes: Nodes | None, trial: int) -> dict[str, Any]:

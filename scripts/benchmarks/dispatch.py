@@ -1,0 +1,171 @@
+"""What dispatching a trial costs, against a plain Ray Tune script doing the same no-op trials.
+
+scripts/bench dispatch --json             # 50 plain ones, 50 and 500 of ours, utilisation
+scripts/bench dispatch --ours 50 2000 --no-utilisation
+
+Every measurement is a process of its own. Ours writes its journal and each trial's records, which
+the plain script does not; the plain one has Ray Tune's default loggers and fresh processes.
+``ratios.per_trial``: plain seconds over ours; ``ratios.memory``: our driver's memory over the
+plain one's, both after as many trials.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+WORKERS = 2
+SPACE = """\
+version: 1
+name: idle
+seed: 3
+trials: {trials}
+metric: {{name: val_loss, mode: min}}
+sampler: {{type: random}}
+data: {{split: {{name: stratified, folds: 3, fold: 1}}, window: {{seconds: 0.5}}}}
+trial:
+  epochs: 1
+  model: {{name: cnn, filters: [4, 6, 8], reduction: null, pool: gap}}
+  feature: {{name: melspec, n_mels: 16, n_fft: 512}}
+parameters:
+  optimizer.lr: {{distribution: loguniform, min: 1.0e-3, max: 3.0e-2}}
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Print figures, or with ``--json`` one object."""
+    parser = argparse.ArgumentParser(prog="bench dispatch", description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--plain", type=int, default=50, help="trials of the plain script")
+    parser.add_argument("--ours", type=int, nargs="+", default=[50, 500], help="trials of ours")
+    parser.add_argument("--utilisation", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--sleepers", type=int, default=20, help="trials of 20 s")
+    parser.add_argument("--one", nargs=2, metavar=("WHAT", "TRIALS"), help=argparse.SUPPRESS)
+    options = parser.parse_args(argv)
+    if options.one is not None:
+        print(json.dumps(_one(options.one[0], int(options.one[1]))))
+        return 0
+    facts = measure(options.plain, sorted(options.ours))
+    if options.utilisation:
+        facts["ours"]["utilisation"] = _apart("sleeping", options.sleepers)["utilisation"]
+    if options.json:
+        print(json.dumps(facts, indent=1))
+    else:
+        for side in ("plain", "ours", "ratios"):
+            print(
+                side, *(f"{name}: {value:.4g}" for name, value in facts[side].items()), sep="\n  "
+            )
+    return 0
+
+
+def measure(plain: int, ours: Sequence[int]) -> dict[str, Any]:
+    """Both sides and their ratios; memory is compared at the first number of ours."""
+    theirs = _apart("plain", plain)
+    runs = {trials: _apart("idle", trials) for trials in ours}
+    first, last = runs[ours[0]], runs[ours[-1]]
+    mine = {
+        "per_trial": last["per_trial"],
+        "memory_mb": first["memory_mb"],
+        "files_a_trial": last["files"] / ours[-1],
+        "resume_of_finished_s": last["resume_s"],
+    }
+    mine |= {f"per_trial_{trials}": run["per_trial"] for trials, run in runs.items()}
+    mine |= {f"memory_mb_{trials}": run["memory_mb"] for trials, run in runs.items()}
+    if len(ours) > 1:
+        more = ours[-1] - ours[0]
+        growth = (last["memory_mb"] - first["memory_mb"]) * 1000 / more
+        mine["growth_kb_a_segment"] = growth
+    return {
+        "name": "dispatch",
+        "ratios": {
+            "per_trial": theirs["per_trial"] / mine["per_trial"],
+            "memory": mine["memory_mb"] / theirs["memory_mb"],
+        },
+        "ours": mine,
+        "plain": {
+            "per_trial": theirs["per_trial"],
+            "memory_mb": theirs["memory_mb"],
+            "files_a_trial": theirs["files"] / plain,
+        },
+    }
+
+
+def _apart(what: str, trials: int) -> dict[str, float]:
+    """One measurement in a process of its own."""
+    command = [sys.executable, "-m", "genretune.scripts.benchmarks.dispatch"]
+    done = subprocess.run(
+        [*command, "--one", what, str(trials)], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr[-2000:])
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _one(what: str, trials: int) -> dict[str, float]:
+    from genretune.tune.dispatch.idle_segments import plain_script
+
+    if what == "plain":
+        with tempfile.TemporaryDirectory(prefix="genretune-bench-") as home:
+            os.environ["HOME"] = home  # Ray Tune's default storage is ~/ray_results
+            return plain_script(trials, WORKERS)
+    return _ours(trials, sleeping=what == "sleeping")
+
+
+def _ours(trials: int, *, sleeping: bool) -> dict[str, float]:
+    from genretune.data.synth import write_corpus
+    from genretune.tune.dispatch.driver import drive
+    from genretune.tune.dispatch.idle_segments import idle_segment, memory_mb, sleeping_segment
+    from genretune.tune.dispatch.options import Resources, RunOptions
+    from genretune.tune.dispatch.signals import Wanted
+    from genretune.tune.prepare import new_sweep
+    from genretune.tune.rundir import RunFolder
+    from genretune.tune.space.load import load_space
+
+    with tempfile.TemporaryDirectory(prefix="genretune-bench-") as scratch:
+        folder = Path(scratch)
+        os.environ["GENRETUNE_CACHE"] = str(folder / "cache")
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        write_corpus(folder / "corpus", clips=3, seconds=1.0, seed=5)
+        space = folder / "idle.yaml"
+        space.write_text(SPACE.format(trials=trials))
+        sweep = new_sweep(load_space(space), folder / "corpus")
+        run = RunFolder(folder / "run")
+        run.create(space.read_text(), sweep.as_json())
+        options = RunOptions(concurrency=WORKERS, resources=Resources(cpu=0.5))
+        began = time.monotonic()
+        drive(
+            run,
+            sweep,
+            options,
+            show=lambda desk: None,
+            wanted=Wanted(),
+            segment=sleeping_segment if sleeping else idle_segment,
+        )
+        seconds = time.monotonic() - began
+        if sleeping:
+            return {"utilisation": utilisation((run.path / "starts.log").read_text())}
+        facts = {"per_trial": seconds / trials, "memory_mb": memory_mb(), "seconds": seconds}
+        facts["files"] = float(sum(p.is_file() for p in (run.path / "trials").rglob("*")))
+        began = time.monotonic()
+        resume = [sys.executable, "-m", "genretune.scripts.cli", "resume", str(run.path)]
+        subprocess.run(resume, check=True, capture_output=True)
+        return facts | {"resume_s": time.monotonic() - began}
+
+
+def utilisation(log: str) -> float:
+    """The share of both workers' time spent in trials, from the first start to the last one."""
+    spans = [tuple(map(float, line.split()[1:])) for line in log.splitlines()]
+    first, last = min(start for start, _ in spans), max(start for start, _ in spans)
+    busy = sum(min(end, last) - start for start, end in spans)
+    return busy / (WORKERS * (last - first))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

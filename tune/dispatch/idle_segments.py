@@ -1,0 +1,69 @@
+"""Segments without training, and a plain Ray Tune script of the same: for benchmarks."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from genretune.tune.rundir import Lease, RunFolder
+
+
+def idle_segment(order: Mapping[str, Any]) -> None:
+    """One epoch that does nothing but keep its records, as a trial does."""
+    import torch
+    from ray import tune as ray_tune
+
+    lease = Lease(order["generation"], order["attempt"])
+    folder = RunFolder(Path(order["run"])).trial(order["trial"], lease=lease)
+    value = float(torch.tensor(order["trial"] + 1.0))
+    record = {"epoch": 1, "value": value, "weights_sha256": "0" * 64, "seconds": 0.0}
+    folder.write_result({"status": "completed", "why": "done", "history": [record]})
+    ray_tune.report(record)
+    ray_tune.report({"ended": "completed", "epochs": 1, "why": "all epochs"})
+
+
+def sleeping_segment(order: Mapping[str, Any]) -> None:
+    """One epoch of 20 s; ``starts.log`` in the run directory says when each began and ended."""
+    began = time.time()
+    time.sleep(20.0)
+    with open(Path(order["run"]) / "starts.log", "a") as log:
+        log.write(f"{order['trial']} {began} {time.time()}\n")
+    idle_segment(order)
+
+
+def plain_script(trials: int, workers: int) -> dict[str, float]:
+    """No-op trials as a first Ray Tune script has them: fresh processes, default loggers."""
+    import ray
+    from ray import tune as ray_tune
+
+    ray.init(address="local", num_cpus=workers, include_dashboard=False)
+    tuner = ray_tune.Tuner(
+        _plain_trial,
+        param_space={"x": ray_tune.uniform(0.0, 1.0)},
+        tune_config=ray_tune.TuneConfig(num_samples=trials, metric="value", mode="min"),
+    )
+    began = time.monotonic()
+    results = tuner.fit()
+    seconds = time.monotonic() - began
+    facts = {
+        "seconds": seconds,
+        "per_trial": seconds / trials,
+        "memory_mb": memory_mb(),
+        "files": float(sum(path.is_file() for path in Path(results.experiment_path).rglob("*"))),
+    }
+    ray.shutdown()
+    return facts
+
+
+def _plain_trial(config: Mapping[str, float]) -> None:
+    import torch
+    from ray import tune as ray_tune
+
+    ray_tune.report({"value": float(torch.tensor(config["x"]))})
+
+
+def memory_mb() -> float:
+    """Resident memory of this process, MB (10^6 bytes)."""
+    return float(psutil.Process().memory_info().rss) / 1e6
