@@ -15,7 +15,7 @@ from genretune.tune.config import Device
 from genretune.tune.levels import Level
 
 _PACKAGES = ("genretune", "torch", "torchaudio", "numpy", "scipy", "ray", "optuna", "pyarrow")
-_PACKAGES_OF_AUDIO = ("soundfile", "soxr")
+_OF_FILES = ("soundfile", "soxr", "safetensors")
 # The extensions that ATen, oneDNN and MKL choose their kernels by.
 _CPU_FLAGS = (
     "avx2",
@@ -35,7 +35,8 @@ def environment(device: Device, level: Level) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "machine_class": machine_class(device, level),
         "python": platform.python_version(),
-        **{name: _version(name) for name in (*_PACKAGES, *_PACKAGES_OF_AUDIO)},
+        **{name: _version(name) for name in (*_PACKAGES, *_OF_FILES)},
+        "torch": torch.__version__,
         "os": f"{platform.system()} {platform.release()}",
         "libc": " ".join(platform.libc_ver()),
         "host": platform.node(),
