@@ -21,7 +21,8 @@ from genretune.models.plugins import merge
 from genretune.tune.errors import TuneError
 from genretune.tune.levels import Level
 from genretune.tune.losses import resolve_loss
-from genretune.tune.lr_schedulers import LrSchedule, resolve_lr_scheduler
+from genretune.tune.lr_schedule import LrSchedule
+from genretune.tune.lr_schedulers import resolve_lr_scheduler
 from genretune.tune.metrics import MODES
 from genretune.tune.optimizers import build_optimizer, resolve_optimizer
 from genretune.tune.validation import did_you_mean, problems

@@ -21,7 +21,7 @@ from genretune.models.plugins import merge
 from genretune.tune.config import TrialConfig
 from genretune.tune.errors import TuneError
 from genretune.tune.losses import Loss, build_loss
-from genretune.tune.lr_schedulers import LrSchedule
+from genretune.tune.lr_schedule import LrSchedule
 from genretune.tune.optimizers import build_optimizer
 from genretune.tune.seeds import derive, initialise, isolated
 

@@ -12,7 +12,8 @@ from torch.optim import SGD, Adagrad, Optimizer, lr_scheduler
 
 from genretune.models.errors import ModelError
 from genretune.tune.errors import TuneError
-from genretune.tune.lr_schedulers import LR_SCHEDULERS, PER_BATCH, LrSchedule, resolve_lr_scheduler
+from genretune.tune.lr_schedule import LrSchedule
+from genretune.tune.lr_schedulers import LR_SCHEDULERS, PER_BATCH, resolve_lr_scheduler
 
 EPOCHS, BATCHES = 12, 3
 REFERENCE = json.loads((Path(__file__).parent / "lr_reference.json").read_text())
