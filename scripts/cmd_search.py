@@ -92,14 +92,15 @@ def _search(
     start_anew(found.trial.get("determinism", "strict"), sys.argv[1:])  # type: ignore[arg-type]
     run = RunFolder(out or Path("runs") / found.name)
     run.require_new()
-    from genretune.scripts.driving import drive_and_show
+    from genretune.scripts.driving import become_driver, job_of
     from genretune.tune.prepare import new_sweep
 
     sweep = new_sweep(found, data, plugins=plugins, overrides=given)
     for note in found.notes:
         complain(f"note: {note}")
     run.create(space.read_text(), sweep.as_json())
-    return drive_and_show(run, sweep, options, wanted=wanted, strict_exit=strict)
+    wanted.check()
+    become_driver(job_of(run, sweep, options, strict_exit=strict))
 
 
 def resume(
@@ -176,13 +177,15 @@ def _resume(
 ) -> int:
     saved = run.sweep()
     start_anew(saved["determinism"], sys.argv[1:])
-    from genretune.scripts.driving import check_unedited, drive_and_show, wishes
+    from genretune.scripts.driving import become_driver, check_trials, check_unedited, job_of
     from genretune.tune.prepare import saved_sweep
 
-    before = wishes(trials, give_up)
+    check_trials(trials)
     check_unedited(run, saved)
     sweep = saved_sweep(saved, folder=data, plugins=plugins)
-    return drive_and_show(run, sweep, options, wanted=wanted, before=before, strict_exit=strict)
+    wanted.check()
+    wishes = {"trials": trials, "give_up": tuple(give_up), "strict_exit": strict}
+    become_driver(job_of(run, sweep, options, **wishes))
 
 
 def _is_finished(run: RunFolder) -> bool:

@@ -1,38 +1,25 @@
-"""What ``search`` and ``resume`` share: the wishes of the user, the drive, the end in words."""
+"""What ``search`` and ``resume`` share: a look at what was edited, and becoming the driver."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
-from genretune.scripts.ending import show_end
-from genretune.scripts.progress import progress
-from genretune.scripts.terminal import complain
-from genretune.tune.dispatch.driver import EXIT_CODES, drive
+from genretune.tune.dispatch.job import Job
 from genretune.tune.dispatch.options import RunOptions
-from genretune.tune.dispatch.signals import Wanted
+from genretune.tune.dispatch.signals import NUMBERS
+from genretune.tune.environment import environment
 from genretune.tune.errors import TuneError
 from genretune.tune.prepare import Sweep
 from genretune.tune.rundir import RunFolder
 from genretune.tune.space.load import changed_keys, space_from_json, space_from_text
-from genretune.tune.sweep.machine import Machine
 
 
-def wishes(trials: str | None, give_up: Sequence[int]) -> Callable[[Machine], None]:
-    """What the user asks of the machine before it goes on.
-
-    Raises:
-        TuneError: the number of trials cannot be read.
-    """
+def check_trials(trials: str | None) -> None:
+    """Raise TuneError where ``--trials`` of ``resume`` cannot be read."""
     if trials is not None and not trials.removeprefix("+").isdigit():
         raise TuneError(f"--trials: must be a number (50) or more by a number (+30), got {trials}")
-
-    def before(machine: Machine) -> None:
-        if trials is not None:
-            more = machine.state.target if trials.startswith("+") else 0
-            machine.extend(more + int(trials.removeprefix("+")))
-        for trial in give_up:
-            machine.give_up(trial, "given up by the user")
-
-    return before
 
 
 def check_unedited(run: RunFolder, saved: Mapping[str, Any]) -> None:
@@ -51,27 +38,28 @@ def check_unedited(run: RunFolder, saved: Mapping[str, Any]) -> None:
     )
 
 
-def drive_and_show(
-    run: RunFolder,
-    sweep: Sweep,
-    options: RunOptions,
-    *,
-    wanted: Wanted,
-    before: Callable[[Machine], None] = lambda machine: None,
-    strict_exit: bool = False,
-) -> int:
-    """Drive with progress, then print the leaderboard and how to go on; the exit code."""
-    with progress() as show:
-        end = drive(run, sweep, options, show=show, wanted=wanted, before=before)
-    code = show_end(run, strict=strict_exit, finished=end == "finished")
-    if end == "finished":
-        return code
-    words = {
-        "stopped": "stopped by the user",
-        "undecided": "not all could be decided, since trials were lost (--give-up TRIAL)",
-        "drained": "the time is over",
-        "interrupted": "interrupted",
-        "terminated": "interrupted",
-    }
-    complain(f"{words[end]}: genretune resume {run.path} goes on")
-    return EXIT_CODES[end]
+def job_of(run: RunFolder, sweep: Sweep, options: RunOptions, **wishes: Any) -> Job:
+    """The job of driving a sweep that is ready."""
+    device: Any = sweep.device
+    threads = sweep.space.trial.get("threads", 1)
+    return Job(
+        run=str(run.path),
+        device=sweep.device,
+        level=sweep.level,
+        threads=threads if isinstance(threads, int) else 1,
+        store=str(sweep.store.path.absolute()),
+        samples=sweep.data["samples"],
+        plugins=tuple(str(path.absolute()) for path in sweep.plugin_files),
+        environment=environment(device, sweep.level),
+        options=options,
+        **wishes,
+    )
+
+
+def become_driver(job: Job) -> NoReturn:
+    """Replace this process by the driver's, which needs no torch; no signal is lost on the way."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)
+    command = [sys.executable, "-m", "genretune.scripts.drive", job.as_json()]
+    os.execv(sys.executable, command)

@@ -53,7 +53,7 @@ class _Watch:
         if rows:
             best = min(rows, key=lambda row: self._rank(row, machine.state.rules.mode))
             lines.append(
-                f"best: trial {best.trial}, {desk.sweep.space.metric.name} {best.value:.4f}"
+                f"best: trial {best.trial}, {desk.machine.space.metric.name} {best.value:.4f}"
             )
         if desk.epochs and minutes > 0:
             rate = desk.epochs / minutes

@@ -2,6 +2,7 @@
 
 import datetime
 import re
+import time as clock
 from enum import StrEnum
 from typing import Annotated
 
@@ -81,7 +82,7 @@ def options_of(
         concurrency=concurrency,
         resources=None if resources is None else _resources(resources),
         takeover=takeover,
-        seconds=seconds,
+        until=None if seconds is None else clock.time() + seconds,
         heartbeat=heartbeat,
         patience=storage_wait,
         keep=keep.value,
@@ -114,10 +115,10 @@ def _seconds(text: str) -> float:
 
 def _seconds_until(text: str, now: datetime.datetime) -> float:
     try:
-        clock = datetime.time.fromisoformat(text)
+        at = datetime.time.fromisoformat(text)
     except ValueError:
         raise TuneError(f"--until: must be a time of day such as 07:30, got {text}") from None
-    then = datetime.datetime.combine(now.date(), clock.replace(tzinfo=None))
+    then = datetime.datetime.combine(now.date(), at.replace(tzinfo=None))
     if then <= now:
         then += datetime.timedelta(days=1)
     return (then - now).total_seconds()

@@ -10,11 +10,12 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from genretune.tune.errors import TuneError
+
+if TYPE_CHECKING:  # names of streams are derived without torch, too
+    from torch import nn
 
 
 def derive(seed: int, *names: str | int) -> int:
@@ -26,12 +27,14 @@ def derive(seed: int, *names: str | int) -> int:
 @contextmanager
 def isolated(seed: int) -> Iterator[None]:
     """Seed torch's global CPU generator for the block and put its former state back after it."""
+    import torch
+
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
 
 
-def initialise(model: nn.Module, seed: int) -> None:
+def initialise(model: "nn.Module", seed: int) -> None:
     """Draw every module's initial weights from a stream of its own name, on the CPU.
 
     A module with parameters of its own is initialised by ``model.init_module(name, module)``

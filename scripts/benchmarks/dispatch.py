@@ -49,7 +49,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--one", nargs=2, metavar=("WHAT", "TRIALS"), help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.one is not None:
-        print(json.dumps(_one(options.one[0], int(options.one[1]))))
+        what, trials = options.one[0], int(options.one[1])
+        if Path(what).is_dir():
+            _make(Path(what), trials)
+        else:
+            print(json.dumps(_one(what, trials)))
         return 0
     facts = measure(options.plain, sorted(options.ours))
     if options.utilisation:
@@ -119,31 +123,24 @@ def _one(what: str, trials: int) -> dict[str, float]:
 
 
 def _ours(trials: int, *, sleeping: bool) -> dict[str, float]:
-    from genretune.data.synth import write_corpus
-    from genretune.tune.dispatch.driver import drive
+    from genretune.tune.dispatch import driver
     from genretune.tune.dispatch.idle_segments import idle_segment, memory_mb, sleeping_segment
-    from genretune.tune.dispatch.options import Resources, RunOptions
+    from genretune.tune.dispatch.job import job_from_json
     from genretune.tune.dispatch.signals import Wanted
-    from genretune.tune.prepare import new_sweep
     from genretune.tune.rundir import RunFolder
-    from genretune.tune.space.load import load_space
 
     with tempfile.TemporaryDirectory(prefix="genretune-bench-") as scratch:
-        folder = Path(scratch)
-        os.environ["GENRETUNE_CACHE"] = str(folder / "cache")
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        write_corpus(folder / "corpus", clips=3, seconds=1.0, seed=5)
-        space = folder / "idle.yaml"
-        space.write_text(SPACE.format(trials=trials))
-        sweep = new_sweep(load_space(space), folder / "corpus")
-        run = RunFolder(folder / "run")
-        run.create(space.read_text(), sweep.as_json())
-        options = RunOptions(concurrency=WORKERS, resources=Resources(cpu=0.5))
+        command = [sys.executable, "-m", "genretune.scripts.benchmarks.dispatch"]
+        made = subprocess.run(  # apart, since the driver's process holds no torch
+            [*command, "--one", scratch, str(trials)], check=True, capture_output=True, text=True
+        )
+        job = job_from_json(made.stdout.splitlines()[-1])
+        run = RunFolder(Path(job.run))
         began = time.monotonic()
-        drive(
+        driver.drive(
             run,
-            sweep,
-            options,
+            job,
             show=lambda desk: None,
             wanted=Wanted(),
             segment=sleeping_segment if sleeping else idle_segment,
@@ -157,6 +154,26 @@ def _ours(trials: int, *, sleeping: bool) -> dict[str, float]:
         resume = [sys.executable, "-m", "genretune.scripts.cli", "resume", str(run.path)]
         subprocess.run(resume, check=True, capture_output=True)
         return facts | {"resume_s": time.monotonic() - began}
+
+
+def _make(folder: Path, trials: int) -> None:
+    """A run directory that is ready to be driven; prints its job."""
+    from genretune.data.synth import write_corpus
+    from genretune.scripts.driving import job_of
+    from genretune.tune.dispatch.options import Resources, RunOptions
+    from genretune.tune.prepare import new_sweep
+    from genretune.tune.rundir import RunFolder
+    from genretune.tune.space.load import load_space
+
+    os.environ["GENRETUNE_CACHE"] = str(folder / "cache")
+    write_corpus(folder / "corpus", clips=3, seconds=1.0, seed=5)
+    space = folder / "idle.yaml"
+    space.write_text(SPACE.format(trials=trials))
+    sweep = new_sweep(load_space(space), folder / "corpus")
+    run = RunFolder(folder / "run")
+    run.create(space.read_text(), sweep.as_json())
+    options = RunOptions(concurrency=WORKERS, resources=Resources(cpu=0.5))
+    print(job_of(run, sweep, options).as_json())
 
 
 def utilisation(log: str) -> float:

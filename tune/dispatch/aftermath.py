@@ -1,38 +1,57 @@
-"""What is done to a trial's folder once the trial is over: its last word, and its checkpoints."""
+"""What is done to a trial's folder once the trial is over: its last word, and its checkpoints.
 
+The driver does it while no worker has the trial; it needs no torch for that.
+"""
+
+import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from genretune.tune.checkpoint import SUFFIX
 from genretune.tune.dispatch.options import Keep
-from genretune.tune.records import BEST, TrialFolder
+from genretune.tune.files import write_whole
+from genretune.tune.rundir import RunFolder
 from genretune.tune.sweep.leaderboard import row
 from genretune.tune.sweep.rules import Rules
 from genretune.tune.sweep.state import Trial
 
+_SAVED = "[0-9]*.safetensors"
+_BEST = "best.safetensors"
 
-def close(folder: TrialFolder, trial: Trial, rules: Rules, keep: Keep) -> None:
+
+def close(run: RunFolder, trial: Trial, rules: Rules, keep: Keep) -> None:
     """Drop what need not be kept, then let the trial's own record say why it ended.
 
     Raises:
-        StorageFailure: the folder cannot be written.
+        OSError: the folder cannot be written.
     """
-    for path in surplus(folder.path, trial.status, keep):
+    folder = run.trial_path(trial.index)
+    for path in surplus(folder, trial.status, keep):
         path.unlink(missing_ok=True)
-    result = folder.result()
+    result = read_result(folder)
     if result is None:
         return
     told = {"status": trial.status, "why": row(trial, rules).why}
     if {key: result.get(key) for key in told} != told:
-        folder.write_result(result | told)
+        text = json.dumps(result | told, indent=1, allow_nan=False) + "\n"
+        write_whole(folder / "result.json", text.encode())
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """``result.json`` of a trial; None without one."""
+    try:
+        found: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return found
 
 
 def surplus(folder: Path, status: str | None, keep: Keep) -> list[Path]:
     """Checkpoints of a trial that need not be kept; of an open trial none."""
     if status is None or keep == "all":
         return []
-    saved = sorted((folder / "checkpoints").glob(f"[0-9]*{SUFFIX}"))
-    best = [folder / "checkpoints" / BEST]
+    saved = sorted((folder / "checkpoints").glob(_SAVED))
+    best = [folder / "checkpoints" / _BEST]
     if status != "completed" or keep == "none":
         return _existing([*saved, *best])
     return saved if keep == "best" else saved[:-1]

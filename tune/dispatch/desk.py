@@ -10,14 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from genretune.models.errors import ModelError
-from genretune.tune.dispatch.aftermath import close
+from genretune.tune.dispatch.aftermath import close, read_result
 from genretune.tune.dispatch.options import Keep
 from genretune.tune.dispatch.requests import requests
 from genretune.tune.errors import RunFailure, TuneError
 from genretune.tune.files import patiently, storage
-from genretune.tune.prepare import Sweep
-from genretune.tune.records import TrialFolder
 from genretune.tune.rundir import Lease, RunFolder
 from genretune.tune.sweep.answers import STOP, WAIT, Done, Reply, Segment
 from genretune.tune.sweep.journal import Journal
@@ -54,11 +51,8 @@ class Desk:
         failure: an error that must end the driver.
     """
 
-    def __init__(
-        self, run: RunFolder, sweep: Sweep, machine: Machine, journal: Journal, terms: Terms
-    ) -> None:
+    def __init__(self, run: RunFolder, machine: Machine, journal: Journal, terms: Terms) -> None:
         self.run = run
-        self.sweep = sweep
         self.machine = machine
         self.terms = terms
         self.concurrency = terms.concurrency
@@ -82,18 +76,15 @@ class Desk:
 
     def next_order(self, ray_id: str) -> Segment | Literal["wait"] | Done:
         """What the worker that Ray calls ``ray_id`` is to do."""
-        while True:
-            if len(self.busy) >= self.concurrency:
-                return WAIT
-            answer = self.machine.next_segment(self.busy)
-            self.flush()
-            if isinstance(answer, Done):
-                self.done = answer
-            if not isinstance(answer, Segment):
-                return answer
-            if self._written(answer):
-                self.busy[answer.trial] = ray_id
-                return answer
+        if len(self.busy) >= self.concurrency:
+            return WAIT
+        answer = self.machine.next_segment(self.busy)
+        self.flush()
+        if isinstance(answer, Done):
+            self.done = answer
+        if isinstance(answer, Segment):
+            self.busy[answer.trial] = ray_id
+        return answer
 
     def reported(self, trial: Trial, ray_id: str, result: Mapping[str, Any]) -> Reply:
         """An epoch, or the end, of a running segment."""
@@ -145,7 +136,7 @@ class Desk:
 
     def begun_on(self, trial: Trial) -> str | None:
         """The machine class of a trial's first segment; None before one."""
-        result = self.run.trial(trial).result()
+        result = read_result(self.run.trial_path(trial))
         segments = result["segments"] if result else []
         return str(segments[0]["environment"]["machine_class"]) if segments else None
 
@@ -175,15 +166,10 @@ class Desk:
 
         return patiently(attempt, seconds=self.terms.patience, check=self.terms.check)
 
-    def _folder(self, trial: Trial) -> TrialFolder:
-        lease = self.lease(trial)
-        return self.run.trial(trial, lease=Lease(lease.generation, lease.attempt))
-
     def _close(self, trial: Trial) -> None:
         state = self.machine.state
-        self._store(
-            lambda: close(self._folder(trial), state.trials[trial], state.rules, self.terms.keep)
-        )
+        known = state.trials[trial]
+        self._store(lambda: close(self.run, known, state.rules, self.terms.keep))
 
     def _ended(self, trial: Trial, result: Mapping[str, Any]) -> None:
         status = result["ended"]
@@ -191,19 +177,3 @@ class Desk:
             raise RunFailure(f"trial {trial}: a worker said it ended as {status}")
         self.machine.ended(trial, status, int(result["epochs"]), str(result["why"]))
         self.flush()
-
-    def _written(self, segment: Segment) -> bool:
-        """Write ``config.json`` of a new trial; False where no such trial can be built."""
-        folder = self._folder(segment.trial)
-        if (folder.path / "config.json").exists():
-            return True
-        try:
-            config = self.sweep.config(segment.parameters, segment.seed)
-            self.sweep.check(config)
-        except (TuneError, ModelError) as error:
-            first = str(error).splitlines()[0]
-            self.machine.ended(segment.trial, "failed", 0, first)
-            self.flush()
-            return False
-        self._store(lambda: folder.write_config(config))
-        return True

@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, cast
 
 from genretune.tune.dispatch.accept import MIXED, check_environment, last_environment
 from genretune.tune.dispatch.cluster import cluster, require_room
 from genretune.tune.dispatch.desk import Desk, Terms
+from genretune.tune.dispatch.job import Job
 from genretune.tune.dispatch.nodes import Nodes, Wants
-from genretune.tune.dispatch.options import Resources, RunOptions
+from genretune.tune.dispatch.options import Resources
+from genretune.tune.dispatch.segment import run_segment
 from genretune.tune.dispatch.signals import Interrupted, Wanted
 from genretune.tune.dispatch.watch import Watch
-from genretune.tune.environment import environment
-from genretune.tune.prepare import Sweep
+from genretune.tune.levels import Level
 from genretune.tune.rundir import RunFolder
+from genretune.tune.space.load import space_from_json
 from genretune.tune.sweep.journal import Journal
 from genretune.tune.sweep.machine import Machine
 
@@ -37,8 +39,7 @@ Segment = Callable[[Mapping[str, Any]], None]
 
 def drive(
     run: RunFolder,
-    sweep: Sweep,
-    options: RunOptions,
+    job: Job,
     *,
     show: Show,
     wanted: Wanted,
@@ -57,15 +58,15 @@ def drive(
         TuneError: the directory is in use, or the cluster cannot be used.
         Contradiction: two reports of an epoch disagree; the sweep halts.
     """
-    deadline = None if options.seconds is None else time.monotonic() + options.seconds
+    options, space = job.options, space_from_json(run.sweep()["space"])
     with run.drive(takeover=options.takeover) as generation, Journal(run.journal) as journal:
-        machine = Machine(sweep.space, journal.events)
+        machine = Machine(space, journal.events)
         before(machine)
         if _finished(machine):
             journal.append(machine.take())
             return "finished"
         try:
-            with _joined(run, sweep, options, journal) as place:
+            with _joined(run, job, journal) as place:
                 wanted.install()  # Ray has put its own handler there
                 wanted.at_once = False
                 machine.begin(
@@ -79,9 +80,8 @@ def drive(
                     keep=options.keep,
                     check=wanted.check,
                 )
-                desk = Desk(run, sweep, machine, journal, terms)
-                tools = _Tools(deadline, show, segment)
-                _dispatch(desk, place, options, tools)
+                desk = Desk(run, machine, journal, terms)
+                _dispatch(desk, place, job, show=show, segment=segment or run_segment)
                 return _end(desk)
         except Interrupted:
             return wanted.kind or "interrupted"
@@ -105,34 +105,26 @@ class _Place:
 
 
 @contextmanager
-def _joined(
-    run: RunFolder, sweep: Sweep, options: RunOptions, journal: Journal
-) -> Iterator[_Place]:
+def _joined(run: RunFolder, job: Job, journal: Journal) -> Iterator[_Place]:
     """Ray for a ``with`` block, once it is known that the sweep may go on there.
 
     Raises:
         RecordMismatch: the environment is not that of the driver before.
         TuneError: the cluster cannot be used.
     """
-    device: Any = sweep.device
-    before = last_environment(journal.events)
-    here = environment(device, sweep.level)
+    options, level = job.options, cast(Level, job.level)
+    before, here = last_environment(journal.events), dict(job.environment)
     local = options.address == "local"
     if local:
         check_environment(before, here, accepted=options.accept_environment)
-    resources = options.resources or _usual(sweep)
+    resources = options.resources or _usual(job)
     per_trial = {"CPU": resources.cpu, "GPU": resources.gpu}
     gpus = resources.gpu > 0
-    with cluster(options.address, level=sweep.level, gpus=gpus, log=run.driver_log):
+    with cluster(options.address, level=level, gpus=gpus, log=run.driver_log):
         room = require_room(resources)
         nodes = None
         if not local:
-            wants = Wants(
-                device=sweep.device,
-                level=sweep.level,
-                store=str(sweep.store.path),
-                samples=sweep.data["samples"],
-            )
+            wants = Wants(device=job.device, level=job.level, store=job.store, samples=job.samples)
             nodes = Nodes(wants, per_trial)
             nodes.wait()
             chosen = nodes.choose(options.machine_class, options.allow_mixed)
@@ -146,12 +138,8 @@ def _finished(machine: Machine) -> bool:
     return not any(counts[status] for status in ("running", "paused", "pending"))
 
 
-def _usual(sweep: Sweep) -> Resources:
-    threads = sweep.space.trial.get("threads", 1)
-    return Resources(
-        cpu=float(threads) if isinstance(threads, int) else 1.0,
-        gpu=1.0 if sweep.device == "cuda" else 0.0,
-    )
+def _usual(job: Job) -> Resources:
+    return Resources(cpu=float(job.threads), gpu=1.0 if job.device == "cuda" else 0.0)
 
 
 def _end(desk: Desk) -> End:
@@ -162,15 +150,7 @@ def _end(desk: Desk) -> End:
     return desk.done.reason
 
 
-class _Tools(NamedTuple):
-    """See ``drive``."""
-
-    deadline: float | None
-    show: Show
-    segment: Segment | None
-
-
-def _dispatch(desk: Desk, place: _Place, options: RunOptions, tools: _Tools) -> None:
+def _dispatch(desk: Desk, place: _Place, job: Job, *, show: Show, segment: Segment) -> None:
     """Let Ray Tune run segments until the machine is done.
 
     Raises:
@@ -184,26 +164,27 @@ def _dispatch(desk: Desk, place: _Place, options: RunOptions, tools: _Tools) -> 
         DeskSearcher,
         bundle_of,
     )
-    from genretune.tune.dispatch.worker import run_segment
+
+    until = job.options.until
 
     def look() -> None:
         desk.hear()
         if place.nodes is not None:
             place.nodes.look()
-        if tools.deadline is not None and time.monotonic() >= tools.deadline:
+        if until is not None and time.time() >= until:
             desk.machine.drain()
 
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(desk.concurrency)
     desk.tidy()
-    callback = DeskCallback(desk, look=look, show=lambda: tools.show(desk))
+    callback = DeskCallback(desk, look=look, show=lambda: show(desk))
     where = partial(_where, desk, place.nodes)
-    order = _order(desk) | {"bundle": place.per_trial}
+    order = _order(desk, job) | {"bundle": place.per_trial}
     with tempfile.TemporaryDirectory(prefix="genretune-") as scratch:
         tuner = ray_tune.Tuner(
-            ray_tune.with_resources(tools.segment or run_segment, bundle_of),
+            ray_tune.with_resources(segment, bundle_of),
             tune_config=ray_tune.TuneConfig(
                 search_alg=DeskSearcher(desk, order, where),
-                scheduler=DeskScheduler(desk, Watch(options.heartbeat)),
+                scheduler=DeskScheduler(desk, Watch(job.options.heartbeat)),
                 num_samples=-1,
                 reuse_actors=True,
             ),
@@ -221,7 +202,7 @@ def _dispatch(desk: Desk, place: _Place, options: RunOptions, tools: _Tools) -> 
             desk.terms.check()
         if desk.failure is not None:
             raise desk.failure
-        tools.show(desk)
+        show(desk)
 
 
 def _where(desk: Desk, nodes: Nodes | None, trial: int) -> dict[str, Any]:
@@ -232,13 +213,13 @@ def _where(desk: Desk, nodes: Nodes | None, trial: int) -> dict[str, Any]:
     return {"machine_class": wanted, "not_on": nodes.foreign(wanted)}
 
 
-def _order(desk: Desk) -> dict[str, Any]:
+def _order(desk: Desk, job: Job) -> dict[str, Any]:
     """What all orders have in common."""
     return {
         "run": desk.run.path.absolute(),
         "generation": desk.terms.generation,
         "patience": desk.terms.patience,
-        "metric": desk.sweep.space.metric.name,
-        "store": str(desk.sweep.store.path),
-        "plugins": [str(path.absolute()) for path in desk.sweep.plugin_files],
+        "metric": desk.machine.space.metric.name,
+        "store": job.store,
+        "plugins": list(job.plugins),
     }

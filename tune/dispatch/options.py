@@ -36,7 +36,8 @@ class RunOptions:
         concurrency: trials at once; None for as many as fit.
         resources: of one trial; None for its threads, and a GPU where it trains on one.
         takeover: take the run directory from a driver on another host.
-        seconds: start nothing new after this time, and end each running trial at its epoch.
+        until: start nothing new after this time (s since 1970), and end each running trial at its
+            epoch.
         heartbeat: the shortest silence (s) of a worker that counts as a hang.
         patience: how long (s) to wait for storage that refuses.
         keep: which checkpoints of finished trials stay.
@@ -49,7 +50,7 @@ class RunOptions:
     concurrency: int | None = None
     resources: Resources | None = None
     takeover: bool = False
-    seconds: float | None = None
+    until: float | None = None
     heartbeat: float = 600.0
     patience: float = 600.0
     keep: Keep = "usual"

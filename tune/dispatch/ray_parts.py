@@ -15,9 +15,9 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from genretune.tune.dispatch.desk import Desk
+from genretune.tune.dispatch.segment import order_for
 from genretune.tune.dispatch.signals import Interrupted
 from genretune.tune.dispatch.watch import Watch
-from genretune.tune.dispatch.worker import order_for
 from genretune.tune.sweep.answers import CONTINUE, Done, Segment
 
 _LOOK_EVERY = 0.5  # s
@@ -47,7 +47,8 @@ class DeskSearcher(Searcher):
         if isinstance(answer, Segment):
             trial, lease = answer.trial, self._desk.lease(answer.trial)
             own = {"trial": trial, "attempt": lease.attempt, **self._where(trial)}
-            return order_for(**self._order, **own)
+            what: dict[str, Any] = {"parameters": answer.parameters, "seed": answer.seed}
+            return order_for(**self._order, **own, **what)
         return answer if isinstance(answer, Done) else None
 
     def on_trial_complete(

@@ -1,0 +1,73 @@
+"""The driver's own process: ``search`` and ``resume`` become it once all is checked."""
+
+import signal
+import sys
+from pathlib import Path
+
+from genretune.scripts.ending import show_end
+from genretune.scripts.progress import progress
+from genretune.scripts.terminal import complain
+from genretune.tune.dispatch.driver import EXIT_CODES, drive
+from genretune.tune.dispatch.job import Job, job_from_json
+from genretune.tune.dispatch.signals import EXIT, NUMBERS, Interrupted, Wanted, signals
+from genretune.tune.errors import TuneError
+from genretune.tune.results import read_state
+from genretune.tune.rundir import RunFolder
+from genretune.tune.sweep.journal import read_journal
+from genretune.tune.sweep.machine import Machine
+
+_WORDS = {
+    "stopped": "stopped by the user",
+    "undecided": "not all could be decided, since trials were lost (--give-up TRIAL)",
+    "drained": "the time is over",
+    "interrupted": "interrupted",
+    "terminated": "interrupted",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Drive the job given as JSON; the exit code."""
+    with signals() as wanted:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, NUMBERS)  # blocked while the process changed
+        try:
+            return drive_and_show(job_from_json(arguments[0]), wanted)
+        except Interrupted:
+            complain("interrupted before the first trial was dispatched")
+            return EXIT[wanted.kind or "interrupted"]
+        except TuneError as error:
+            complain(*str(error).splitlines())
+            return error.exit_code
+
+
+def drive_and_show(job: Job, wanted: Wanted) -> int:
+    """Drive with progress, then print the leaderboard and how to go on; the exit code."""
+    run = RunFolder(Path(job.run))
+    with progress() as show:
+        end = drive(run, job, show=show, wanted=wanted, before=lambda m: wish(m, job))
+    code = show_end(run, strict=job.strict_exit, finished=end == "finished")
+    if end == "finished":
+        return code
+    if end == "undecided":
+        complain(*_lost(run))
+    complain(f"{_WORDS[end]}: genretune resume {run.path} goes on")
+    return EXIT_CODES[end]
+
+
+def _lost(run: RunFolder) -> list[str]:
+    """Why open trials were lost, for each the last time."""
+    whys = {event.trial: event.why for event in read_journal(run.journal) if event.event == "lost"}
+    still = [trial.index for trial in read_state(run).trials if not trial.final]
+    return [f"trial {trial} was lost: {whys[trial]}" for trial in still if trial in whys]
+
+
+def wish(machine: Machine, job: Job) -> None:
+    """Ask the machine for what the user wants before it goes on."""
+    if job.trials is not None:
+        more = machine.state.target if job.trials.startswith("+") else 0
+        machine.extend(more + int(job.trials.removeprefix("+")))
+    for trial in job.give_up:
+        machine.give_up(trial, "given up by the user")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
