@@ -32,6 +32,8 @@ VERBS = {
     "results": Verb("cmd_results", "results", "Print the leaderboard, or one trial's story."),
     "replay": Verb("cmd_replay", "replay", "Run a recorded trial again; compare to the bit."),
     "train": Verb("cmd_train", "train", "Train one configuration without a sweep."),
+    "gc": Verb("cmd_gc", "gc", "Free disk space in a run directory."),
+    "doctor": Verb("cmd_doctor", "doctor", "Check every node of a cluster."),
     "predict": Verb("cmd_predict", "predict", "Say what genre audio files probably are."),
     "models": Verb("cmd_models", "models", "List the models with arguments and defaults."),
     "schema": Verb("cmd_schema", "schema", "Print the JSON Schema of a search space."),

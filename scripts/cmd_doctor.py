@@ -1,0 +1,42 @@
+"""``genretune doctor``: can every node take part, and what to do where one cannot."""
+
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genretune.scripts.run_options import Address
+from genretune.scripts.terminal import print_json, print_table
+
+
+def doctor(
+    address: Address = "local",
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="the corpus or a pack")] = None,
+    out: Annotated[Path, typer.Option(help="where run directories will lie")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="print facts as JSON")] = False,
+) -> int:
+    """Check versions, data, storage, disk, memory, GPUs and clock of every node.
+
+    Example: genretune doctor --address auto --data DIR --out /shared/runs
+    """
+    from genretune.tune.dispatch.cluster import cluster
+    from genretune.tune.dispatch.doctor import examine
+
+    asked = {
+        "data": None if data is None else str(data.absolute()),
+        "out": str(out.absolute()),
+    }
+    with tempfile.TemporaryDirectory(prefix="genretune-doctor-") as scratch:
+        with cluster(address, level="strict", gpus=True, log=Path(scratch) / "ray.log"):
+            findings = examine(asked)
+    if as_json:
+        print_json([asdict(finding) | {"ok": finding.ok} for finding in findings])
+    else:
+        rows = [
+            [one.node, one.check, "ok" if one.ok else "FAILED", one.found, one.remedy]
+            for one in findings
+        ]
+        print_table(rows, ["node", "check", "", "found", "remedy"])
+    return 0 if all(finding.ok for finding in findings) else 1

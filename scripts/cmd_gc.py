@@ -1,0 +1,58 @@
+"""``genretune gc``: remove checkpoints that are not needed, and what dead writers left."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from genretune.scripts.run_options import Keeping
+from genretune.tune.dispatch.options import Keep
+from genretune.tune.errors import TuneError
+from genretune.tune.rundir import RunFolder
+
+
+def gc(
+    run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="the run directory")],
+    keep: Annotated[
+        Keeping,
+        typer.Option(help="of finished trials: usual (completed: best and last), best, none, all"),
+    ] = Keeping.usual,
+    top: Annotated[
+        int | None, typer.Option(min=0, help="keep those of the first so many trials only")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would go")] = False,
+) -> int:
+    """Free disk space in a run directory; open trials keep all that they continue from.
+
+    Example: genretune gc runs/quickstart --keep best --top 10
+    """
+    from genretune.tune.dispatch.aftermath import surplus
+    from genretune.tune.results import read_rows, read_state
+
+    run = RunFolder(run_directory)
+    run.sweep()
+    if run.driving():
+        raise TuneError(f"{run.path}: must not be driven while it is cleaned (genretune stop)")
+    state = read_state(run)
+    first = {row.trial for row in read_rows(run)[:top]}
+    gone: list[Path] = []
+    for trial in state.trials:
+        folder = run.trial_path(trial.index)
+        rule = keep.value if trial.index in first else "none"
+        gone += surplus(folder, trial.status, cast(Keep, rule))
+        gone += [*folder.glob(".*.tmp"), *folder.glob("checkpoints/.*.tmp")]
+    freed = _bytes(gone)
+    if not dry_run:
+        for path in gone:
+            path.unlink(missing_ok=True)
+    verb = "would free" if dry_run else "freed"
+    print(f"{verb} {freed / 1e6:.1f} MB in {len(gone)} files")
+    return 0
+
+
+def _bytes(paths: list[Path]) -> int:
+    """What removing these frees: best and last are often one file with two names."""
+    links = Counter((path.stat().st_dev, path.stat().st_ino) for path in paths)
+    facts = {(s.st_dev, s.st_ino): s for s in (path.stat() for path in paths)}
+    return sum(s.st_size for key, s in facts.items() if links[key] == s.st_nlink)
