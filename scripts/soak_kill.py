@@ -183,11 +183,11 @@ class _Disturbed:
         while True:
             impatient = self._random.random() < 0.2
             known = _reports(self._run)
-            moment = time.monotonic() + self._random.uniform(0.0, 12.0 if impatient else 2.5)
+            moment = time.monotonic() + self._random.uniform(0.0, 10.0 if impatient else 1.5)
             while driver.poll() is None:
                 progressed = impatient or _reports(self._run) > known
                 if not progressed:
-                    moment = max(moment, time.monotonic() + self._random.uniform(0.0, 1.5))
+                    moment = max(moment, time.monotonic() + self._random.uniform(0.0, 1.0))
                 elif time.monotonic() >= moment and self._left > 0:
                     break
                 self._look()

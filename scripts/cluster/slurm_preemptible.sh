@@ -1,0 +1,56 @@
+#!/bin/sh
+#SBATCH --job-name=genretune-head
+#SBATCH --nodes=1
+#SBATCH --cpus-per-task=2
+#SBATCH --time=2-00:00:00
+#SBATCH --signal=B:USR1@120
+#SBATCH --requeue
+#SBATCH --open-mode=append
+# The driver on a stable partition, a worker job for each preemptible node: they join and leave.
+#
+#   sbatch --partition=stable scripts/cluster/slurm_preemptible.sh WORKERS PARTITION \
+#       SPACE.yaml DATA RUN [more for genretune]
+#
+# A worker that is taken away loses the segments that ran there; they go on from their checkpoints
+# elsewhere. Slurm requeues the worker's job, and it joins again. Nodes of another machine class
+# that join later are not used, unless --allow-mixed is given.
+# Limits: tested with stand-ins for sbatch and srun, never on a real Slurm.
+set -u
+[ $# -ge 5 ] || { echo "usage: sbatch $0 WORKERS PARTITION SPACE.yaml DATA RUN [option ...]" >&2; exit 2; }
+workers=$1 partition=$2 space=$3 data=$4 run=$5
+shift 5
+
+address=$(hostname -I | cut -d ' ' -f 1)
+port=$((20000 + SLURM_JOB_ID % 20000))
+ray start --head --node-ip-address="$address" --port="$port" --num-cpus=0 --block &
+ray=$!
+array=$(sbatch --parsable --partition="$partition" --array="1-$workers" --requeue --nodes=1 \
+    --exclusive --time=1-00:00:00 --open-mode=append \
+    --wrap="exec srun ray start --address=$address:$port --block")
+
+finish() {
+    scancel "$array"
+    kill "$ray" 2>/dev/null
+}
+trap finish EXIT
+driver=
+trap '[ -z "$driver" ] || kill -USR1 "$driver"' USR1
+
+# The first worker has to be there before it can be seen what a trial may ask for.
+until ray status --address="$address:$port" 2>/dev/null | grep -q '/[1-9][0-9.]* CPU'; do
+    kill -0 "$ray" 2>/dev/null || { echo "Ray's head did not start" >&2; exit 1; }
+    sleep "${GENRETUNE_POLL:-5}"
+done
+
+if [ -e "$run/sweep.json" ]; then
+    genretune resume "$run" --data "$data" --takeover --address "$address:$port" "$@" &
+else
+    genretune search "$space" --data "$data" --out "$run" --address "$address:$port" "$@" &
+fi
+driver=$!
+while kill -0 "$driver" 2>/dev/null; do
+    wait "$driver"
+    code=$?
+done
+[ "$code" -ne 75 ] || scontrol requeue "$SLURM_JOB_ID"
+exit "$code"

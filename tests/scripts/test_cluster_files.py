@@ -1,0 +1,151 @@
+"""Launch files, run in a shell with stand-ins for Slurm, Ray and the command itself."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+FOLDER = Path(__file__).parent.parent.parent / "scripts" / "cluster"
+STAND_INS = {
+    "scontrol": 'echo "scontrol $*" >> $TRACE; [ "$1" != show ] || printf "node1\\nnode2\\n"\n',
+    "sbatch": 'echo "sbatch $*" >> $TRACE; echo 77\n',
+    "scancel": 'echo "scancel $*" >> $TRACE\n',
+    "srun": """\
+echo "srun $*" >> $TRACE
+case "$*" in
+    *kill*) while [ "$1" != kill ]; do shift; done; exec "$@" ;;
+    *symmetric-run*) while [ "$1" != -- ]; do shift; done; shift; exec "$@" ;;
+esac
+""",
+    "ray": """\
+echo "ray $*" >> $TRACE
+case "$1" in
+    start) exec sleep 60 ;;
+    status) echo " 0.0/8.0 CPU" ;;
+esac
+""",
+    "hostname": "echo 10.0.0.1\n",
+    "genretune": """\
+echo "genretune $*" >> $TRACE
+mkdir -p $RUN
+[ -e $RUN/sweep.json ] || echo {} > $RUN/sweep.json
+trap 'echo "got USR1" >> $TRACE; exit 75' USR1
+echo "{\\"generation\\": 1, \\"pid\\": $$}" > $RUN/driver.json
+n=0
+while [ $n -lt ${LONG:-0} ]; do sleep 0.05; n=$((n + 1)); done
+exit ${CODE:-0}
+""",
+}
+
+
+class Desk:
+    """A folder with the stand-ins, and what they were called with."""
+
+    def __init__(self, folder: Path) -> None:
+        self.run = folder / "run"
+        self.trace = folder / "trace"
+        programs = folder / "bin"
+        programs.mkdir()
+        for name, body in STAND_INS.items():
+            (programs / name).write_text(f"#!/bin/sh\n{body}")
+            (programs / name).chmod(0o755)
+        self.environment = {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "TRACE": str(self.trace),
+            "RUN": str(self.run),
+            "SLURM_JOB_ID": "123",
+            "SLURM_JOB_NODELIST": "node[1-2]",
+            "SLURM_JOB_NUM_NODES": "2",
+            "SLURM_CPUS_PER_TASK": "8",
+        }
+
+    def start(self, script: str, *arguments: str | Path, **more: str) -> subprocess.Popen[bytes]:
+        command = ["sh", str(FOLDER / script), *map(str, arguments)]
+        return subprocess.Popen(command, env=self.environment | more)
+
+    def until(self, text: str) -> None:
+        for _ in range(400):
+            if self.trace.exists() and text in self.trace.read_text():
+                return
+            time.sleep(0.02)
+        raise AssertionError(self.trace.read_text())
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_slurm_searches_then_resumes(desk: Desk) -> None:
+    arguments = ("slurm.sh", "space.yaml", "/data", desk.run)
+    assert desk.start(*arguments, "--trials", "5").wait(20) == 0
+    trace = desk.trace.read_text()
+    assert "symmetric-run --address node1:20123 --min-nodes 2 --num-cpus 8 --" in trace
+    searched = f"genretune search space.yaml --data /data --out {desk.run} --address auto"
+    assert f"{searched} --trials 5" in trace
+    assert desk.start(*arguments, CODE="3").wait(20) == 3
+    resumed = f"genretune resume {desk.run} --data /data --takeover --address auto"
+    assert resumed in desk.trace.read_text()
+    assert "requeue" not in desk.trace.read_text()
+    assert not list(desk.run.parent.glob("run.exit*"))
+
+
+def test_slurm_passes_the_warning_on_and_requeues(desk: Desk) -> None:
+    job = desk.start("slurm.sh", "space.yaml", "/data", desk.run, LONG="200")
+    desk.until("genretune search")
+    while not (desk.run / "driver.json").exists():
+        time.sleep(0.02)
+    job.send_signal(signal.SIGUSR1)
+    assert job.wait(20) == 75
+    trace = desk.trace.read_text()
+    assert "--nodelist=node1 kill -USR1" in trace and "got USR1" in trace
+    assert "scontrol requeue 123" in trace
+
+
+def test_a_head_with_preemptible_workers(desk: Desk) -> None:
+    arguments = ("3", "spot", "space.yaml", "/data", desk.run)
+    job = desk.start("slurm_preemptible.sh", *arguments, LONG="200", GENRETUNE_POLL="0.1")
+    desk.until("genretune search")
+    while not (desk.run / "driver.json").exists():
+        time.sleep(0.02)
+    job.send_signal(signal.SIGUSR1)
+    assert job.wait(20) == 75
+    trace = desk.trace.read_text()
+    assert "ray start --head --node-ip-address=10.0.0.1 --port=20123 --num-cpus=0 --block" in trace
+    assert "--partition=spot --array=1-3 --requeue" in trace
+    assert "srun ray start --address=10.0.0.1:20123 --block" in trace
+    assert "--address 10.0.0.1:20123" in trace
+    assert "scancel 77" in trace and "scontrol requeue 123" in trace
+
+
+@pytest.mark.parametrize("script", ["slurm.sh", "slurm_preemptible.sh"])
+def test_too_few_arguments_are_refused(script: str, desk: Desk) -> None:
+    assert desk.start(script, "space.yaml").wait(20) == 2
+    assert subprocess.run(["sh", "-n", str(FOLDER / script)], check=False).returncode == 0
+
+
+def test_the_rayjob_has_the_fields_that_kuberay_asks_for() -> None:
+    job: Any = YAML(typ="safe").load((FOLDER / "kuberay.yaml").read_text())
+    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
+    spec = job["spec"]
+    assert "genretune resume" in spec["entrypoint"] and "genretune search" in spec["entrypoint"]
+    cluster = spec["rayClusterSpec"]
+    pins = (FOLDER.parent.parent / "constraints.txt").read_text()
+    assert f"ray=={cluster['rayVersion']}" in pins
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    images = set()
+    for group in groups:
+        pod = group["template"]["spec"]
+        (container,) = pod["containers"]
+        images.add(container["image"])
+        volumes = {volume["name"] for volume in pod["volumes"]}
+        assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
+        assert all(isinstance(value, str) for value in group["rayStartParams"].values())
+    assert len(images) == 1
+    for group in cluster["workerGroupSpecs"]:
+        assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
