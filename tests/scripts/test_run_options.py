@@ -1,0 +1,72 @@
+"""Run options from the command line."""
+
+import datetime
+import time
+from typing import Any
+
+import pytest
+
+from genretune.scripts.run_options import Keeping, options_of
+from genretune.scripts.run_options import _seconds_until as seconds_until
+from genretune.tune.dispatch.job import Job, job_from_json
+from genretune.tune.dispatch.options import Resources, RunOptions
+from genretune.tune.errors import TuneError
+
+USUAL: dict[str, Any] = {
+    "time": None,
+    "until": None,
+    "heartbeat": 600.0,
+    "storage_wait": 600.0,
+    "keep": Keeping.usual,
+    "machine_class": None,
+    "allow_mixed": False,
+}
+
+
+def options(address: str = "local", resources: str | None = None, **more: Any) -> RunOptions:
+    return options_of(address, None, resources, **(USUAL | more))
+
+
+def test_what_is_given_is_taken() -> None:
+    assert options(resources="cpu=2, gpu=0.25").resources == Resources(2.0, 0.25)
+    assert options("10.0.0.1:6379").address == "10.0.0.1:6379"
+    found = options(time="1h30m").until
+    assert found is not None and abs(found - time.time() - 5400) < 5
+    now = datetime.datetime(2026, 11, 22, 23, 0)
+    assert seconds_until("07:30", now) == 8.5 * 3600
+    assert seconds_until("23:30", now) == 1800
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"address": "somewhere"}, "--address: must be local, auto or HOST:PORT, got somewhere"),
+        ({"resources": "gpu"}, "--resources: must be like cpu=1,gpu=0.25, got gpu"),
+        ({"resources": "tpu=1"}, "--resources"),
+        ({"time": "soon"}, "--time: must be a duration such as 8h, 90m or 1h30m, got soon"),
+        ({"time": ""}, "--time"),
+        ({"until": "25:00"}, "--until: must be a time of day such as 07:30, got 25:00"),
+        ({"until": "07:30", "time": "1h"}, "--until: must not come with --time"),
+    ],
+)
+def test_what_cannot_be_read_is_named(more: dict[str, Any], told: str) -> None:
+    with pytest.raises(TuneError) as error:
+        options(**more)
+    assert told in str(error.value)
+
+
+def test_a_job_survives_as_json() -> None:
+    job = Job(
+        run="runs/a b",
+        device="cpu",
+        level="strict",
+        threads=2,
+        store="/store",
+        samples="abc",
+        plugins=("/p.py",),
+        environment={"torch": "2"},
+        options=options(resources="gpu=0.5", time="1h"),
+        trials="+3",
+        give_up=(4,),
+    )
+    assert job_from_json(job.as_json()) == job
