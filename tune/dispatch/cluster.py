@@ -33,6 +33,9 @@ _QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 
+# Ray then takes 127.0.0.1 for its address, and listens there only; read when it is imported.
+_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
 
 @contextmanager
 def cluster(address: str, *, level: Level, gpus: bool, log: Path) -> Iterator[None]:
@@ -47,6 +50,8 @@ def cluster(address: str, *, level: Level, gpus: bool, log: Path) -> Iterator[No
         TuneError: no cluster answers there.
     """
     os.environ.update(_QUIET)
+    if address == "local":
+        os.environ.update(_LOOPBACK)
     os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray's own default, said without a banner
     import ray
 
@@ -68,7 +73,7 @@ def _join(address: str, log: Path, runtime_env: dict[str, Any]) -> None:
 
     own: dict[str, Any] = {}
     if address == "local":
-        own = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        own = {"include_dashboard": False}
     try:
         _log_to(log)
         ray.init(

@@ -1,0 +1,46 @@
+"""The doctor on a Ray of its own, which nobody outside this machine can reach."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.integration
+
+
+def listening(process: psutil.Process) -> set[str]:
+    """Addresses on which a process and its children listen."""
+    found = set()
+    for one in [process, *process.children(recursive=True)]:
+        with suppress(psutil.Error):
+            sockets = one.net_connections(kind="inet")
+            found |= {socket.laddr.ip for socket in sockets if socket.status == "LISTEN"}
+    return found
+
+
+def test_all_is_well_here_and_only_loopback_is_bound(corpus: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "genretune.scripts.cli", "doctor", "--json"]
+    with subprocess.Popen(
+        [*command, "--data", str(corpus), "--out", str(tmp_path / "runs")],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"SOME_TOKEN": "not-to-be-told"},
+    ) as process:
+        bound: set[str] = set()
+        while process.poll() is None:
+            with suppress(psutil.Error):
+                bound |= listening(psutil.Process(process.pid))
+            time.sleep(0.1)
+        assert process.stdout is not None
+        told = process.stdout.read()
+    findings = json.loads(told)
+    assert process.returncode == 0, findings
+    assert {finding["check"] for finding in findings} >= {"versions", "data", "storage", "clock"}
+    assert "not-to-be-told" not in told
+    assert bound and all(ip.removeprefix("::ffff:") in ("127.0.0.1", "::1") for ip in bound), bound
