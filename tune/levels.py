@@ -28,14 +28,11 @@ ENVIRONMENT: dict[Level, dict[str, str | None]] = {
 # out again, in huge pages, whatever thread asks: page faults are a third of a CPU step's time.
 # What a process can set at run time (determinism.keep_memory) reaches its main thread only.
 MEMORY = {
-    "GLIBC_TUNABLES": ":".join(
-        (
-            "glibc.malloc.arena_max=1",
-            "glibc.malloc.hugetlb=1",
-            "glibc.malloc.mmap_threshold=8000000000",
-            "glibc.malloc.trim_threshold=16000000000",
-        )
-    )
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "8000000000",
+    "MALLOC_TRIM_THRESHOLD_": "16000000000",
+    # one setting only: glibc cuts this variable at the first colon for the process's children
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
 
 

@@ -20,7 +20,7 @@ from genretune.scripts.benchmarks.train_accuracy import accuracy, print_accuracy
 from genretune.scripts.benchmarks.train_workers import Measured, Worker, together
 from genretune.tune.environment import computes_bf16
 
-_STEPS, _ROUNDS = 2, 5
+_STEPS, _ROUNDS = 1, 5
 
 
 def main(argv: Sequence[str]) -> None:
@@ -66,17 +66,17 @@ def measure(corpus: Path, precisions: Sequence[str], *, steps: int, rounds: int)
             measured = together(side)
             if turn:  # the first is for warming up
                 rows[name].append(measured)
-    shares = {precision: _share(corpus, precision, rounds) for precision in precisions}
+    shares = {precision: _share(corpus, precision) for precision in precisions}
     for worker in (worker for side in workers.values() for worker in side):
         worker.end()
     return _facts(rows, shares, precisions)
 
 
-def _share(corpus: Path, precision: str, rounds: int) -> dict[str, float]:
+def _share(corpus: Path, precision: str) -> dict[str, float]:
     worker = Worker("share", precision, corpus, 0)
-    found = [together([worker]) for _ in range(min(rounds, 3))]
+    found = together([worker])
     worker.end()
-    return {name: statistics.median(one[name] for one in found) for name in found[0]}
+    return found
 
 
 def _facts(
