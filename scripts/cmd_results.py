@@ -55,7 +55,7 @@ def results(
         reading.write_parquet(rows, out)
     elif chosen is Format.table and out is None:
         metric = run.sweep()["space"]["metric"]["name"]
-        print_leaderboard(rows, metric, reading.caution(run))
+        print_leaderboard(rows, metric, reading.caution(run), reading.machine_classes(run))
         if trial is not None:
             print(f"\n{explain(reading.read_state(run), trial)}")
     elif chosen is Format.table:

@@ -2,7 +2,7 @@
 
 from genretune.scripts.show_results import print_leaderboard
 from genretune.scripts.terminal import complain
-from genretune.tune.results import caution, write_leaderboard
+from genretune.tune.results import caution, machine_classes, write_leaderboard
 from genretune.tune.rundir import RunFolder
 
 
@@ -13,7 +13,8 @@ def show_end(run: RunFolder, *, strict: bool, finished: bool = True) -> int:
         strict: 3 where a trial failed or diverged.
     """
     rows = write_leaderboard(run)
-    print_leaderboard(rows, run.sweep()["space"]["metric"]["name"], caution(run))
+    metric = run.sweep()["space"]["metric"]["name"]
+    print_leaderboard(rows, metric, caution(run), machine_classes(run))
     faulty = [row for row in rows if row.status in ("failed", "diverged")]
     for row in faulty:
         complain(f"warning: trial {row.trial} {row.status}: {row.why}")

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tabulate import tabulate
 
@@ -10,14 +10,21 @@ from genretune.tune.results import parameter_names
 from genretune.tune.sweep.leaderboard import Row
 
 
-def print_leaderboard(rows: Sequence[Row], metric: str, caution: str | None = None) -> None:
+def print_leaderboard(
+    rows: Sequence[Row],
+    metric: str,
+    caution: str | None = None,
+    classes: Mapping[int, str] | None = None,
+) -> None:
     """Print rows by rank; columns that do not fit a terminal are left to ``--format csv``.
 
     Args:
         caution: what must be said about the figures, if anything.
+        classes: the machine class of each trial, where there are several.
     """
     parameters = parameter_names(rows)
-    headers = ["#", "trial", "status", "epochs", metric, *parameters, "why"]
+    several = ["machine class"] if classes else []
+    headers = ["#", "trial", "status", "epochs", metric, *several, *parameters, "why"]
     table = [
         [
             rank,
@@ -25,6 +32,7 @@ def print_leaderboard(rows: Sequence[Row], metric: str, caution: str | None = No
             row.status,
             row.epochs,
             _number(row.value),
+            *([classes.get(row.trial, "")] if classes else []),
             *(_number(row.parameters.get(name, "")) for name in parameters),
             row.why,
         ]

@@ -13,6 +13,7 @@ from genretune.tune.files import write_whole
 from genretune.tune.rundir import RunFolder
 from genretune.tune.space.load import space_from_json
 from genretune.tune.sweep.audit import audit
+from genretune.tune.sweep.events import MIXED, Created, Driver
 from genretune.tune.sweep.journal import read_journal
 from genretune.tune.sweep.leaderboard import Row, leaderboard
 from genretune.tune.sweep.rules import rules_of
@@ -51,7 +52,25 @@ def caution(run: RunFolder) -> str | None:
         return "contaminated: windows of the same clips train and validate, so figures are too good"
     if found := leakage.get("leaks"):
         return f"leaking: {len(found)} clips, groups or duplicates are on two sides of the fold"
+    if machine_classes(run):
+        return "several machine classes: equal bits are promised within a class only"
     return None
+
+
+def machine_classes(run: RunFolder) -> dict[int, str]:
+    """The machine classes that each trial ran on, where the sweep ran on several; else empty."""
+    events = read_journal(run.journal) if run.journal.exists() else []
+    told = {e.environment.get("machine_class") for e in events if isinstance(e, Driver)}
+    if told <= {None} or (len(told) == 1 and told != {MIXED}):
+        return {}
+    found = {}
+    for event in events:
+        if isinstance(event, Created):
+            path = run.trial_path(event.trial) / "result.json"
+            segments = json.loads(path.read_text())["segments"] if path.exists() else []
+            classes = {str(one["environment"]["machine_class"]) for one in segments}
+            found[event.trial] = " + ".join(sorted(classes))
+    return found
 
 
 def read_rows(run: RunFolder) -> list[Row]:

@@ -2,12 +2,14 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from genretune.data.store import Store
 from genretune.tune.dispatch.local_nodes import LocalNodes, local_nodes
 
 pytestmark = pytest.mark.integration
@@ -67,6 +69,21 @@ trial:
 parameters:
   model.knob: {{values: [0, 1, 2, 3, 4, 5, 6, 7]}}
 """
+SEND = """\
+import os, sys
+from pathlib import Path
+
+from genretune.tune.dispatch.cluster import cluster
+from genretune.tune.dispatch.nodes import Nodes, Wants
+
+address, store, samples = sys.argv[1:]
+os.dup2(os.open(store, os.O_RDONLY), 250)
+mine = "/proc/self/fd/250"  # a path that only this process sees
+with cluster(address, level="strict", gpus=False, log=Path(os.devnull)):
+    nodes = Nodes(Wants("cpu", "strict", mine, samples), {"CPU": 1.0})
+    nodes.wait()
+    assert [node.has_store for node in nodes.known.values()] == [False], nodes.known
+"""
 
 
 @pytest.fixture(scope="module")
@@ -116,10 +133,10 @@ def test_what_no_node_can_run_is_refused_at_once(
     assert "got cpu=1,gpu=2 (the cluster has" in done.stderr and "4 CPU, 1 GPU" in done.stderr
 
 
-def test_nodes_without_the_package_get_it(
-    bed: LocalNodes,
+def test_nodes_without_the_package_or_the_samples_get_them(
     space: Path,
     corpus: Path,
+    store: Store,
     tmp_path: Path,
     genretune: Genretune,
     finished: Path,
@@ -131,11 +148,23 @@ def test_nodes_without_the_package_get_it(
         "import sys\nsys.meta_path[:] = [f for f in sys.meta_path if 'genretune' not in repr(f)]\n"
     )
     with local_nodes(0) as lacking:
-        lacking.add_node(cpus=2, environment={"PYTHONPATH": str(blind)})
+        own_cache = tmp_path / "cache of the node"
+        hidden = {"PYTHONPATH": str(blind), "GENRETUNE_CACHE": str(own_cache)}
+        lacking.add_node(cpus=2, environment=hidden)
         run = tmp_path / "run"
         where = ("--address", lacking.address, "--out", run)
         done = genretune("search", space, "--data", corpus, *where)
         assert done.returncode == 0, done.stderr
+        assert not list(own_cache.glob("*.arrow")), "it sees the driver's pack"
+        sent = subprocess.run(
+            [sys.executable, "-c", SEND, lacking.address, str(store.path), store.samples_digest],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert sent.returncode == 0, sent.stderr
+        (pack,) = own_cache.glob("*.arrow")
+        assert pack.read_bytes() == store.path.read_bytes()
     assert leaderboard_of(run) == leaderboard_of(finished)
     result = json.loads((run / "trials/00000/result.json").read_text())
     assert result["segments"][0]["environment"]["git_commit"] is None, "it ran from the wheel"
@@ -147,13 +176,14 @@ def test_machine_classes_are_asked_about_and_kept_to(
     with local_nodes(0) as bed:
         bed.add_node(cpus=1)
         bed.add_node(cpus=1, environment={"ATEN_CPU_CAPABILITY": "avx2"})
-        how = ("--data", corpus, "--address", bed.address, "trial.determinism=off")
+        how = ("--data", corpus, "--address", bed.address, "trial.determinism=off", "trials=3")
         run = tmp_path / "run"
         asked = genretune("search", space, *how, "--out", run)
         assert asked.returncode == 2
         assert "got 2 machine classes" in asked.stderr and "--allow-mixed" in asked.stderr
         mixed = genretune("resume", run, "--address", bed.address, "--allow-mixed")
         assert mixed.returncode == 0, mixed.stderr
+        assert "machine class" in mixed.stdout and "within a class only" in mixed.stdout
         for folder in (run / "trials").iterdir():
             result = json.loads((folder / "result.json").read_text())
             classes = {s["environment"]["machine_class"] for s in result["segments"]}

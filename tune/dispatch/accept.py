@@ -6,8 +6,6 @@ from typing import Any
 from genretune.tune.errors import RecordMismatch
 from genretune.tune.sweep.events import Driver, Event
 
-MIXED = "mixed"
-"""Stands for the machine class of a sweep over several."""
 _MATTER = (
     "machine_class",
     "python",

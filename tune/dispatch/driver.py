@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, cast
 
-from genretune.tune.dispatch.accept import MIXED, check_environment, last_environment
+from genretune.tune.dispatch.accept import check_environment, last_environment
 from genretune.tune.dispatch.cluster import cluster, require_room
 from genretune.tune.dispatch.desk import Desk, Terms
 from genretune.tune.dispatch.job import Job
@@ -21,6 +21,7 @@ from genretune.tune.dispatch.watch import Watch
 from genretune.tune.levels import Level
 from genretune.tune.rundir import RunFolder
 from genretune.tune.space.load import space_from_json
+from genretune.tune.sweep.events import MIXED
 from genretune.tune.sweep.journal import Journal
 from genretune.tune.sweep.machine import Machine
 

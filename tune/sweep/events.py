@@ -11,6 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+MIXED = "mixed"
+"""In a driver's environment: the machine class of a sweep over several."""
+
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
