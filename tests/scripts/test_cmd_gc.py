@@ -1,0 +1,95 @@
+"""Freeing disk space, and stopping a trial of a sweep that nobody drives."""
+
+import json
+import os
+import platform
+from pathlib import Path
+
+import pytest
+
+from genretune.scripts.cli import run as command
+from genretune.tune.rundir import RunFolder
+from genretune.tune.space.load import space_from_text
+from genretune.tune.sweep.journal import Journal
+from genretune.tune.sweep.machine import Machine
+
+SPACE = """\
+version: 1
+name: tiny
+seed: 3
+trials: 3
+metric: {name: val_loss, mode: min}
+sampler: {type: random}
+trial: {epochs: 1, model: {name: cnn}}
+parameters:
+  optimizer.lr: {distribution: loguniform, min: 1.0e-3, max: 3.0e-2}
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    """Two completed trials, trial 1 the better one, and an open one; checkpoints of each."""
+    space = space_from_text(SPACE, "tiny.yaml", [])
+    folder = RunFolder(tmp_path / "run")
+    rest = ("overrides", "data", "device", "determinism", "leakage", "source", "plugins")
+    sweep = dict.fromkeys(rest, None) | {"version": 1, "space": space.as_json()}
+    folder.create(SPACE, sweep)
+    with Journal(folder.journal) as journal:
+        machine = Machine(space)
+        machine.begin(host="here", pid=1, environment={})
+        for trial in range(3):
+            machine.next_segment(range(trial))
+        for trial, value in ((0, 0.5), (1, 0.4)):
+            machine.report(trial, 1, value, "a")
+            machine.ended(trial, "completed", 1, "all epochs")
+        journal.append(machine.take())
+    for trial in range(3):
+        saved = folder.trial_path(trial) / "checkpoints"
+        saved.mkdir(parents=True)
+        (saved / "00001.safetensors").write_bytes(b"x" * 1000)
+        os.link(saved / "00001.safetensors", saved / "best.safetensors")
+        (saved / ".00002.safetensors.g1-0-99.tmp").write_bytes(b"x" * 500)
+    return folder
+
+
+def names(run: RunFolder, trial: int) -> list[str]:
+    return sorted(path.name for path in (run.trial_path(trial) / "checkpoints").iterdir())
+
+
+def test_the_rules(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(["gc", str(run.path), "--dry-run", "--keep", "none"]) == 0
+    assert "would free 0.0 MB in 7 files" in capsys.readouterr().out
+    assert len(names(run, 0)) == 3
+    assert command(["gc", str(run.path), "--keep", "best", "--top", "1"]) == 0
+    assert names(run, 0) == []
+    assert names(run, 1) == ["best.safetensors"]
+    assert names(run, 2) == ["00001.safetensors", "best.safetensors"], "an open trial goes on"
+
+
+def test_a_driven_directory_is_left_alone(
+    run: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with run.drive():
+        assert command(["gc", str(run.path)]) == 2
+    assert "must not be driven while it is cleaned" in capsys.readouterr().err
+    assert len(names(run, 0)) == 3
+
+
+def test_a_trial_is_stopped_under_the_lock(
+    run: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(["stop", str(run.path), "0"]) == 2
+    assert "TRIAL: must be open, got 0, completed" in capsys.readouterr().err
+    assert command(["stop", str(run.path), "7"]) == 2
+    assert "must have been created, got 7 of 3" in capsys.readouterr().err
+    assert command(["stop", str(run.path), "2"]) == 0
+    last = json.loads(run.journal.read_text().splitlines()[-1])
+    assert (last["event"], last["trial"]) == ("stop", 2)
+    assert not run.driving()
+
+
+def test_a_driver_that_does_not_answer(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    holder = {"generation": 1, "host": platform.node() + "-other", "pid": 1, "started": 0.0}
+    run.driver_json.write_text(json.dumps(holder))
+    assert command(["stop", str(run.path), "2", "--wait", "0.3"]) == 1
+    assert "has not answered for 0.3 s (it will, once it can)" in capsys.readouterr().err
