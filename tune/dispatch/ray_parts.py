@@ -162,6 +162,14 @@ class DeskCallback(Callback):
             self._desk.guarded(self._look, None)
             self._show()
 
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Let go of what Ray keeps of every segment for ever: statistics that nobody reads."""
+        trial.run_metadata.metric_analysis = {}
+        trial.run_metadata.metric_n_steps = {}
+        trial._default_result_or_future = {}
+
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
