@@ -23,7 +23,7 @@ Time = Annotated[
 ]
 Until = Annotated[str | None, typer.Option(help="start nothing after this time of day, e.g. 07:30")]
 Heartbeat = Annotated[
-    float, typer.Option(min=1.0, help="shortest silence of a worker that is a hang, s")
+    float, typer.Option(min=1.0, help="a worker silent for so long, and for 20 epochs, hangs, s")
 ]
 StorageWait = Annotated[float, typer.Option(min=0.0, help="wait so long for failing storage, s")]
 

@@ -122,7 +122,7 @@ def test_workers_killed_and_hung_storage_gone_and_a_node_lost(
     leaderboard_of: Rows,
     events_of: Rows,
 ) -> None:
-    driver = search("-W", "1", "--heartbeat", "1")
+    driver = search("-W", "1", "--heartbeat", "5")
     driver.until("report", 2)
     first = [worker.pid for worker in bed.workers()]
     assert len(first) == 1

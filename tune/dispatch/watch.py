@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 _EPOCHS = 20.0
-_BEFORE_ANY = 6.0
+_STARTING = 6.0
 
 
 @dataclass
@@ -17,26 +17,28 @@ class Watch:
 
     Attributes:
         heartbeat: the shortest silence (s) that counts. A segment is silent after this time or 20
-            times the longest epoch so far, whichever is longer; before any epoch is known, after 6
-            times this time. Each silence of a trial doubles it for that trial.
+            times the longest epoch so far, whichever is longer. Before its first report, while the
+            worker starts, it has 6 times this time. Each silence of a trial doubles all this for
+            that trial.
     """
 
     heartbeat: float
     clock: Callable[[], float] = time.monotonic
     _heard: dict[str, float] = field(default_factory=dict)
+    _spoke: set[str] = field(default_factory=set)
     _silences: dict[int, int] = field(default_factory=dict)
 
     def heard(self, ray_id: str) -> None:
-        """The segment has begun, or has reported."""
+        """The segment has reported."""
         self._heard[ray_id] = self.clock()
+        self._spoke.add(ray_id)
 
     def silent_for(self, trial: int, ray_id: str, longest_epoch: float) -> float | None:
         """Seconds of a segment's silence if they are too many; None otherwise."""
         now = self.clock()
         silence = now - self._heard.setdefault(ray_id, now)
-        limit = max(self.heartbeat, _EPOCHS * longest_epoch)
-        if longest_epoch == 0.0:
-            limit = _BEFORE_ANY * self.heartbeat
+        patience = self.heartbeat if ray_id in self._spoke else _STARTING * self.heartbeat
+        limit = max(patience, _EPOCHS * longest_epoch)
         return silence if silence > limit * 2 ** self._silences.get(trial, 0) else None
 
     def gave_up(self, trial: int, ray_id: str) -> None:
@@ -47,3 +49,4 @@ class Watch:
     def over(self, ray_id: str) -> None:
         """The segment has ended."""
         self._heard.pop(ray_id, None)
+        self._spoke.discard(ray_id)
