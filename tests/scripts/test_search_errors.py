@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +31,7 @@ parameters:
   optimizer.lr: {distribution: loguniform, min: 1.0e-3, max: 3.0e-2}
 """
 Refused = Callable[..., str]
+Genretune = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -111,7 +113,7 @@ def test_a_fold_with_fewer_clips_than_classes(
 
 
 def test_a_run_directory_that_exists_or_is_driven(
-    space: Path, corpus: Path, tmp_path: Path, refused: Refused
+    space: Path, corpus: Path, tmp_path: Path, refused: Refused, genretune: Genretune
 ) -> None:
     there = RunFolder(tmp_path / "run")
     sweep = new_sweep(load_space(space), corpus)
@@ -119,7 +121,12 @@ def test_a_run_directory_that_exists_or_is_driven(
     assert "which exists" in refused("search", space, "--data", corpus, "--out", there.path)
     holder = {"generation": 3, "host": "another-host", "pid": 1, "started": 0.0}
     there.driver_json.write_text(json.dumps(holder))
-    assert "in use by process 1 on another-host" in refused("resume", there.path)
+    before = sorted(there.path.rglob("*"))
+    # in a process of its own, which would become the driver
+    held = genretune("resume", there.path)
+    assert held.returncode == 2 and held.stderr.count("\n") == 1
+    assert "in use by process 1 on another-host" in held.stderr
+    assert sorted(there.path.rglob("*")) == before
     space_text = SPACE.replace("epochs: 1", "epochs: 2")
     there.space_yaml.write_text(space_text)
     assert "got changes in trial.epochs" in refused("resume", there.path)
