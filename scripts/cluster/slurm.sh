@@ -13,7 +13,8 @@
 #
 # DATA and RUN lie on storage that every node sees. Two minutes before the limit Slurm sends USR1 to
 # this shell, which passes it to the driver: it finishes its journal, exits with 75, and the job is
-# requeued; the next one resumes. A second job on the same RUN is refused by the run directory.
+# requeued; the next one resumes. Start no second job on the same RUN: a job takes the place of a
+# driver on another host, which it cannot tell from one that is gone.
 # Limits: tested with stand-ins for srun and scontrol, never on a real Slurm. ray symmetric-run ends
 # with "ray stop" on each node, so no other Ray of yours may run there.
 set -u
