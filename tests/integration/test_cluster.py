@@ -95,6 +95,7 @@ def bed() -> Iterator[LocalNodes]:
         yield found
 
 
+@pytest.mark.long
 def test_four_trials_a_gpu_are_spread_and_share_nothing(
     bed: LocalNodes, corpus: Path, tmp_path: Path, genretune: Genretune, leaderboard_of: Rows
 ) -> None:
@@ -170,6 +171,7 @@ def test_nodes_without_the_package_or_the_samples_get_them(
     assert result["segments"][0]["environment"]["git_commit"] is None, "it ran from the wheel"
 
 
+@pytest.mark.long
 def test_machine_classes_are_asked_about_and_kept_to(
     corpus: Path, space: Path, tmp_path: Path, genretune: Genretune
 ) -> None:
