@@ -22,7 +22,7 @@ def test_counts(music: Path, audio, noise, tmp_path: Path) -> None:
     audio("music/b/3.flac", np.stack([noise(7), noise(8)], axis=1), rate=44100)
     report = scan_corpus(music, cache=tmp_path / "cache").as_json()
     assert report["clips"] == 7 and report["labels"] == {"a": 3, "b": 4}
-    assert report["hours"] == pytest.approx(6.5 / 3600)
+    assert report["hours"] == 6.5 / 3600
     assert report["sample_rates"] == {"22050": 6, "44100": 1}
     assert report["channels"] == {"1": 6, "2": 1}
     assert report["seconds"] == {"shortest": 0.5, "median": 1.0, "longest": 1.0}
@@ -78,4 +78,4 @@ def test_headers_alone(music: Path, tmp_path: Path) -> None:
     report = read_headers(music)
     assert (report.clips, report.sample_rates, report.fingerprint) == (7, {"22050": 6}, "")
     assert [(f.file, f.fault) for f in report.faults] == [("a/bad.wav", "not audio")]
-    assert report.hours == pytest.approx(6 / 3600)
+    assert report.hours == 6 / 3600
