@@ -2,22 +2,25 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
 from genretune.scripts.run_options import Keeping
-from genretune.tune.dispatch.options import Keep
 from genretune.tune.errors import TuneError
+from genretune.tune.keep import Keep
 from genretune.tune.rundir import RunFolder
 
 
 def gc(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="the run directory")],
     keep: Annotated[
-        Keeping,
-        typer.Option(help="of finished trials: usual (completed: best and last), best, none, all"),
-    ] = Keeping.usual,
+        Keeping | None,
+        typer.Option(
+            help="of finished trials: usual (completed: best and last), best, none, all; "
+            "default as the sweep began"
+        ),
+    ] = None,
     top: Annotated[
         int | None, typer.Option(min=0, help="keep those of the first so many trials only")
     ] = None,
@@ -31,16 +34,17 @@ def gc(
     from genretune.tune.results import read_rows, read_state
 
     run = RunFolder(run_directory)
-    run.sweep()
+    saved = run.sweep()
     if run.driving():
         raise TuneError(f"{run.path}: must not be driven while it is cleaned (genretune stop)")
+    kept: Keep = keep.value if keep else saved["space"].get("keep", "usual")
     state = read_state(run)
     first = {row.trial for row in read_rows(run)[:top]}
     gone: list[Path] = []
     for trial in state.trials:
         folder = run.trial_path(trial.index)
-        rule = keep.value if trial.index in first else "none"
-        gone += surplus(folder, trial.status, cast(Keep, rule))
+        rule: Keep = kept if trial.index in first else "none"
+        gone += surplus(folder, trial.status, rule)
         gone += [*folder.glob(".*.tmp"), *folder.glob("checkpoints/.*.tmp")]
     freed = _bytes(gone)
     if not dry_run:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -36,7 +37,7 @@ def search(
     until: run_as.Until = None,
     heartbeat: run_as.Heartbeat = 600.0,
     storage_wait: run_as.StorageWait = 600.0,
-    keep: run_as.Kept = run_as.Keeping.usual,
+    keep: run_as.Kept = None,
     machine_class: run_as.Class = None,
     allow_mixed: run_as.Mixed = False,
     plugin: Plugins = None,
@@ -122,7 +123,7 @@ def resume(
     until: run_as.Until = None,
     heartbeat: run_as.Heartbeat = 600.0,
     storage_wait: run_as.StorageWait = 600.0,
-    keep: run_as.Kept = run_as.Keeping.usual,
+    keep: run_as.Kept = None,
     machine_class: run_as.Class = None,
     allow_mixed: run_as.Mixed = False,
     accept_new_environment: run_as.Accepted = False,
@@ -181,7 +182,7 @@ def _resume(
     from genretune.tune.prepare import saved_sweep
 
     check_trials(trials)
-    check_unedited(run, saved)
+    options = replace(options, keep=options.keep or check_unedited(run, saved))
     sweep = saved_sweep(saved, folder=data, plugins=plugins)
     wanted.check()
     wishes = {"trials": trials, "give_up": tuple(give_up), "strict_exit": strict}

@@ -11,6 +11,7 @@ from genretune.tune.dispatch.options import RunOptions
 from genretune.tune.dispatch.signals import NUMBERS
 from genretune.tune.environment import environment
 from genretune.tune.errors import TuneError
+from genretune.tune.keep import Keep
 from genretune.tune.prepare import Sweep
 from genretune.tune.rundir import RunFolder
 from genretune.tune.space.load import changed_keys, space_from_json, space_from_text
@@ -22,16 +23,20 @@ def check_trials(trials: str | None) -> None:
         raise TuneError(f"--trials: must be a number (50) or more by a number (+30), got {trials}")
 
 
-def check_unedited(run: RunFolder, saved: Mapping[str, Any]) -> None:
-    """Raise TuneError where ``space.yaml`` was edited since the sweep began."""
+def check_unedited(run: RunFolder, saved: Mapping[str, Any]) -> Keep | None:
+    """See that ``space.yaml`` is as the sweep began; its ``keep``, which may be edited.
+
+    Raises:
+        TuneError: what changes a result was edited.
+    """
     try:
         text = run.space_yaml.read_text()
     except OSError:
-        return  # sweep.json has all of it
+        return None  # sweep.json has all of it
     now = space_from_text(text, str(run.space_yaml), saved["overrides"])
     changed = changed_keys(space_from_json(saved["space"]), now)
     if not changed:
-        return
+        return now.keep
     raise TuneError(
         f"{run.space_yaml}: must be as the sweep began, got changes in "
         f"{', '.join(changed)} (put it back, or start another search)"

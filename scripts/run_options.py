@@ -37,7 +37,10 @@ class Keeping(StrEnum):
     none = "none"
 
 
-Kept = Annotated[Keeping, typer.Option("--keep", help="which checkpoints of finished trials stay")]
+Kept = Annotated[
+    Keeping | None,
+    typer.Option("--keep", help="which checkpoints of finished trials stay; default the space's"),
+]
 
 Class = Annotated[
     str | None, typer.Option("--class", help="the machine class to keep to: part of its name")
@@ -59,7 +62,7 @@ def options_of(
     until: str | None,
     heartbeat: float,
     storage_wait: float,
-    keep: Keeping,
+    keep: Keeping | None,
     machine_class: str | None,
     allow_mixed: bool,
     takeover: bool = False,
@@ -85,7 +88,7 @@ def options_of(
         until=None if seconds is None else clock.time() + seconds,
         heartbeat=heartbeat,
         patience=storage_wait,
-        keep=keep.value,
+        keep=None if keep is None else keep.value,
         machine_class=machine_class,
         allow_mixed=allow_mixed,
         accept_environment=accept_environment,

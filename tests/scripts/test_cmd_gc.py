@@ -66,6 +66,16 @@ def test_the_rules(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert names(run, 2) == ["00001.safetensors", "best.safetensors"], "an open trial goes on"
 
 
+def test_the_space_says_what_is_kept(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = run.sweep()
+    sweep["space"]["keep"] = "best"
+    run.sweep_json.write_text(json.dumps(sweep))
+    assert command(["gc", str(run.path)]) == 0
+    assert names(run, 0) == ["best.safetensors"]
+    assert command(["gc", str(run.path), "--keep", "none"]) == 0
+    assert names(run, 0) == []
+
+
 def test_a_driven_directory_is_left_alone(
     run: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from genretune.tune.dispatch.options import Keep
 from genretune.tune.files import write_whole
+from genretune.tune.keep import Keep
 from genretune.tune.rundir import RunFolder
 from genretune.tune.sweep.leaderboard import row
 from genretune.tune.sweep.rules import Rules

@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any, Literal
 
 from genretune.tune.dispatch.aftermath import close, read_result
-from genretune.tune.dispatch.options import Keep
 from genretune.tune.dispatch.requests import requests
 from genretune.tune.errors import RunFailure, TuneError
 from genretune.tune.files import patiently, storage
+from genretune.tune.keep import Keep
 from genretune.tune.rundir import Lease, RunFolder
 from genretune.tune.sweep.answers import STOP, WAIT, Done, Reply, Segment
 from genretune.tune.sweep.journal import Journal

@@ -78,7 +78,7 @@ def drive(
                     generation=generation,
                     concurrency=options.concurrency or place.room,
                     patience=options.patience,
-                    keep=options.keep,
+                    keep=options.keep or space.keep,
                     check=wanted.check,
                 )
                 desk = Desk(run, machine, journal, terms)

@@ -2,15 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
 
-Keep = Literal["usual", "best", "all", "none"]
-KEEPS: tuple[Keep, ...] = get_args(Keep)
-"""Which checkpoints of a finished trial stay.
-
-usual: best and last of a completed trial, none of others; best: the best of a completed trial;
-all: whatever training left (best and the last two); none.
-"""
+from genretune.tune.keep import Keep
 
 
 @dataclass(frozen=True)
@@ -40,7 +33,7 @@ class RunOptions:
             epoch.
         heartbeat: the shortest silence (s) of a worker that counts as a hang.
         patience: how long (s) to wait for storage that refuses.
-        keep: which checkpoints of finished trials stay.
+        keep: which checkpoints of finished trials stay; None for what the space says.
         machine_class: part of the name of the machine class to keep to.
         allow_mixed: let trials run on several classes, each trial on one.
         accept_environment: go on although the environment has changed.
@@ -53,7 +46,7 @@ class RunOptions:
     until: float | None = None
     heartbeat: float = 600.0
     patience: float = 600.0
-    keep: Keep = "usual"
+    keep: Keep | None = None
     machine_class: str | None = None
     allow_mixed: bool = False
     accept_environment: bool = False

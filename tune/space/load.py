@@ -63,8 +63,10 @@ def with_trials(space: Space, trials: int) -> Space:
 
 
 def changed_keys(before: Space, after: Space) -> list[str]:
-    """The dotted keys in which two spaces differ, in the order of the file."""
-    return _changed(before.as_json(), after.as_json(), "")
+    """The dotted keys in which two spaces differ, in the order of the file; not ``keep``, which
+    changes no result."""
+    one, other = before.as_json(), after.as_json()
+    return [key for key in _changed(one, other, "") if key != "keep"]
 
 
 def _changed(before: object, after: object, key: str) -> list[str]:
@@ -116,6 +118,7 @@ def _check(document: Document, notes: tuple[str, ...]) -> Space:
         sampler=settings.sampler,
         early_terminate=settings.early_terminate,
         seeds=settings.seeds,
+        keep=settings.keep,
         data=settings.data,
         trial=settings.trial,
         start_with=tuple(settings.start_with),

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from genretune.tune.keep import Keep
 from genretune.tune.space.problems import Path, Problems, did_you_mean, show
 
 METRICS: dict[str, Literal["max", "min"]] = {
@@ -120,6 +121,9 @@ class Settings(Strict):
     early_terminate: EarlyTermination = NoTermination()
     seeds: Literal["per_trial", "shared"] = "per_trial"
     """Own training seed for each trial, or one for all, so that only configurations differ."""
+    keep: Keep = "usual"
+    """Which checkpoints of finished trials stay: of completed ones best and last, or the best; all
+    that training left; none. Changes no result; --keep goes before it."""
     data: Data = Data()
     trial: dict[str, object]
     """What all trials share: the keys of config.json."""

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from genretune.tune.keep import Keep
 from genretune.tune.space.problems import Path, SpaceError, dotted, show
 from genretune.tune.space.settings import Data, EarlyTermination, Metric, Sampler
 from genretune.tune.space.tree import (
@@ -39,6 +40,8 @@ class Space:
     trial: Mapping[str, object]
     start_with: tuple[Flat, ...]
     parameters: tuple[tuple[str, Node], ...]
+    keep: Keep = field(default="usual", compare=False)
+    """Which checkpoints stay: no part of what identifies the sweep."""
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What overrides pinned, in words."""
     places: Mapping[Path, str] = field(default_factory=dict, compare=False, repr=False)
@@ -129,6 +132,7 @@ class Space:
             "sampler": self.sampler.model_dump(),
             "early_terminate": self.early_terminate.model_dump(),
             "seeds": self.seeds,
+            "keep": self.keep,
             "data": self.data.model_dump(),
             "trial": copy.deepcopy(dict(self.trial)),
             "start_with": [dict(given) for given in self.start_with],

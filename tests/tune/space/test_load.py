@@ -52,6 +52,16 @@ def test_changed_keys_are_named(good: str) -> None:
     assert changed_keys(before, after) == ["seed", "trial.epochs"]
 
 
+def test_what_is_kept_is_no_part_of_what_identifies_a_sweep(good: str) -> None:
+    usual = space_from_text(good, "s.yaml")
+    best = space_from_text(good + "keep: best\n", "s.yaml")
+    assert (usual.keep, best.keep) == ("usual", "best")
+    assert space_from_json(best.as_json()).keep == "best"
+    assert changed_keys(usual, best) == []
+    older = {key: value for key, value in usual.as_json().items() if key != "keep"}
+    assert space_from_json(older).keep == "usual"
+
+
 def test_trials_only_as_many_as_a_grid_has(good: str) -> None:
     grid = ["sampler={type: grid}", "parameters.optimizer.lr={values: [0.1, 0.01]}"]
     space = space_from_text(good, "s.yaml", grid)

@@ -1,0 +1,52 @@
+"""What may be edited in a space file once its sweep has begun."""
+
+from pathlib import Path
+
+import pytest
+
+from genretune.scripts.driving import check_unedited
+from genretune.tune.errors import TuneError
+from genretune.tune.rundir import RunFolder
+from genretune.tune.space.load import space_from_text
+
+SPACE = """\
+version: 1
+name: tiny
+seed: 3
+trials: 3
+keep: none
+metric: {name: val_loss, mode: min}
+trial: {epochs: 1}
+parameters:
+  optimizer.lr: {distribution: loguniform, min: 1.0e-3, max: 3.0e-2}
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    space = space_from_text(SPACE, "tiny.yaml")
+    run = RunFolder(tmp_path / "run")
+    run.create(SPACE, {"space": space.as_json(), "overrides": []})
+    return run
+
+
+def saved(overrides: tuple[str, ...] = ()) -> dict[str, object]:
+    space = space_from_text(SPACE, "tiny.yaml", overrides)
+    return {"space": space.as_json(), "overrides": list(overrides)}
+
+
+def test_checkpoints_may_be_kept_by_another_rule(run: RunFolder) -> None:
+    assert check_unedited(run, saved()) == "none"
+    run.space_yaml.write_text(SPACE.replace("keep: none", "keep: best"))
+    assert check_unedited(run, saved()) == "best"
+    assert check_unedited(run, saved(("keep=all",))) == "all", "as given on the command line"
+    run.space_yaml.unlink()
+    assert check_unedited(run, saved()) is None
+
+
+def test_what_changes_a_result_may_not(run: RunFolder) -> None:
+    edited = SPACE.replace("keep: none", "keep: best").replace("seed: 3", "seed: 4")
+    run.space_yaml.write_text(edited)
+    with pytest.raises(TuneError) as error:
+        check_unedited(run, saved())
+    assert "must be as the sweep began, got changes in seed (put it back" in str(error.value)
