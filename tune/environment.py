@@ -13,6 +13,7 @@ import torch
 
 from genretune.tune.config import Device
 from genretune.tune.levels import Level
+from genretune.tune.own_code import MATTER, code_digest
 
 _PACKAGES = ("genretune", "torch", "torchaudio", "numpy", "scipy", "ray", "optuna", "pyarrow")
 _OF_FILES = ("soundfile", "soxr", "safetensors")
@@ -43,6 +44,7 @@ def environment(device: Device, level: Level) -> dict[str, Any]:
         "cpu": _cpu()["model name"],
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
+        "code": _code(),
         **_git(),
     }
     if device == "cuda":
@@ -79,10 +81,21 @@ def differences(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> list
     """``name: recorded -> current`` for each fact that differs; hosts do not count."""
     names = [*recorded, *(name for name in current if name not in recorded)]
     return [
-        f"{name}: {recorded.get(name)} -> {current.get(name)}"
+        f"{name}: {_shown(name, recorded.get(name))} -> {_shown(name, current.get(name))}"
         for name in names
         if name != "host" and recorded.get(name) != current.get(name)
     ]
+
+
+def _shown(name: str, value: Any) -> Any:
+    """A fact for people: digests are cut."""
+    return value[:12] if name == "code" and isinstance(value, str) else value
+
+
+@functools.cache
+def _code() -> str | None:
+    """Digest of the code that bits depend on, as this process found it."""
+    return code_digest(MATTER)
 
 
 def _version(package: str) -> str | None:

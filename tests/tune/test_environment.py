@@ -5,11 +5,12 @@ import torch
 
 from genretune.tune import environment as module
 from genretune.tune.environment import differences, environment, machine_class
+from genretune.tune.own_code import MATTER, code_digest
 
 EXPECTED = {
     *("machine_class", "python", "genretune", "torch", "torchaudio", "numpy", "scipy", "ray"),
     *("optuna", "pyarrow", "soundfile", "soxr", "safetensors", "os", "libc", "host", "cpu"),
-    *("cpu_capability", "threads", "git_commit", "git_dirty"),
+    *("cpu_capability", "threads", "code", "git_commit", "git_dirty"),
 }
 
 
@@ -18,6 +19,7 @@ def test_everything_a_replay_could_trip_over_is_there() -> None:
     assert EXPECTED <= set(found)
     assert found["torch"] == torch.__version__ and found["threads"] >= 1
     assert found["machine_class"] == machine_class("cpu", "strict")
+    assert found["code"] == code_digest(MATTER) != code_digest()
 
 
 def test_a_gpu_is_named_with_all_that_its_bits_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,3 +47,9 @@ def test_differences_leave_out_the_host() -> None:
     recorded = {"torch": "2.14.1", "host": "a", "ray": "1"}
     current = {"torch": "2.14.2", "host": "b", "ray": "1", "driver": "5"}
     assert differences(recorded, current) == ["torch: 2.14.1 -> 2.14.2", "driver: None -> 5"]
+
+
+def test_differences_of_code_are_short() -> None:
+    recorded, current = {"code": "a" * 64}, {"code": "b" * 64}
+    assert differences(recorded, current) == [f"code: {'a' * 12} -> {'b' * 12}"]
+    assert differences({}, current) == [f"code: None -> {'b' * 12}"]

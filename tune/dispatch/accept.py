@@ -40,8 +40,17 @@ def check_environment(
         for name in _MATTER
         if name in before and before[name] != now.get(name)
     ]
+    if "code" in before and before["code"] != now.get("code"):
+        changed.append(
+            "genretune's own code has been edited or replaced since: "
+            f"{_cut(before['code'])} -> {_cut(now.get('code'))}"
+        )
     if changed and not accepted:
         raise RecordMismatch(
             f"resume: must go on in the environment that it ran in, got {'; '.join(changed)} "
             "(--accept-new-environment goes on; equal bits are then promised within each part only)"
         )
+
+
+def _cut(digest: object) -> str:
+    return str(digest)[:12]

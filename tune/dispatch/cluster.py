@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from genretune.tune.dispatch import wheel
+from genretune.tune import own_code
 from genretune.tune.dispatch.options import Resources
 from genretune.tune.dispatch.pinned import on_node
 from genretune.tune.dispatch.signals import Interrupted
@@ -100,17 +100,17 @@ def _package_lacks() -> bool:
     """Whether some node has not the very package that runs here."""
     import ray
 
-    ray.cloudpickle.register_pickle_by_value(wheel)
+    ray.cloudpickle.register_pickle_by_value(own_code)
     try:
         alive = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
-        asked = [on_node(node, wheel.code_digest, soft=True) for node in alive]
-        own = wheel.code_digest()
+        asked = [on_node(node, own_code.code_digest, soft=True) for node in alive]
+        own = own_code.code_digest()
         try:
             return any(digest != own for digest in ray.get(asked, timeout=_ANSWER))
         except ray.exceptions.RayError:
             return True
     finally:
-        ray.cloudpickle.unregister_pickle_by_value(wheel)
+        ray.cloudpickle.unregister_pickle_by_value(own_code)
 
 
 def worker_environment(level: Level, gpus: bool) -> dict[str, str]:

@@ -1,8 +1,4 @@
-"""This package as a wheel, for nodes that lack it or have another version of it.
-
-The functions that look for the package import nothing of ours, so that Ray can send them by value
-to a node that has nothing of ours.
-"""
+"""This package as a wheel, for nodes that lack it or have another version of it."""
 
 import base64
 import hashlib
@@ -10,42 +6,9 @@ import zipfile
 from importlib import metadata
 from pathlib import Path
 
+from genretune.tune.own_code import package_files
+
 _NAME = "genretune"
-
-
-def package_files() -> "dict[str, str]":
-    """Path in the package -> path on disk of every file that belongs to it; {} where it lacks."""
-    import importlib.util
-    from pathlib import Path
-
-    found = {}
-    for folder in ("data", "models", "scripts", "search_spaces", "tune"):
-        try:
-            spec = importlib.util.find_spec(f"genretune.{folder}")
-        except ModuleNotFoundError:
-            return {}
-        if spec is None or not spec.submodule_search_locations:
-            return {}
-        root = Path(next(iter(spec.submodule_search_locations)))
-        for path in sorted(root.rglob("*")):
-            if path.is_file() and path.suffix in (".py", ".typed", ".yaml", ".json", ".html"):
-                found[f"genretune/{folder}/{path.relative_to(root).as_posix()}"] = str(path)
-    return found
-
-
-def code_digest() -> "str | None":
-    """SHA-256 over the package's Python files; None where there is no package."""
-    import hashlib
-    from pathlib import Path
-
-    files = package_files()
-    if not files:
-        return None
-    digest = hashlib.sha256()
-    for name in sorted(files):
-        if name.endswith(".py"):
-            digest.update(f"{name}\n".encode() + Path(files[name]).read_bytes())
-    return digest.hexdigest()
 
 
 def build_wheel(folder: Path) -> Path:

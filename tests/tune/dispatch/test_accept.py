@@ -18,6 +18,15 @@ def test_versions_and_classes_matter_hosts_do_not() -> None:
     check_environment(BEFORE, now, accepted=True)
 
 
+def test_edited_code_needs_the_users_word_and_is_told_shortly() -> None:
+    before, now = BEFORE | {"code": "a" * 64}, BEFORE | {"code": "b" * 64}
+    told = "own code has been edited or replaced since: a{12} -> b{12} .--accept-new-environment"
+    with pytest.raises(RecordMismatch, match=told):
+        check_environment(before, now, accepted=False)
+    check_environment(before, now, accepted=True)
+    check_environment(BEFORE, now, accepted=False)  # a record of before there was a digest
+
+
 def test_the_last_driver_counts() -> None:
     events = [Driver(1, "h", 1, {"torch": "1"}), Driver(2, "h", 2, {"torch": "2"})]
     assert last_environment(events) == {"torch": "2"}

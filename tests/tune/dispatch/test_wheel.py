@@ -5,13 +5,14 @@ import sys
 import zipfile
 from pathlib import Path
 
-from genretune.tune.dispatch.wheel import build_wheel, code_digest, package_files
+from genretune.tune.dispatch.wheel import build_wheel
+from genretune.tune.own_code import code_digest, package_files
 
 ASK = """\
 import sys
 sys.meta_path[:] = [f for f in sys.meta_path if "genretune" not in repr(f)]
 sys.path.insert(0, sys.argv[1])
-from genretune.tune.dispatch.wheel import code_digest
+from genretune.tune.own_code import code_digest
 import genretune.tune
 print(code_digest(), genretune.tune.__file__)
 """
