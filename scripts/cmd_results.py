@@ -49,20 +49,23 @@ def results(
             raise TuneError(f"--trial: must have been created, got {trial}")
     rows = rows[:top]
     chosen = Format.json if as_json else format
+    classes = reading.machine_classes(run)
     if chosen is Format.parquet:
         if out is None:
             raise TuneError("--out: must name the file for parquet, got nothing (--out FILE)")
-        reading.write_parquet(rows, out)
+        reading.write_parquet(rows, out, classes)
     elif chosen is Format.table and out is None:
         metric = run.sweep()["space"]["metric"]["name"]
-        print_leaderboard(rows, metric, reading.caution(run), reading.machine_classes(run))
+        print_leaderboard(rows, metric, reading.caution(run), classes)
         if trial is not None:
             print(f"\n{explain(reading.read_state(run), trial)}")
     elif chosen is Format.table:
         raise TuneError("--out: needs --format csv, json or parquet")
     else:
-        facts = reading.as_json(rows)
-        text = reading.as_csv(rows) if chosen is Format.csv else json.dumps(facts, indent=1) + "\n"
+        facts = reading.as_json(rows, classes)
+        text = json.dumps(facts, indent=1, allow_nan=False) + "\n"
+        if chosen is Format.csv:
+            text = reading.as_csv(rows, classes)
         if out is None:
             sys.stdout.write(text)
         else:

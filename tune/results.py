@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -48,13 +48,14 @@ def audit_run(run: RunFolder) -> list[str]:
 def caution(run: RunFolder) -> str | None:
     """What every table of a sweep must say about its figures; None where there is nothing."""
     leakage = run.sweep()["leakage"]
+    told = []
     if leakage.get("split") == "contaminated":
-        return "contaminated: windows of the same clips train and validate, so figures are too good"
-    if found := leakage.get("leaks"):
-        return f"leaking: {len(found)} clips, groups or duplicates are on two sides of the fold"
+        told = ["contaminated: windows of the same clips train and validate: figures are too good"]
+    elif found := leakage.get("leaks"):
+        told = [f"leaking: {len(found)} clips, groups or duplicates are on two sides of the fold"]
     if machine_classes(run):
-        return "several machine classes: equal bits are promised within a class only"
-    return None
+        told.append("several machine classes: equal bits are promised within a class only")
+    return "\n".join(told) or None
 
 
 def machine_classes(run: RunFolder) -> dict[int, str]:
@@ -78,20 +79,31 @@ def read_rows(run: RunFolder) -> list[Row]:
     return leaderboard(read_state(run))
 
 
-def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Rows as plain JSON values, in the order of rank."""
-    return [asdict(row) for row in rows]
+def as_json(rows: Sequence[Row], classes: Mapping[int, str] | None = None) -> list[dict[str, Any]]:
+    """Rows as plain JSON values, in the order of rank.
+
+    Args:
+        classes: of a mixed sweep, as ``machine_classes`` gives them; each row then has its
+            ``machine_class``, None for a trial that has not run.
+    """
+    if not classes:
+        return [asdict(row) for row in rows]
+    return [asdict(row) | {"machine_class": classes.get(row.trial) or None} for row in rows]
 
 
-def as_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV, a column for each parameter that any trial has; floats round-trip."""
+def as_csv(rows: Sequence[Row], classes: Mapping[int, str] | None = None) -> str:
+    """Rows as CSV, a column for each parameter that any trial has; floats round-trip.
+
+    Args:
+        classes: of a mixed sweep: a column ``machine_class`` before the parameters.
+    """
     parameters = parameter_names(rows)
-    fixed = ["rank", *(key for key in Row.__slots__ if key != "parameters")]
+    fixed = ["rank", *_columns(classes)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*fixed, *parameters])
-    for rank, row in enumerate(rows, start=1):
-        facts = asdict(row) | {"rank": rank}
+    for rank, (row, fact) in enumerate(zip(rows, as_json(rows, classes), strict=True), start=1):
+        facts = fact | {"rank": rank}
         writer.writerow(
             [
                 *(_cell(facts[key]) for key in fixed),
@@ -109,7 +121,7 @@ def parameter_names(rows: Sequence[Row]) -> list[str]:
 def write_leaderboard(run: RunFolder) -> list[Row]:
     """Write ``leaderboard.csv`` from the journal; its rows."""
     rows = read_rows(run)
-    write_whole(run.leaderboard_csv, as_csv(rows).encode())
+    write_whole(run.leaderboard_csv, as_csv(rows, machine_classes(run)).encode())
     return rows
 
 
@@ -134,18 +146,30 @@ def choose(path: Path, trial: str) -> list[tuple[Path, int | None]]:
     return [(run.trial_path(index), index) for index in chosen]
 
 
+def _columns(classes: Mapping[int, str] | None) -> list[str]:
+    """What a table says of a trial beside its rank and parameters."""
+    own = [key for key in Row.__slots__ if key != "parameters"]
+    return [*own, "machine_class"] if classes else own
+
+
 def _cell(value: object) -> str:
     if value is None:
         return ""
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def write_parquet(rows: Sequence[Row], path: Path) -> None:
-    """Write rows to a Parquet file; parameters are one column of JSON."""
+def write_parquet(
+    rows: Sequence[Row], path: Path, classes: Mapping[int, str] | None = None
+) -> None:
+    """Write rows to a Parquet file; parameters are one column of JSON.
+
+    Args:
+        classes: of a mixed sweep: one more column, ``machine_class``.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    facts = as_json(rows)
-    columns = {key: [fact[key] for fact in facts] for key in Row.__slots__ if key != "parameters"}
+    facts = as_json(rows, classes)
+    columns = {key: [fact[key] for fact in facts] for key in _columns(classes)}
     columns["parameters"] = [json.dumps(fact["parameters"]) for fact in facts]
     pq.write_table(pa.table(columns), path)
