@@ -13,14 +13,41 @@
 #
 # DATA and RUN lie on storage that every node sees. Two minutes before the limit Slurm sends USR1 to
 # this shell, which passes it to the driver: it finishes its journal, exits with 75, and the job is
-# requeued; the next one resumes. Start no second job on the same RUN: a job takes the place of a
-# driver on another host, which it cannot tell from one that is gone.
-# Limits: tested with stand-ins for srun and scontrol, never on a real Slurm. ray symmetric-run ends
+# requeued; the next one resumes. RUN.job holds the id of the job that drives RUN: another job is
+# refused as long as squeue lists that one, and takes its place once it is gone.
+# Limits: tested with stand-ins for Slurm's commands, never on a real Slurm. ray symmetric-run ends
 # with "ray stop" on each node, so no other Ray of yours may run there.
 set -u
 [ $# -ge 3 ] || { echo "usage: sbatch $0 SPACE.yaml DATA RUN [option ...]" >&2; exit 2; }
 space=$1 data=$2 run=$3
 shift 3
+
+# Write this job's id into RUN.job. A driver on another host may be replaced only if it was this
+# very job's, requeued since, or that of a job that is known to be gone.
+takeover=
+mkdir -p "$(dirname "$run")"
+until (set -C && echo "$SLURM_JOB_ID" >"$run.job") 2>/dev/null; do
+    holder=$(cat "$run.job" 2>/dev/null)
+    takeover=--takeover
+    [ "$holder" != "$SLURM_JOB_ID" ] || break
+    if [ -z "$holder" ]; then
+        echo "$run.job: must hold a job's id, got nothing (is its folder writable?)" >&2
+        exit 2
+    fi
+    listed=$(squeue -h -j "$holder" 2>&1) || case $listed in
+        *"Invalid job id"*) listed= ;;
+        *) listed="squeue failed: $listed" ;;
+    esac
+    if [ -n "$listed" ]; then
+        echo "$run: in use by job $holder, got job $SLURM_JOB_ID (wait, or scancel $holder):" \
+            "$listed" >&2
+        exit 2
+    fi
+    # another job may have been as quick: what was moved away must be what was looked at
+    mv "$run.job" "$run.job.$SLURM_JOB_ID" 2>/dev/null || continue
+    [ "$(cat "$run.job.$SLURM_JOB_ID")" = "$holder" ] || mv "$run.job.$SLURM_JOB_ID" "$run.job"
+    rm -f "$run.job.$SLURM_JOB_ID"
+done
 
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 port=$((20000 + SLURM_JOB_ID % 20000))
@@ -28,9 +55,8 @@ code_file=$run.exit-$SLURM_JOB_ID
 rm -f "$code_file"
 
 # What runs on the head node once all nodes have joined; after a requeue the run directory exists.
-# A driver that was requeued away lies on another host, so this job may take its place.
 if [ -e "$run/sweep.json" ]; then
-    set -- genretune resume "$run" --data "$data" --takeover --address auto "$@"
+    set -- genretune resume "$run" --data "$data" $takeover --address auto "$@"
 else
     set -- genretune search "$space" --data "$data" --out "$run" --address auto "$@"
 fi
@@ -55,5 +81,7 @@ rm -f "$code_file"
 if [ "$code" -eq 75 ]; then
     echo "requeued: $run goes on in the next job"
     scontrol requeue "$SLURM_JOB_ID"
+else
+    rm -f "$run.job"
 fi
 exit "$code"

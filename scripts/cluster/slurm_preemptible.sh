@@ -13,12 +13,41 @@
 #
 # A worker that is taken away loses the segments that ran there; they go on from their checkpoints
 # elsewhere. Slurm requeues the worker's job, and it joins again. Nodes of another machine class
-# that join later are not used, unless --allow-mixed is given.
-# Limits: tested with stand-ins for sbatch and srun, never on a real Slurm.
+# that join later are not used, unless --allow-mixed is given. RUN.job holds the id of the job that
+# drives RUN: another job is refused as long as squeue lists that one, and takes its place once it
+# is gone.
+# Limits: tested with stand-ins for Slurm's commands, never on a real Slurm.
 set -u
 [ $# -ge 5 ] || { echo "usage: sbatch $0 WORKERS PARTITION SPACE.yaml DATA RUN [option ...]" >&2; exit 2; }
 workers=$1 partition=$2 space=$3 data=$4 run=$5
 shift 5
+
+# Write this job's id into RUN.job. A driver on another host may be replaced only if it was this
+# very job's, requeued since, or that of a job that is known to be gone.
+takeover=
+mkdir -p "$(dirname "$run")"
+until (set -C && echo "$SLURM_JOB_ID" >"$run.job") 2>/dev/null; do
+    holder=$(cat "$run.job" 2>/dev/null)
+    takeover=--takeover
+    [ "$holder" != "$SLURM_JOB_ID" ] || break
+    if [ -z "$holder" ]; then
+        echo "$run.job: must hold a job's id, got nothing (is its folder writable?)" >&2
+        exit 2
+    fi
+    listed=$(squeue -h -j "$holder" 2>&1) || case $listed in
+        *"Invalid job id"*) listed= ;;
+        *) listed="squeue failed: $listed" ;;
+    esac
+    if [ -n "$listed" ]; then
+        echo "$run: in use by job $holder, got job $SLURM_JOB_ID (wait, or scancel $holder):" \
+            "$listed" >&2
+        exit 2
+    fi
+    # another job may have been as quick: what was moved away must be what was looked at
+    mv "$run.job" "$run.job.$SLURM_JOB_ID" 2>/dev/null || continue
+    [ "$(cat "$run.job.$SLURM_JOB_ID")" = "$holder" ] || mv "$run.job.$SLURM_JOB_ID" "$run.job"
+    rm -f "$run.job.$SLURM_JOB_ID"
+done
 
 address=$(hostname -I | cut -d ' ' -f 1)
 port=$((20000 + SLURM_JOB_ID % 20000))
@@ -43,7 +72,7 @@ until ray status --address="$address:$port" 2>/dev/null | grep -q '/[1-9][0-9.]*
 done
 
 if [ -e "$run/sweep.json" ]; then
-    genretune resume "$run" --data "$data" --takeover --address "$address:$port" "$@" &
+    genretune resume "$run" --data "$data" $takeover --address "$address:$port" "$@" &
 else
     genretune search "$space" --data "$data" --out "$run" --address "$address:$port" "$@" &
 fi
@@ -52,5 +81,9 @@ while kill -0 "$driver" 2>/dev/null; do
     wait "$driver"
     code=$?
 done
-[ "$code" -ne 75 ] || scontrol requeue "$SLURM_JOB_ID"
+if [ "$code" -eq 75 ]; then
+    scontrol requeue "$SLURM_JOB_ID"
+else
+    rm -f "$run.job"
+fi
 exit "$code"

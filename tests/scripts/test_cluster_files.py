@@ -14,6 +14,15 @@ FOLDER = Path(__file__).parent.parent.parent / "scripts" / "cluster"
 STAND_INS = {
     "scontrol": 'echo "scontrol $*" >> $TRACE; [ "$1" != show ] || printf "node1\\nnode2\\n"\n',
     "sbatch": 'echo "sbatch $*" >> $TRACE; echo 77\n',
+    "squeue": """\
+echo "squeue $*" >> $TRACE
+case "$LISTED" in
+    "") echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1 ;;
+    down) echo "Unable to contact slurm controller" >&2; exit 1 ;;
+    ended) ;;
+    *) echo "$LISTED" ;;
+esac
+""",
     "scancel": 'echo "scancel $*" >> $TRACE\n',
     "srun": """\
 echo "srun $*" >> $TRACE
@@ -59,6 +68,7 @@ class Desk:
             "TRACE": str(self.trace),
             "RUN": str(self.run),
             "SLURM_JOB_ID": "123",
+            "LISTED": "",
             "SLURM_JOB_NODELIST": "node[1-2]",
             "SLURM_JOB_NUM_NODES": "2",
             "SLURM_CPUS_PER_TASK": "8",
@@ -67,6 +77,26 @@ class Desk:
     def start(self, script: str, *arguments: str | Path, **more: str) -> subprocess.Popen[bytes]:
         command = ["sh", str(FOLDER / script), *map(str, arguments)]
         return subprocess.Popen(command, env=self.environment | more)
+
+    @property
+    def job_file(self) -> Path:
+        """Holds the id of the job that drives the run."""
+        return self.run.with_name("run.job")
+
+    def refused(self, *arguments: str | Path, **more: str) -> str:
+        """What a job that may not run says; nothing was started."""
+        done = subprocess.run(
+            ["sh", str(FOLDER / arguments[0]), *map(str, arguments[1:])],
+            env=self.environment | more,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        assert done.returncode == 2 and done.stderr.count("\n") == 1, done
+        trace = self.trace.read_text() if self.trace.exists() else ""
+        assert "genretune" not in trace and "ray start" not in trace
+        return done.stderr
 
     def until(self, text: str) -> None:
         for _ in range(400):
@@ -84,12 +114,13 @@ def desk(tmp_path: Path) -> Desk:
 def test_slurm_searches_then_resumes(desk: Desk) -> None:
     arguments = ("slurm.sh", "space.yaml", "/data", desk.run)
     assert desk.start(*arguments, "--trials", "5").wait(20) == 0
+    assert not desk.job_file.exists()
     trace = desk.trace.read_text()
     assert "symmetric-run --address node1:20123 --min-nodes 2 --num-cpus 8 --" in trace
     searched = f"genretune search space.yaml --data /data --out {desk.run} --address auto"
     assert f"{searched} --trials 5" in trace
     assert desk.start(*arguments, CODE="3").wait(20) == 3
-    resumed = f"genretune resume {desk.run} --data /data --takeover --address auto"
+    resumed = f"genretune resume {desk.run} --data /data --address auto"
     assert resumed in desk.trace.read_text()
     assert "requeue" not in desk.trace.read_text()
     assert not list(desk.run.parent.glob("run.exit*"))
@@ -105,6 +136,52 @@ def test_slurm_passes_the_warning_on_and_requeues(desk: Desk) -> None:
     trace = desk.trace.read_text()
     assert "--nodelist=node1 kill -USR1" in trace and "got USR1" in trace
     assert "scontrol requeue 123" in trace
+    assert desk.job_file.read_text() == "123\n"
+    assert desk.start("slurm.sh", "space.yaml", "/data", desk.run).wait(20) == 0
+    resumed = f"genretune resume {desk.run} --data /data --takeover --address auto"
+    assert resumed in desk.trace.read_text(), "the same job may replace its own driver"
+    assert "squeue" not in desk.trace.read_text()
+
+
+SCRIPTS = {
+    "slurm.sh": ("space.yaml", "/data"),
+    "slurm_preemptible.sh": ("1", "spot", "space.yaml", "/data"),
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [("77 spot genretune me R 1:02 1 node1", "77 spot"), ("down", "squeue failed: Unable to")],
+)
+def test_a_run_of_another_job_is_left_alone(
+    script: str, listed: str, said: str, desk: Desk
+) -> None:
+    desk.job_file.write_text("77\n")
+    told = desk.refused(script, *SCRIPTS[script], desk.run, LISTED=listed)
+    assert f"{desk.run}: in use by job 77, got job 123 (wait, or scancel 77): " in told
+    assert said in told and desk.job_file.read_text() == "77\n"
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("listed", ["", "ended"])
+def test_a_run_of_a_job_that_is_gone_is_taken_over(script: str, listed: str, desk: Desk) -> None:
+    desk.run.mkdir()
+    (desk.run / "sweep.json").touch()
+    desk.job_file.write_text("77\n")
+    how = {"LISTED": listed, "CODE": "75", "GENRETUNE_POLL": "0.1"}
+    assert desk.start(script, *SCRIPTS[script], desk.run, **how).wait(20) == 75
+    assert f"genretune resume {desk.run} --data /data --takeover --address" in (
+        desk.trace.read_text()
+    )
+    assert desk.job_file.read_text() == "123\n"
+    assert [path.name for path in desk.run.parent.glob("run.job*")] == ["run.job"]
+
+
+def test_a_claim_that_cannot_be_written_is_told(desk: Desk) -> None:
+    desk.job_file.touch()
+    said = desk.refused("slurm.sh", "space.yaml", "/data", desk.run)
+    assert "must hold a job's id, got nothing" in said
 
 
 def test_a_head_with_preemptible_workers(desk: Desk) -> None:
