@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from genretune.data.errors import DataError, shown
 from genretune.data.headers import broken_promise, is_regular
+from genretune.data.quiet import quiet, quietly
 
 BLOCK = 1 << 16
 """Samples (frames times channels) decoded at once."""
@@ -95,6 +96,7 @@ def decode(path: Path, sample_rate: int) -> Decoded:
 def stream(path: Path, sample_rate: int) -> Iterator[NDArray[np.int16]]:
     """The samples of a file as `decode` gives them, a block at a time, however long it is.
 
+    There is at least one sample; what decoders say on standard error is not heard.
     Errors: DataError, at once or on the way, for a file that is not audio to its end.
     """
     where = shown(path)
@@ -104,11 +106,16 @@ def stream(path: Path, sample_rate: int) -> Iterator[NDArray[np.int16]]:
         size = path.stat().st_size
         if (promise := broken_promise(path)) and promise[0] == "truncated":
             raise _Unfit(*promise)
-        with soundfile.SoundFile(os.fsencode(path)) as sound:
+        with quiet():
+            opened = soundfile.SoundFile(os.fsencode(path))
+        with opened as sound:
             meter = _Meter(most=max(32 << 20, EXPANSION * size // 2))
-            for block in _resampled(_mono(sound, meter), _checked_rate(sound), sample_rate):
+            heard = quietly(_mono(sound, meter))
+            samples = 0
+            for block in _resampled(heard, _checked_rate(sound), sample_rate):
+                samples += len(block)
                 yield to_int16(block)
-            if meter.frames == 0:
+            if samples == 0:
                 raise _Unfit("empty", "no samples")
             if meter.frames < sound.frames < 1 << 62:
                 raise _Unfit("truncated", f"{meter.frames} of {sound.frames} promised frames")
@@ -230,4 +237,6 @@ def _faulty(fault: str, detail: str) -> Decoded:
 
 def _reason(error: Exception) -> str:
     """libsndfile's words without the path, which is printed anyway."""
-    return str(getattr(error, "error_string", "") or error)
+    words = str(getattr(error, "error_string", "") or error)
+    # what it says of MP3 files in which no frame can be found; that the file is there is known
+    return "no audio that can be decoded" if words.startswith("File does not exist") else words

@@ -6,11 +6,10 @@ leakage gate need not listen again.
 """
 
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from genretune.data.arrow_file import numbers, samples_sha256
 from genretune.data.audio import decode
 from genretune.data.corpus import Clip, Corpus
+from genretune.data.quiet import quiet
 from genretune.data.soundprint import soundprint
 from genretune.data.versions import decoders
 
@@ -76,7 +76,8 @@ def listen_all(
     """All clips in order, on as many threads as there are cores, few of them in memory at once."""
     threads = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
     chatty = any(clip.file.lower().endswith(".mp3") for clip in corpus.clips)
-    with _quiet(chatty), ThreadPoolExecutor(threads) as pool:
+    # what Python writes to standard error meanwhile is lost, so only where it must be
+    with quiet() if chatty else nullcontext(), ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Heard]] = deque()
         clips = iter(corpus.clips)
         for done in range(len(corpus.clips)):
@@ -87,26 +88,6 @@ def listen_all(
             yield waiting.popleft().result()
             if progress is not None:
                 progress(done + 1, len(corpus.clips))
-
-
-@contextmanager
-def _quiet(chatty: bool) -> Iterator[None]:
-    """Keep libmpg123's words about damaged MP3 frames, written by C code, off the terminal.
-
-    What Python writes to the same descriptor meanwhile is lost too, so only for MP3.
-    """
-    if not chatty:
-        yield
-        return
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 class Notebook:

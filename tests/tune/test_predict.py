@@ -64,6 +64,25 @@ def test_what_is_no_audio_is_named(tmp_path: Path) -> None:
         list(stream(tmp_path / "x.wav", 22050))
     with pytest.raises(DataError, match="got not audio: no such file"):
         list(stream(tmp_path / "y.wav", 22050))
+    soundfile.write(tmp_path / "z.wav", np.zeros(1), 768_000)  # less than a sample at 22,050 Hz
+    with pytest.raises(DataError, match=r"z\.wav: must be an audio file, got empty: no samples"):
+        list(stream(tmp_path / "z.wav", 22050))
+
+
+def test_a_damaged_mp3_says_one_thing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    whole = tmp_path / "whole.mp3"
+    soundfile.write(whole, noise(100_000), 22050, format="MP3")
+    assert sum(map(len, stream(whole, 22050))) >= 100_000
+    data = bytearray(whole.read_bytes())
+    for at in range(1000, len(data), 97):
+        data[at] ^= 0x5A
+    (tmp_path / "hurt.mp3").write_bytes(data)
+    (tmp_path / "junk.mp3").write_bytes(np.random.RandomState(0).bytes(9000))
+    with pytest.raises(DataError, match=r"hurt\.mp3: must be an audio file, got truncated: "):
+        list(stream(tmp_path / "hurt.mp3", 22050))
+    with pytest.raises(DataError, match=r"junk\.mp3: .*, got no audio that can be decoded"):
+        list(stream(tmp_path / "junk.mp3", 22050))
+    assert capfd.readouterr().err == ""
 
 
 def test_a_clip_is_scored_as_in_validation(

@@ -1,0 +1,35 @@
+"""What C code writes to standard error is dropped, and nothing else."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from genretune.data.quiet import quiet, quietly
+
+
+def test_standard_error_comes_back(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyError), quiet():
+        os.write(2, b"chatter")
+        raise KeyError
+    os.write(2, b"still here")
+    assert capfd.readouterr().err == "still here"
+
+
+def test_only_making_an_item_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    def chatty() -> Iterator[int]:
+        for item in range(3):
+            os.write(2, b"chatter")
+            yield item
+
+    for item in quietly(chatty()):
+        os.write(2, str(item).encode())
+    assert capfd.readouterr().err == "012"
+
+
+def test_a_closed_standard_error_is_no_fault() -> None:
+    code = "import os\nfrom genretune.data.quiet import quiet\nos.close(2)\nwith quiet(): print(1)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, b"1\n")
