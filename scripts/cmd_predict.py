@@ -31,9 +31,9 @@ def predict(
     folder = _folder(run, trial)
     settings = read_settings(folder / "config.json")
     start_anew(settings.get("determinism", "strict"), sys.argv[1:])
-    from genretune.data.errors import DataError
+    from genretune.data.errors import DataError, shown
     from genretune.tune.config import trial_config
-    from genretune.tune.predict import Predictor, audio_files
+    from genretune.tune.predict import Predictor, audio_files, on_this_machine
     from genretune.tune.records import TrialFolder
     from genretune.tune.single import check_plugins, load_plugins
 
@@ -41,7 +41,10 @@ def predict(
     plugins = load_plugins(plugin or [])
     check_plugins(settings.get("plugins", {}), plugins)
     config = trial_config(settings, plugins=plugins)
-    predictor = Predictor(TrialFolder(folder), config, plugins)
+    here = on_this_machine(config)
+    if here != config:
+        complain("note: trained on a GPU, and there is none here: the CPU predicts")
+    predictor = Predictor(TrialFolder(folder), here, plugins)
     found, unread = [], 0
     for file in files:
         try:
@@ -55,7 +58,7 @@ def predict(
         facts = [_facts(one) for one in found]
         print_json(facts if path.is_dir() else facts[0])
     else:
-        rows = [[one.file, *_likeliest(one)] for one in found]
+        rows = [[shown(one.file, 1000), *_likeliest(one)] for one in found]
         print_table(rows, ["file", "genre", "probability", "then"])
     return 1 if unread else 0
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from genretune.tune.config import Device
+from genretune.tune.errors import TuneError
 from genretune.tune.levels import Level
 from genretune.tune.own_code import MATTER, code_digest
 
@@ -116,8 +117,18 @@ def _cpu() -> dict[str, str]:
     return {"model name": platform.machine()} | {k.strip(): v.strip() for k, _, v in pairs}
 
 
+def require_device(device: Device) -> None:
+    """Raise TuneError where this machine does not have ``device``."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise TuneError(
+            "device: cuda needs a GPU that torch can use, got none here (device=cpu, or run it "
+            "where there is one)"
+        )
+
+
 def _gpu() -> dict[str, Any]:
     # Written from the documentation; never run on a GPU.
+    require_device("cuda")
     properties = torch.cuda.get_device_properties(torch.cuda.current_device())
     return {
         "gpu": properties.name,

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from genretune.data.audio import stream
 from genretune.data.corpus import EXTENSIONS
+from genretune.data.errors import DataError, shown
 from genretune.data.windows import window_hop, window_length
 from genretune.models.plugins import Plugin
 from genretune.tune import determinism
-from genretune.tune.config import TrialConfig
-from genretune.tune.errors import TuneError
+from genretune.tune.config import TrialConfig, available_device
+from genretune.tune.errors import RecordMismatch, TuneError
 from genretune.tune.forward import forward
 from genretune.tune.parts import build_network
 from genretune.tune.records import TrialFolder
@@ -50,7 +51,8 @@ class Predictor:
         plugins: loaded plug-ins by file name.
 
     Raises:
-        TuneError: the folder has no sound checkpoint, or does not say what its classes are.
+        TuneError: the folder has no sound checkpoint.
+        RecordMismatch: it does not say what its classes are, or its parts do not fit together.
     """
 
     def __init__(
@@ -61,9 +63,14 @@ class Predictor:
         if checkpoint is None:
             raise TuneError(
                 f"{folder.path}: must hold a sound checkpoints/best.safetensors, got none "
-                "(train an epoch first)"
+                "(train an epoch first; a stopped trial keeps none unless it is run with --keep "
+                "all)"
             )
         self.classes: tuple[str, ...] = tuple((folder.result() or {}).get("classes", ()))
+        if not self.classes:
+            raise RecordMismatch(
+                f"{folder.path / 'result.json'}: must name the classes, got none (put it back)"
+            )
         self.epoch = checkpoint.epoch
         self._config = config
         self._rate = config.data.sample_rate
@@ -72,9 +79,15 @@ class Predictor:
         feature, model = build_network(
             config, classes=len(self.classes), samples=self._length, plugins=plugins
         )
-        model.load_state_dict(checkpoint.model)
-        if checkpoint.feature:
-            feature.load_state_dict(checkpoint.feature)
+        try:
+            model.load_state_dict(checkpoint.model)
+            if checkpoint.feature:
+                feature.load_state_dict(checkpoint.feature)
+        except RuntimeError as error:
+            raise RecordMismatch(
+                f"{folder.path}: best.safetensors must hold the network of config.json, got "
+                "another (put back the files that belong together)"
+            ) from error
         device = torch.device(config.device)
         self._device = device
         self._feature: nn.Module = feature.to(device).eval()
@@ -86,7 +99,7 @@ class Predictor:
         """Listen to a file, in memory that does not depend on its length.
 
         Raises:
-            DataError: it cannot be read as audio.
+            DataError: it cannot be read as audio, or the network has no answer to it.
         """
         total = torch.zeros(len(self.classes), dtype=torch.float64)
         count = 0
@@ -97,6 +110,8 @@ class Predictor:
         for batch_BT in _batches(windows, self._config.eval_batch_size):
             total += self._log_probabilities(batch_BT).sum(0)
             count += len(batch_BT)
+        if not bool(torch.isfinite(total).all()):
+            raise DataError(f"{shown(path)}: must give finite probabilities, got {total.tolist()}")
         fused = torch.softmax(total / count, dim=0).tolist()
         return Prediction(
             file=str(path),
@@ -145,6 +160,14 @@ def windows_of(
     new = len(kept) if first else len(kept) - (length - hop)
     if len(kept) and (first or 2 * new >= hop):
         yield np.concatenate([kept, np.repeat(kept[-1:], length - len(kept))])
+
+
+def on_this_machine(config: TrialConfig) -> TrialConfig:
+    """``config``, on the CPU where it names a GPU and there is none: no bits are promised here."""
+    if config.device == available_device() or config.device == "cpu":
+        return config
+    precision = "fp32" if config.precision == "tf32" else config.precision
+    return config.model_copy(update={"device": "cpu", "precision": precision})
 
 
 def audio_files(path: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from genretune.data.store import Store
 from genretune.tune.checkpoint import Checkpoint
-from genretune.tune.config import TrialConfig
+from genretune.tune.config import TrialConfig, available_device
 from genretune.tune.environment import differences, environment
 from genretune.tune.metrics import COLUMNS
 from genretune.tune.parts import Plugins
@@ -64,6 +64,9 @@ def replay(
     Args:
         result: ``result.json`` of the trial; None trains and has nothing to compare with.
     """
+    if result is not None and config.device == "cuda" and available_device() == "cpu":
+        why = "it was recorded on a GPU, and there is none here"
+        return Verdict(trial, "not comparable", 0, None, [], why=why)
     recorded: Sequence[Mapping[str, Any]] = [] if result is None else result["history"]
     ended = result is not None and result["status"] in ("completed", "diverged")
     wanted = len(recorded) if result is not None and not ended else None

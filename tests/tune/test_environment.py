@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from genretune.tune import environment as module
-from genretune.tune.environment import differences, environment, machine_class
+from genretune.tune.environment import (
+    differences,
+    environment,
+    machine_class,
+    require_device,
+)
+from genretune.tune.errors import TuneError
 from genretune.tune.own_code import MATTER, code_digest
 
 EXPECTED = {
@@ -27,6 +33,7 @@ def test_a_gpu_is_named_with_all_that_its_bits_depend_on(monkeypatch: pytest.Mon
         name = "NVIDIA L4"
         multi_processor_count = 58
 
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: Properties)
     monkeypatch.setattr(module, "_driver_version", lambda: "570.1")
@@ -53,3 +60,11 @@ def test_differences_of_code_are_short() -> None:
     recorded, current = {"code": "a" * 64}, {"code": "b" * 64}
     assert differences(recorded, current) == [f"code: {'a' * 12} -> {'b' * 12}"]
     assert differences({}, current) == [f"code: None -> {'b' * 12}"]
+
+
+def test_a_gpu_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    require_device("cpu")
+    for ask in (lambda: require_device("cuda"), lambda: environment("cuda", "strict")):
+        with pytest.raises(TuneError, match="device: cuda needs a GPU .*, got none here"):
+            ask()

@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from genretune.data.audio import decode, stream
 from genretune.data.errors import DataError
 from genretune.data.store import Store
 from genretune.data.windows import window_starts
+from genretune.tune import predict as module
 from genretune.tune.config import trial_config
 from genretune.tune.epoch import evaluate
-from genretune.tune.errors import TuneError
+from genretune.tune.errors import RecordMismatch, TuneError
 from genretune.tune.parts import build_parts
-from genretune.tune.predict import Predictor, audio_files, windows_of
+from genretune.tune.predict import Predictor, audio_files, on_this_machine, windows_of
 from genretune.tune.records import TrialFolder
 from genretune.tune.run_trial import run_trial
 
@@ -113,6 +115,46 @@ def test_a_folder_without_a_best_checkpoint_is_named(
 ) -> None:
     with pytest.raises(TuneError, match=r"must hold a sound checkpoints/best\.safetensors"):
         Predictor(TrialFolder(tmp_path), trial_config(tiny()), {})
+
+
+@pytest.fixture
+def trained(store: Store, tiny: Tiny, tmp_path: Path) -> TrialFolder:
+    folder = TrialFolder(tmp_path / "trained")
+    run_trial(trial_config(tiny(epochs=1)), store, folder, on_report=lambda record: True)
+    return folder
+
+
+def test_a_folder_whose_parts_do_not_fit_is_named(trained: TrialFolder, tiny: Tiny) -> None:
+    other = trial_config(tiny(model=tiny()["model"] | {"filters": [4, 6, 10]}))
+    with pytest.raises(RecordMismatch, match="must hold the network of config.json, got another"):
+        Predictor(trained, other, {})
+    (trained.path / "result.json").unlink()
+    with pytest.raises(RecordMismatch, match=r"result\.json: must name the classes, got none"):
+        Predictor(trained, trial_config(tiny(epochs=1)), {})
+
+
+def test_no_answer_is_no_prediction(
+    trained: TrialFolder, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile.write(tmp_path / "x.wav", noise(30_000), 22050)
+    predictor = Predictor(trained, trial_config(tiny(epochs=1)), {})
+    assert sum(predictor.predict(tmp_path / "x.wav").probabilities.values()) == pytest.approx(1.0)
+    nothing = torch.full((1, 10), float("nan"))
+    monkeypatch.setattr(module, "forward", lambda model, images, config: nothing)
+    with pytest.raises(DataError, match=r"x\.wav: must give finite probabilities, got \[nan"):
+        predictor.predict(tmp_path / "x.wav")
+
+
+def test_a_network_of_a_gpu_predicts_without_one(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    config = trial_config(tiny(device="cuda", precision="tf32"))
+    here = on_this_machine(config)
+    assert (here.device, here.precision) == ("cpu", "fp32")
+    assert on_this_machine(here) == here
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert on_this_machine(config) == config
 
 
 def test_audio_below_a_folder_is_found(tmp_path: Path) -> None:

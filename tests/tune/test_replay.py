@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from genretune.data.store import Store
 from genretune.tune.config import TrialConfig, trial_config
@@ -74,6 +75,15 @@ def test_without_a_record_there_is_nothing_to_compare(store: Store, tiny: Tiny) 
         "not comparable",
         "there is no record to compare with",
     )
+
+
+def test_a_gpus_trial_is_not_trained_where_there_is_none(
+    store: Store, recorded: tuple[TrialConfig, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    verdict = replay(recorded[0].model_copy(update={"device": "cuda"}), store, recorded[1])
+    assert (verdict.verdict, verdict.epochs) == ("not comparable", 0)
+    assert verdict.why == "it was recorded on a GPU, and there is none here"
 
 
 def test_histories_of_different_lengths_differ() -> None:
