@@ -30,7 +30,8 @@ def gc(
 
     Example: genretune gc runs/quickstart --keep best --top 10
     """
-    from genretune.tune.dispatch.aftermath import surplus
+    from genretune.tune.dispatch.aftermath import kept_epochs, surplus
+    from genretune.tune.remote import Saved, remote_run
     from genretune.tune.results import read_rows, read_state
 
     run = RunFolder(run_directory)
@@ -41,17 +42,23 @@ def gc(
     state = read_state(run)
     first = {row.trial for row in read_rows(run)[:top]}
     gone: list[Path] = []
+    remote, away = remote_run(run), list[Saved]()
     for trial in state.trials:
         folder = run.trial_path(trial.index)
         rule: Keep = kept if trial.index in first else "none"
         gone += surplus(folder, trial.status, rule)
+        epochs = kept_epochs(folder, trial.status, rule)
+        if remote is not None and epochs is not None:
+            away += remote.surplus(trial.index, epochs)
         gone += [*folder.glob(".*.tmp"), *folder.glob("checkpoints/.*.tmp")]
-    freed = _bytes(gone)
+    freed = _bytes(gone) + sum(saved.bytes for saved in away)
     if not dry_run:
         for path in gone:
             path.unlink(missing_ok=True)
+        if remote is not None:
+            remote.delete(away)
     verb = "would free" if dry_run else "freed"
-    print(f"{verb} {freed / 1e6:.1f} MB in {len(gone)} files")
+    print(f"{verb} {freed / 1e6:.1f} MB in {len(gone) + len(away)} files")
     return 0
 
 

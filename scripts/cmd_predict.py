@@ -67,12 +67,18 @@ def _folder(run: Path, trial: str) -> Path:
     """The trial's folder that is meant."""
     if (run / "config.json").exists():
         return run
+    from genretune.tune.remote import remote_run
     from genretune.tune.results import choose
+    from genretune.tune.rundir import RunFolder
 
     chosen = choose(run, trial)
     if len(chosen) > 1:
         raise TuneError(f"--trial: must be best or a trial's number, got {trial}")
-    return chosen[0][0]
+    folder, index = chosen[0]
+    remote = remote_run(RunFolder(run))
+    if remote is not None and index is not None:
+        remote.bring_best(index)
+    return folder
 
 
 def _facts(one: "Prediction") -> dict[str, Any]:

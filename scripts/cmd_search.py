@@ -14,6 +14,7 @@ from genretune.tune.dispatch.options import RunOptions
 from genretune.tune.dispatch.signals import EXIT, Interrupted, Wanted, signals
 from genretune.tune.errors import TuneError
 from genretune.tune.levels import start_anew
+from genretune.tune.remote import require_new
 from genretune.tune.rundir import RunFolder
 
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="your models or features")]
@@ -38,6 +39,7 @@ def search(
     heartbeat: run_as.Heartbeat = 600.0,
     storage_wait: run_as.StorageWait = 600.0,
     keep: run_as.Kept = None,
+    storage: run_as.Stored = None,
     machine_class: run_as.Class = None,
     allow_mixed: run_as.Mixed = False,
     plugin: Plugins = None,
@@ -58,6 +60,7 @@ def search(
         keep=keep,
         machine_class=machine_class,
         allow_mixed=allow_mixed,
+        storage=storage,
     )
     given = [*(overrides or []), *([f"trials={trials}"] if trials is not None else [])]
     return _interruptibly(
@@ -93,13 +96,15 @@ def _search(
     start_anew(found.trial.get("determinism", "strict"), sys.argv[1:])  # type: ignore[arg-type]
     run = RunFolder(out or Path("runs") / found.name)
     run.require_new()
+    if options.storage is not None:
+        require_new(options.storage)
     from genretune.scripts.driving import become_driver, job_of
     from genretune.tune.prepare import new_sweep
 
     sweep = new_sweep(found, data, plugins=plugins, overrides=given)
     for note in found.notes:
         complain(f"note: {note}")
-    run.create(space.read_text(), sweep.as_json())
+    run.create(space.read_text(), sweep.as_json(), options.storage)
     wanted.check()
     become_driver(job_of(run, sweep, options, strict_exit=strict))
 
@@ -109,9 +114,7 @@ def resume(
     trials: Annotated[
         str | None, typer.Option(help="trials in all (50), or more by so many (+30)")
     ] = None,
-    data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="where the corpus is now")
-    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="where the corpus is")] = None,
     give_up: Annotated[list[int] | None, typer.Option(help="declare a lost trial failed")] = None,
     takeover: Annotated[
         bool, typer.Option("--takeover", help="from a driver on another host, known to be gone")
@@ -124,6 +127,7 @@ def resume(
     heartbeat: run_as.Heartbeat = 600.0,
     storage_wait: run_as.StorageWait = 600.0,
     keep: run_as.Kept = None,
+    storage: run_as.Stored = None,
     machine_class: run_as.Class = None,
     allow_mixed: run_as.Mixed = False,
     accept_new_environment: run_as.Accepted = False,
@@ -147,6 +151,7 @@ def resume(
         allow_mixed=allow_mixed,
         takeover=takeover,
         accept_environment=accept_new_environment,
+        storage=storage,
     )
     run = RunFolder(run_directory)
     if trials is None and not give_up and _is_finished(run):
@@ -178,11 +183,12 @@ def _resume(
 ) -> int:
     saved = run.sweep()
     start_anew(saved["determinism"], sys.argv[1:])
-    from genretune.scripts.driving import become_driver, check_trials, check_unedited, job_of
+    from genretune.scripts.driving import become_driver, check_trials, check_unedited, job_of, moved
     from genretune.tune.prepare import saved_sweep
 
     check_trials(trials)
-    options = replace(options, keep=options.keep or check_unedited(run, saved))
+    keep = check_unedited(run, saved)
+    options = replace(options, keep=options.keep or keep, storage=moved(run, options.storage))
     sweep = saved_sweep(saved, folder=data, plugins=plugins)
     wanted.check()
     wishes = {"trials": trials, "give_up": tuple(give_up), "strict_exit": strict}

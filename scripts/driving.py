@@ -12,6 +12,7 @@ from genretune.tune.dispatch.signals import NUMBERS
 from genretune.tune.environment import environment
 from genretune.tune.errors import TuneError
 from genretune.tune.keep import Keep
+from genretune.tune.objects import Objects
 from genretune.tune.prepare import Sweep
 from genretune.tune.rundir import RunFolder
 from genretune.tune.space.load import changed_keys, space_from_json, space_from_text
@@ -41,6 +42,29 @@ def check_unedited(run: RunFolder, saved: Mapping[str, Any]) -> Keep | None:
         f"{run.space_yaml}: must be as the sweep began, got changes in "
         f"{', '.join(changed)} (put it back, or start another search)"
     )
+
+
+def moved(run: RunFolder, storage: str | None) -> str | None:
+    """Where checkpoints and records of a sweep lie now.
+
+    Args:
+        storage: where the user says that they were moved to.
+
+    Raises:
+        TuneError: they were never in S3.
+    """
+    before = run.storage()
+    if storage is None:
+        return before
+    if before is None:
+        raise TuneError(
+            f"--storage: must be given from the beginning, got {storage} for a sweep that has its "
+            f"checkpoints in {run.path} (leave it away)"
+        )
+    if Objects(storage).get("sweep.json") is None:
+        raise TuneError(f"--storage: must hold this sweep, got {storage} without a sweep.json")
+    run.set_storage(storage)
+    return storage
 
 
 def job_of(run: RunFolder, sweep: Sweep, options: RunOptions, **wishes: Any) -> Job:

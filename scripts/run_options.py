@@ -42,6 +42,11 @@ Kept = Annotated[
     typer.Option("--keep", help="which checkpoints of finished trials stay; default the space's"),
 ]
 
+Stored = Annotated[
+    str | None,
+    typer.Option("--storage", metavar="URI", help="checkpoints and records at s3://BUCKET/PREFIX"),
+]
+
 Class = Annotated[
     str | None, typer.Option("--class", help="the machine class to keep to: part of its name")
 ]
@@ -67,6 +72,7 @@ def options_of(
     allow_mixed: bool,
     takeover: bool = False,
     accept_environment: bool = False,
+    storage: str | None = None,
 ) -> RunOptions:
     """Run options from the command line.
 
@@ -92,6 +98,7 @@ def options_of(
         machine_class=machine_class,
         allow_mixed=allow_mixed,
         accept_environment=accept_environment,
+        storage=storage,
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from genretune.data.store import Store, open_corpus
 from genretune.data.synth import write_corpus
 from genretune.tune.levels import ENVIRONMENT, MEMORY
+from tests.s3_server import CREDENTIALS, S3, s3_server
 
 # as the command line sets them before torch starts, so that none has to start itself anew
 os.environ.update(MEMORY)
@@ -88,3 +89,13 @@ def genretune(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """A server of the S3 protocol on loopback, its credentials in the environment."""
+    with pytest.MonkeyPatch.context() as patch, s3_server() as server:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        server.make_bucket()
+        yield server

@@ -85,6 +85,26 @@ class RunFolder:
     def driver_json(self) -> Path:
         return self.path / "driver.json"
 
+    @property
+    def storage_json(self) -> Path:
+        return self.path / "storage.json"
+
+    def storage(self) -> str | None:
+        """URI in S3 of checkpoints and records; None where they lie here."""
+        try:
+            found = json.loads(self.storage_json.read_text())
+            return str(found["uri"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError, OSError) as error:
+            raise RecordMismatch(
+                f"{self.storage_json}: must say uri, got {error} (write it anew)"
+            ) from error
+
+    def set_storage(self, uri: str) -> None:
+        """Say where checkpoints and records lie, from the next driver on."""
+        write_whole(self.storage_json, (json.dumps({"uri": uri}) + "\n").encode())
+
     def trial_path(self, index: int) -> Path:
         return self.path / "trials" / f"{index:05d}"
 
@@ -111,8 +131,11 @@ class RunFolder:
                 f"(genretune resume {self.path}, or another --out)"
             )
 
-    def create(self, space_text: str, sweep: Mapping[str, Any]) -> None:
-        """Make the directory with its two files, or nothing.
+    def create(self, space_text: str, sweep: Mapping[str, Any], storage: str | None = None) -> None:
+        """Make the directory with its files, or nothing.
+
+        Args:
+            storage: URI in S3 of checkpoints and records.
 
         Raises:
             TuneError: something is there already.
@@ -121,6 +144,8 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True)
             write_whole(self.space_yaml, space_text.encode())
+            if storage is not None:
+                self.set_storage(storage)
             write_whole(self.sweep_json, (json.dumps(sweep, indent=1) + "\n").encode())
         except OSError as error:
             raise TuneError(

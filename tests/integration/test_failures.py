@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import psutil
 import pytest
 
 from genretune.tune.dispatch.local_nodes import LocalNodes, local_nodes
+from tests.integration.driver import Driver
 
 pytestmark = pytest.mark.integration
 
@@ -65,36 +65,6 @@ trial:
 parameters:
   model.fault: {values: [none, bug, memory, diverges, killed]}
 """
-
-
-class Driver:
-    """A command in a process of its own, whose output goes to a file."""
-
-    def __init__(self, run: Path, *arguments: str | Path) -> None:
-        self.run = run
-        self.log = run.with_suffix(".log")
-        with open(self.log, "a") as log:
-            command = [sys.executable, "-m", "genretune.scripts.cli", *map(str, arguments)]
-            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-
-    def until(self, what: str, number: int) -> None:
-        """Wait until the journal holds so many events of a kind."""
-        end = time.monotonic() + 120
-        while time.monotonic() < end:
-            assert self.process.poll() is None, self.log.read_text()
-            if number <= self.count(what):
-                return
-            time.sleep(0.02)
-        raise AssertionError(f"{number} {what} not reached: {self.log.read_text()}")
-
-    def count(self, what: str) -> int:
-        try:
-            return (self.run / "journal.jsonl").read_text().count(f'"event":"{what}"')
-        except OSError:
-            return 0
-
-    def wait(self) -> int:
-        return self.process.wait(timeout=180)
 
 
 @pytest.fixture(scope="module")

@@ -57,5 +57,16 @@ def surplus(folder: Path, status: str | None, keep: Keep) -> list[Path]:
     return saved if keep == "best" else saved[:-1]
 
 
+def kept_epochs(folder: Path, status: str | None, keep: Keep) -> set[int] | None:
+    """As ``surplus``, for a trial whose checkpoints lie in S3: the epochs that stay; None: all."""
+    if status is None or keep == "all":
+        return None
+    result = read_result(folder)
+    if status != "completed" or keep == "none" or result is None:
+        return set()
+    best = {int(result["best_epoch"])}
+    return best if keep == "best" else {*best, len(result["history"])}
+
+
 def _existing(paths: Iterable[Path]) -> list[Path]:
     return [path for path in paths if path.exists()]

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from genretune.tune.dispatch.aftermath import close, read_result
+from genretune.tune.dispatch.aftermath import close, kept_epochs, read_result
 from genretune.tune.dispatch.requests import requests
 from genretune.tune.errors import RunFailure, TuneError
 from genretune.tune.files import patiently, storage
 from genretune.tune.keep import Keep
+from genretune.tune.remote import RemoteRun
 from genretune.tune.rundir import Lease, RunFolder
 from genretune.tune.sweep.answers import STOP, WAIT, Done, Reply, Segment
 from genretune.tune.sweep.journal import Journal
@@ -33,6 +34,7 @@ class Terms:
         patience: how long (s) to wait for storage that refuses.
         keep: which checkpoints of finished trials stay.
         check: raises where the driver is to end while it waits.
+        remote: where checkpoints and records lie, if not in the run directory.
     """
 
     generation: int
@@ -40,6 +42,7 @@ class Terms:
     patience: float = 600.0
     keep: Keep = "usual"
     check: Callable[[], None] = lambda: None
+    remote: RemoteRun | None = None
 
 
 class Desk:
@@ -70,8 +73,10 @@ class Desk:
         for path, trial in requests(self.run):
             if trial is None:
                 path.unlink(missing_ok=True)  # it was meant for the driver before this one
+        remote = self.terms.remote
+        left = None if remote is None else self._store(remote.trials)
         for known in self.machine.state.trials:
-            if known.final:
+            if known.final and (left is None or known.index in left):
                 self._close(known.index)
 
     def next_order(self, ray_id: str) -> Segment | Literal["wait"] | Done:
@@ -107,14 +112,18 @@ class Desk:
 
     def over(self, trial: Trial, ray_id: str) -> None:
         """The worker has let the trial go."""
-        if self.busy.get(trial) == ray_id:
-            del self.busy[trial]
+        if self.busy.get(trial) != ray_id:
+            return
+        del self.busy[trial]
+        remote = self.terms.remote
+        if remote is not None and not self.machine.state.trials[trial].final:
+            self._store(lambda: remote.bring(trial))
 
     def lost(self, trial: Trial, ray_id: str, why: str) -> None:
         """The worker was lost in the middle of a segment; what it may still write is void."""
         if self.busy.get(trial) != ray_id:
             return
-        self._store(lambda: self.run.revoke(trial))
+        self._store(lambda: (self.terms.remote or self.run).revoke(trial))
         del self.busy[trial]
         self.machine.lost(trial, why)
         self.flush()
@@ -169,7 +178,18 @@ class Desk:
     def _close(self, trial: Trial) -> None:
         state = self.machine.state
         known = state.trials[trial]
-        self._store(lambda: close(self.run, known, state.rules, self.terms.keep))
+        keep, remote = self.terms.keep, self.terms.remote
+
+        def finish() -> None:
+            if remote is not None:
+                remote.bring(trial)
+            close(self.run, known, state.rules, keep)
+            if remote is not None:
+                epochs = kept_epochs(self.run.trial_path(trial), known.status, keep)
+                if epochs is not None:
+                    remote.delete(remote.surplus(trial, epochs))
+
+        self._store(finish)
 
     def _ended(self, trial: Trial, result: Mapping[str, Any]) -> None:
         status = result["ended"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from genretune.tune.dispatch.accept import check_environment, last_environment
@@ -19,6 +20,8 @@ from genretune.tune.dispatch.segment import run_segment
 from genretune.tune.dispatch.signals import Interrupted, Wanted
 from genretune.tune.dispatch.watch import Watch
 from genretune.tune.levels import Level
+from genretune.tune.objects import Objects
+from genretune.tune.remote import RemoteRun
 from genretune.tune.rundir import RunFolder
 from genretune.tune.space.load import space_from_json
 from genretune.tune.sweep.events import MIXED
@@ -80,6 +83,7 @@ def drive(
                     patience=options.patience,
                     keep=options.keep or space.keep,
                     check=wanted.check,
+                    remote=_remote(run, job, generation),
                 )
                 desk = Desk(run, machine, journal, terms)
                 _dispatch(desk, place, job, show=show, segment=segment or run_segment)
@@ -132,6 +136,15 @@ def _joined(run: RunFolder, job: Job, journal: Journal) -> Iterator[_Place]:
             here |= {"machine_class": chosen or MIXED}
             check_environment(before, here, accepted=options.accept_environment)
         yield _Place(here, per_trial, room, nodes)
+
+
+def _remote(run: RunFolder, job: Job, generation: int) -> RemoteRun | None:
+    """Where checkpoints and records lie, held by this driver; None for the run directory."""
+    if job.options.storage is None:
+        return None
+    remote = RemoteRun(run, Objects(job.options.storage))
+    remote.begin(generation, [Path(path) for path in job.plugins])
+    return remote
 
 
 def _finished(machine: Machine) -> bool:
@@ -216,8 +229,11 @@ def _where(desk: Desk, nodes: Nodes | None, trial: int) -> dict[str, Any]:
 
 def _order(desk: Desk, job: Job) -> dict[str, Any]:
     """What all orders have in common."""
+    storage = job.options.storage
     return {
-        "run": desk.run.path.absolute(),
+        # workers of a sweep in S3 are told of no directory: none of theirs may be the driver's
+        "run": desk.run.path.absolute() if storage is None else "",
+        "storage": storage,
         "generation": desk.terms.generation,
         "patience": desk.terms.patience,
         "metric": desk.machine.space.metric.name,

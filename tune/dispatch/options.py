@@ -37,6 +37,7 @@ class RunOptions:
         machine_class: part of the name of the machine class to keep to.
         allow_mixed: let trials run on several classes, each trial on one.
         accept_environment: go on although the environment has changed.
+        storage: URI in S3 of checkpoints and records; None for the run directory.
     """
 
     address: str = "local"
@@ -50,3 +51,4 @@ class RunOptions:
     machine_class: str | None = None
     allow_mixed: bool = False
     accept_environment: bool = False
+    storage: str | None = None

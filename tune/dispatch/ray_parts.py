@@ -91,7 +91,7 @@ class DeskScheduler(FIFOScheduler):
         if reply == CONTINUE:
             return str(TrialScheduler.CONTINUE)
         # Ray stops the segment before it asks for another: its worker waits inside report()
-        self._desk.over(index, name)
+        self._desk.guarded(lambda: self._desk.over(index, name), None)
         self._forget(name)
         return str(TrialScheduler.STOP)
 

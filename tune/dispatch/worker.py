@@ -12,15 +12,13 @@ from ray import tune as ray_tune
 
 from genretune.data.store import Store
 from genretune.models.errors import ModelError
-from genretune.models.plugins import Plugin, load_plugin
 from genretune.tune.config import Device, TrialConfig, trial_config
 from genretune.tune.corpus import open_data
+from genretune.tune.dispatch.places import Place, place_of
 from genretune.tune.environment import machine_class
 from genretune.tune.errors import RunFailure, TuneError
 from genretune.tune.levels import Level
-from genretune.tune.records import TrialFolder
 from genretune.tune.run_trial import in_one_line, run_trial
-from genretune.tune.rundir import Lease, RunFolder
 from genretune.tune.space.load import space_from_json
 
 _SENDING = 120.0  # s that samples may take to a node that has just joined
@@ -32,21 +30,29 @@ def work(order: Mapping[str, Any]) -> None:
     A trial's own fault is reported as its end; what is raised here is infrastructure's.
 
     Args:
-        order: ``run`` (directory), ``trial``, ``generation``, ``attempt``, ``patience``,
-            ``metric``, ``store`` (path of the pack on the driver), ``plugins`` (paths),
-            ``machine_class`` (that the trial keeps to, if any), ``parameters``, ``seed``.
+        order: ``run`` (directory; or ``storage``, a URI), ``trial``, ``generation``, ``attempt``,
+            ``patience``, ``metric``, ``store`` (path of the pack on the driver), ``plugins``
+            (paths), ``machine_class`` (that the trial keeps to, if any), ``parameters``, ``seed``.
     """
-    lease = Lease(order["generation"], order["attempt"], order["patience"])
-    folder = RunFolder(Path(order["run"])).trial(order["trial"], lease=lease)
-    folder.wait_for_storage()
-    sweep = _sweep(order["run"])
-    _keep_to(order.get("machine_class"), sweep["device"], sweep["determinism"])
-    data = sweep["data"]
-    store = _store(order["store"], data["samples"], data["sample_rate"])
-    plugins = {Path(path).name: _plugin(path) for path in order["plugins"]}
+    with place_of(order) as place:
+        sweep = place.sweep
+        _keep_to(order.get("machine_class"), sweep["device"], sweep["determinism"])
+        data = sweep["data"]
+        store = _store(order["store"], data["samples"], data["sample_rate"])
+        with open(place.folder.path / "stdout.log", "a") as log:
+            with redirect_stdout(log), redirect_stderr(log):
+                end = _run(order, place, store)
+        if end["ended"] != "completed":
+            place.keep_end()
+        ray_tune.report(end)
+
+
+def _run(order: Mapping[str, Any], place: Place, store: Store) -> dict[str, Any]:
+    """Train, reporting every epoch; how the trial ended."""
 
     def report(record: Mapping[str, Any]) -> bool:
-        # Ray ends the segment inside this call, once everything is on disk
+        place.keep(record["epoch"])
+        # Ray ends the segment inside this call, once everything is safe
         ray_tune.report(
             {
                 "epoch": record["epoch"],
@@ -57,47 +63,36 @@ def work(order: Mapping[str, Any]) -> None:
         )
         return True
 
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with open(folder.path / "stdout.log", "a") as log, redirect_stdout(log), redirect_stderr(log):
-        try:
-            config = _config(folder, sweep, order, plugins)
-            outcome = run_trial(config, store, folder, on_report=report, plugins=plugins)
-            end = {"ended": outcome.status, "epochs": len(outcome.history), "why": outcome.why}
-        except RunFailure:
-            raise
-        except Exception as error:
-            result = folder.result()
-            epochs = len(result["history"]) if result else 0
-            own_words = isinstance(error, TuneError | ModelError)
-            why = str(error).splitlines()[0] if own_words else in_one_line(error)
-            end = {"ended": "failed", "epochs": epochs, "why": why}
-    ray_tune.report(end)
+    folder, plugins = place.folder, place.plugins
+    try:
+        config = _config(order, place)
+        outcome = run_trial(config, store, folder, on_report=report, plugins=plugins)
+        return {"ended": outcome.status, "epochs": len(outcome.history), "why": outcome.why}
+    except RunFailure:
+        raise
+    except Exception as error:
+        result = folder.result()
+        epochs = len(result["history"]) if result else 0
+        own_words = isinstance(error, TuneError | ModelError)
+        why = str(error).splitlines()[0] if own_words else in_one_line(error)
+        return {"ended": "failed", "epochs": epochs, "why": why}
 
 
-def _config(
-    folder: TrialFolder,
-    sweep: Mapping[str, Any],
-    order: Mapping[str, Any],
-    plugins: Mapping[str, Plugin],
-) -> TrialConfig:
+def _config(order: Mapping[str, Any], place: Place) -> TrialConfig:
     """The trial's configuration, written before anything runs.
 
     Raises:
         TuneError, ModelError: these parameters do not go together.
     """
+    folder, sweep = place.folder, place.sweep
     if (folder.path / "config.json").exists():
-        return trial_config(folder.config(), plugins=plugins)
+        return trial_config(folder.config(), plugins=place.plugins)
     space = space_from_json(sweep["space"])
     settings = space.configure(order["parameters"])
     settings |= {"seed": order["seed"], "data": sweep["data"], "device": sweep["device"]}
-    config = trial_config(settings, plugins=plugins)
+    config = trial_config(settings, plugins=place.plugins)
     folder.write_config(config)
     return config
-
-
-@functools.lru_cache(maxsize=2)
-def _sweep(run: str) -> dict[str, Any]:
-    return RunFolder(Path(run)).sweep()
 
 
 def _keep_to(wanted: str | None, device: Device, level: Level) -> None:
@@ -122,8 +117,3 @@ def _store(path: str, samples: str, sample_rate: int) -> Store:
             if time.monotonic() > end:
                 raise
         time.sleep(1.0)
-
-
-@functools.lru_cache(maxsize=16)
-def _plugin(path: str) -> Plugin:
-    return load_plugin(Path(path))
