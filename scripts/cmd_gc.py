@@ -43,6 +43,8 @@ def gc(
     first = {row.trial for row in read_rows(run)[:top]}
     gone: list[Path] = []
     remote, away = remote_run(run), list[Saved]()
+    if remote is not None:
+        remote.require_same()
     for trial in state.trials:
         folder = run.trial_path(trial.index)
         rule: Keep = kept if trial.index in first else "none"

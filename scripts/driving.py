@@ -14,6 +14,7 @@ from genretune.tune.errors import TuneError
 from genretune.tune.keep import Keep
 from genretune.tune.objects import Objects
 from genretune.tune.prepare import Sweep
+from genretune.tune.remote import RemoteRun
 from genretune.tune.rundir import RunFolder
 from genretune.tune.space.load import changed_keys, space_from_json, space_from_text
 
@@ -61,8 +62,10 @@ def moved(run: RunFolder, storage: str | None) -> str | None:
             f"--storage: must be given from the beginning, got {storage} for a sweep that has its "
             f"checkpoints in {run.path} (leave it away)"
         )
-    if Objects(storage).get("sweep.json") is None:
+    objects = Objects(storage)
+    if objects.get("sweep.json") is None:
         raise TuneError(f"--storage: must hold this sweep, got {storage} without a sweep.json")
+    RemoteRun(run, objects).require_same()
     run.set_storage(storage)
     return storage
 

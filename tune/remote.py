@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from genretune.tune.errors import TuneError
+from genretune.tune.errors import RecordMismatch, TuneError
 from genretune.tune.files import StorageFailure, write_whole
 from genretune.tune.objects import Objects
 from genretune.tune.rundir import RunFolder
@@ -119,10 +119,25 @@ class RemoteRun:
                 f"{self._objects.uri}: must not be held by a later driver, got generation "
                 f"{newest}, here {generation} (is this an old copy of the run directory?)"
             )
+        if fence is not None:
+            self.require_same()
         self._objects.put("driver.json", json.dumps({"generation": generation}).encode())
         self._objects.put("sweep.json", self._run.sweep_json.read_bytes())
         for path in plugins:
             self._objects.put(f"plugins/{path.name}", path.read_bytes())
+
+    def require_same(self) -> None:
+        """See that what lies there is of this sweep, before anything is written or deleted.
+
+        Raises:
+            RecordMismatch: it is of another.
+        """
+        there = self._objects.get("sweep.json")
+        if there is not None and there != self._run.sweep_json.read_bytes():
+            raise RecordMismatch(
+                f"{self._objects.uri}: must hold this sweep, got another one "
+                "(resume --storage URI says where it lies)"
+            )
 
     def revoke(self, trial: int) -> None:
         """No segment of a trial that has begun before may write any more."""

@@ -11,7 +11,7 @@ import pytest
 
 from genretune.data.store import Store
 from genretune.tune.config import TrialConfig, trial_config
-from genretune.tune.errors import TuneError
+from genretune.tune.errors import RecordMismatch, TuneError
 from genretune.tune.objects import Objects
 from genretune.tune.remote import RemoteRun, require_new, saved_name, saved_objects
 from genretune.tune.remote_trial import RemoteTrial
@@ -180,7 +180,7 @@ def test_names_in_an_object_cannot_leave_the_run_directory(
 
 
 def test_a_prefix_with_a_sweep_or_an_old_copy_of_a_run_is_refused(
-    s3: S3, objects: Objects, remote: RemoteRun
+    s3: S3, objects: Objects, remote: RemoteRun, tmp_path: Path
 ) -> None:
     require_new(s3.uri("free"))
     assert Objects(s3.uri("free")).sizes() == {}
@@ -188,6 +188,10 @@ def test_a_prefix_with_a_sweep_or_an_old_copy_of_a_run_is_refused(
         require_new(objects.uri)
     with pytest.raises(TuneError, match="--storage: .*bucket"):
         require_new(s3.uri("x", bucket="another"))
+    other = RunFolder(tmp_path / "other")
+    other.create("name: y", {"version": 1, "name": "y"}, objects.uri)
+    with pytest.raises(RecordMismatch, match="must hold this sweep, got another one"):
+        RemoteRun(other, objects).begin(9, [])
     remote.begin(5, [])
     with pytest.raises(TuneError, match="must not be held by a later driver, got generation 5"):
         remote.begin(4, [])
