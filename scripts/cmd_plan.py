@@ -103,9 +103,11 @@ def _show(facts: dict[str, Any], epochs: int) -> None:
 
 
 def _show_configurations(first: Sequence[dict[str, object]]) -> None:
+    from genretune.tune.results import cell
+
     names = list(dict.fromkeys(name for parameters in first for name in parameters))
     print_table(
-        [[i, *(_cell(p.get(name, "")) for name in names)] for i, p in enumerate(first)],
+        [[i, *(cell(p.get(name, ""), digits=4) for name in names)] for i, p in enumerate(first)],
         ["trial", *names],
     )
 
@@ -129,9 +131,3 @@ def _show_measured(facts: dict[str, Any]) -> None:
         f"estimated time: about {facts['seconds'] / 60:.0f} minutes, measured one at a time; "
         f"up to {facts['peak_mb'] * facts['workers']:,.0f} MB of memory with all workers"
     )
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "null" if value is None else str(value)

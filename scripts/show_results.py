@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tabulate import tabulate
 
-from genretune.tune.results import parameter_names
+from genretune.tune.results import cell, parameter_names
 from genretune.tune.sweep.leaderboard import Row
 
 
@@ -31,9 +31,9 @@ def print_leaderboard(
             row.trial,
             row.status,
             row.epochs,
-            _number(row.value),
+            "" if row.value is None else cell(row.value, digits=4),
             *([classes.get(row.trial, "")] if classes else []),
-            *(_number(row.parameters.get(name, "")) for name in parameters),
+            *(cell(row.parameters.get(name, ""), digits=4) for name in parameters),
             row.why,
         ]
         for rank, row in enumerate(rows, start=1)
@@ -57,9 +57,3 @@ def _narrowed(table: list[list[object]], headers: list[str], text: str) -> str:
         )
     left_out = len(headers) - kept
     return f"{text}\n({left_out} columns more in --format csv)" if left_out else text
-
-
-def _number(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "null" if value is None else str(value)

@@ -106,8 +106,8 @@ def as_csv(rows: Sequence[Row], classes: Mapping[int, str] | None = None) -> str
         facts = fact | {"rank": rank}
         writer.writerow(
             [
-                *(_cell(facts[key]) for key in fixed),
-                *(_cell(row.parameters.get(p)) for p in parameters),
+                *("" if facts[key] is None else cell(facts[key]) for key in fixed),
+                *(cell(row.parameters.get(p, "")) for p in parameters),
             ]
         )
     return text.getvalue()
@@ -116,6 +116,19 @@ def as_csv(rows: Sequence[Row], classes: Mapping[int, str] | None = None) -> str
 def parameter_names(rows: Sequence[Row]) -> list[str]:
     """Every parameter that any trial has, in the order in which the trials name them."""
     return list(dict.fromkeys(name for row in rows for name in row.parameters))
+
+
+def cell(value: object, *, digits: int | None = None) -> str:
+    """A value in a table, as a space file writes it: ``null``, ``true``, ``[null, 4, 8]``.
+
+    Args:
+        digits: significant ones of a float; without, floats round-trip.
+    """
+    if isinstance(value, float):
+        return repr(value) if digits is None else f"{value:.{digits}g}"
+    if isinstance(value, list):
+        return f"[{', '.join(cell(item, digits=digits) for item in value)}]"
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def write_leaderboard(run: RunFolder) -> list[Row]:
@@ -150,12 +163,6 @@ def _columns(classes: Mapping[int, str] | None) -> list[str]:
     """What a table says of a trial beside its rank and parameters."""
     own = [key for key in Row.__slots__ if key != "parameters"]
     return [*own, "machine_class"] if classes else own
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return repr(value) if isinstance(value, float) else str(value)
 
 
 def write_parquet(
