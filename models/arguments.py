@@ -80,7 +80,7 @@ def lookup(kind: str, table: Mapping[str, Component], name: object) -> str:
         return name
     choices = ", ".join(table) or "none"
     close = did_you_mean(name, table) if isinstance(name, str) else None
-    hint = f"did you mean {close}? choose from {choices}" if close else f"choose from {choices}"
+    hint = f"did you mean '{close}'? choose from {choices}" if close else f"choose from {choices}"
     got = "nothing" if name is None else show(name)
     raise ModelError(f"{kind}.name: must be the name of a known {kind}, got {got} ({hint})")
 

@@ -47,7 +47,7 @@ def _unknown(
         return f"{where}: is supplied by the program, got {show(value)} (leave it out)"
     close = did_you_mean(key, properties)
     known = ", ".join(properties) or "none"
-    hint = f"did you mean {close}? arguments: {known}" if close else f"arguments: {known}"
+    hint = f"did you mean '{close}'? arguments: {known}" if close else f"arguments: {known}"
     return f"{where}: must be an argument of {component}, got {key}={show(value)} ({hint})"
 
 
@@ -59,7 +59,7 @@ def _unfit(where: str, value: object, rule: Mapping[str, object], fault: str, me
     if isinstance(value, str):
         close = did_you_mean(value, _choices(rule))
         if close:
-            hint = f"did you mean {close}?"
+            hint = f"did you mean '{close}'?"
         elif _is_number(value):
             hint = "it was read as a text: leave out quotes, and write 1.0e-5, not 1e-5, in YAML"
     return f"{where}: must be {words}, got {show(value)} ({hint})"

@@ -1,4 +1,4 @@
-"""Checked input as lines of text: ``where: rule, got value (did you mean ...?)``."""
+"""Checked input as lines of text: ``where: rule, got value (did you mean '...'?)``."""
 
 import difflib
 import json
@@ -46,9 +46,9 @@ def model_keys(model: type[BaseModel], location: Iterable[str]) -> list[str]:
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """`` (did you mean X?)`` for the closest choice, or nothing."""
+    """`` (did you mean '...'?)`` for the closest choice, or nothing."""
     close = difflib.get_close_matches(name, list(choices), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    return f" (did you mean '{close[0]}'?)" if close else ""
 
 
 def _short(value: Any) -> str:

@@ -68,8 +68,8 @@ def test_any_config_is_trained_again_and_predicts(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["model.name=cn"], "did you mean cnn"),
-        (["epoch=3"], "epoch: unknown key (did you mean epochs?)"),
+        (["model.name=cn"], "did you mean 'cnn'"),
+        (["epoch=3"], "epoch: unknown key (did you mean 'epochs'?)"),
         (["determinism=stict"], "determinism: must be"),
         (["--fold", "7"], "got fold 7"),
     ],

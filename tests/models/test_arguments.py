@@ -88,7 +88,7 @@ def test_construct_hands_over_context_and_arguments() -> None:
 def test_unknown_name() -> None:
     assert problems({"name": "wigdet"}) == (
         'thing.name: must be the name of a known thing, got "wigdet" '
-        "(did you mean widget? choose from widget, plain, bound)",
+        "(did you mean 'widget'? choose from widget, plain, bound)",
     )
     assert problems({}) == (
         "thing.name: must be the name of a known thing, got nothing "
@@ -101,9 +101,9 @@ def test_all_problems_at_once() -> None:
     assert problems({"name": "widget", "rat": 0.1, "rate": 1.5, "kind": "rund", "even": 3}) == (
         "thing.size: must be a whole number >= 1, got nothing (it has no default: give a value)",
         "thing.rate: must be a number >= 0 and < 1, got 1.5 (the default is 0.5)",
-        'thing.kind: must be one of round, square, got "rund" (did you mean round?)',
+        "thing.kind: must be one of round, square, got \"rund\" (did you mean 'round'?)",
         "thing.even: must be even, got 3 (must be a whole number)",
-        "thing.rat: must be an argument of widget, got rat=0.1 (did you mean rate? "
+        "thing.rat: must be an argument of widget, got rat=0.1 (did you mean 'rate'? "
         "arguments: size, rate, kind, widths, pair, even)",
     )
 

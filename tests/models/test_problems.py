@@ -25,6 +25,6 @@ def test_one_line_for_each_argument() -> None:
         "thing.broken: widget has a default that breaks its rule, "
         "Input should be greater than or equal to 1",
         "thing.sise: must be an argument of widget, got sise=2 "
-        "(did you mean size? arguments: size, values, broken)",
+        "(did you mean 'size'? arguments: size, values, broken)",
         "thing.classes: is supplied by the program, got 3 (leave it out)",
     ]

@@ -87,12 +87,12 @@ def test_plug_ins_are_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["models", "--name", "cn"], "did you mean cnn?"),
+        (["models", "--name", "cn"], "did you mean 'cnn'?"),
         (["models", "--name", "cnn", "--set", "reduction=64"], "block 1 has 32), got 64"),
-        (["models", "--name", "cnn", "--set", "reductoin=8"], "did you mean reduction?"),
+        (["models", "--name", "cnn", "--set", "reductoin=8"], "did you mean 'reduction'?"),
         (["models", "--set", "reduction=8"], "--set needs --name"),
         (["models", "--name", "cnn", "--set", "reduction"], "--set must be key=value"),
-        (["models", "--feature", "melspek"], "did you mean melspec?"),
+        (["models", "--feature", "melspek"], "did you mean 'melspec'?"),
         (["features", "--name", "mfcc", "--set", "n_mfcc=200"], "must be at most n_mels, 128"),
         (["features", "--seconds", "0.5", "--name", "powerspec", "--set", "n_fft=65536"], "n_fft"),
         (["features", "--plugin", "/none.py"], "must be a readable Python file"),

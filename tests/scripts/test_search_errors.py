@@ -81,10 +81,10 @@ def test_an_unreadable_file_and_the_way_round_it(
     ("old", "new", "told"),
     [
         ("seed: 3", "seed: 3\nsede: 3", "sede: unknown key (did you mean 'seed'?)"),
-        ("  epochs: 1", "  epochs: 1\n  epocs: 2", "epocs: unknown key (did you mean epochs"),
+        ("  epochs: 1", "  epochs: 1\n  epocs: 2", "epocs: unknown key (did you mean 'epochs'"),
         ("name: cnn", "name: cmn", 'model.name: must be the name of a known model, got "cmn"'),
         ("n_mels: 16", "n_mels: 0", "feature.n_mels: must be"),
-        ("optimizer.lr:", "optimiser.lr:", "optimiser: unknown key (did you mean optimizer?)"),
+        ("optimizer.lr:", "optimiser.lr:", "optimiser: unknown key (did you mean 'optimizer'?)"),
         ("name: val_loss", "name: val_los", "did you mean 'val_loss'?"),
         ("folds: 3", "folds: 1", "data.split"),
         ("reduction: 2", "reduction: 5", "model.reduction"),

@@ -95,7 +95,7 @@ def test_weights_that_do_not_fit_are_named(
         ({"name": "CrossEntropyLoss", "class_weights": "balance"}, "loss.class_weights"),
         ({"name": "CrossEntropyLoss", "class_weights": [0.0]}, "loss.class_weights"),
         ({"name": "MultiMarginLoss", "p": 3}, "loss.p"),
-        ({"name": "crossentropy"}, "did you mean CrossEntropyLoss"),
+        ({"name": "crossentropy"}, "did you mean 'CrossEntropyLoss'"),
     ],
 )
 def test_wrong_arguments_are_named(given: dict[str, Any], said: str) -> None:

@@ -141,8 +141,8 @@ def test_a_plateau_follows_its_metrics_direction() -> None:
     ("given", "said"),
     [
         ({"name": "StepLR"}, "lr_scheduler.step_size"),
-        ({"name": "LinearLr"}, "did you mean LinearLR"),
-        ({"name": "ReduceLROnPlateau", "metric": "val_los"}, "did you mean val_loss"),
+        ({"name": "LinearLr"}, "did you mean 'LinearLR'"),
+        ({"name": "ReduceLROnPlateau", "metric": "val_los"}, "did you mean 'val_loss'"),
         ({"name": None, "gamma": 0.1}, "lr_scheduler.gamma: a null lr scheduler takes no"),
         ({"name": "OneCycleLR", "max_lr": 0.1, "warmup_epochs": 1}, "takes no warm-up, got 1"),
         ({"name": None, "warmup_epochs": 12}, "must be below the trial's 12 epochs, got 12"),
