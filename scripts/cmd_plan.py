@@ -15,7 +15,7 @@ from genretune.tune.errors import TuneError
 def plan(
     space: Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="the search space")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="key=value, e.g. trial.epochs=10")
+        list[str] | None, typer.Argument(help="key=value, e.g. trial.optimizer.lr=1e-5")
     ] = None,
     workers: Annotated[int, typer.Option("--workers", "-W", min=1, help="trials at once")] = 2,
     trials: Annotated[int | None, typer.Option(min=1, help="how many trials")] = None,

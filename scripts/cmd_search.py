@@ -26,7 +26,7 @@ Strict = Annotated[
 def search(
     space: Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="the search space")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="key=value, e.g. trial.epochs=10")
+        list[str] | None, typer.Argument(help="key=value, e.g. trial.optimizer.lr=1e-5")
     ] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="the corpus")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="how many trials")] = None,

@@ -47,17 +47,22 @@ def read_document(text: str, name: str) -> Document:
     return Document(data, places, problems)
 
 
-def read_value(text: str) -> object:
-    """One value from the command line, as YAML 1.2 reads it (``1e-5`` is a number there).
+def read_value(text: str, where: str) -> object:
+    """One value from the command line, as YAML 1.2 reads it.
+
+    Nothing else will ever read it, so that ``1e-5`` can be the number and ``off`` the word.
+
+    Args:
+        where: it was given, for messages.
 
     Raises:
         SpaceError: not YAML.
     """
-    node = _compose(text, "command line")
+    node = _compose(text, where, lines=False)
     if node is None:
         return None
-    problems = Problems({})
-    data = _build(node, (), _Reading("command line", {}, problems, traps=False))
+    problems = Problems({(): where})
+    data = _build(node, (), _Reading(where, {}, problems, traps=False))
     problems.raise_if_any()
     return data
 
@@ -70,11 +75,12 @@ class _Reading:
     traps: bool = True
 
 
-def _compose(text: str, name: str) -> Node | None:
+def _compose(text: str, name: str, *, lines: bool = True) -> Node | None:
     try:
         return YAML(typ="safe", pure=True).compose(StringIO(text))  # type: ignore[no-any-return]
     except MarkedYAMLError as error:
-        line = "" if error.problem_mark is None else f":{error.problem_mark.line + 1}"
+        mark = error.problem_mark if lines else None
+        line = "" if mark is None else f":{mark.line + 1}"
         what = " ".join(part for part in (error.context, error.problem) if part)
         raise SpaceError([f"{name}{line}: must be YAML: {' '.join(what.split())}"]) from error
     except YAMLError as error:

@@ -27,7 +27,7 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> tuple[str, 
             raise SpaceError(
                 [f"{_PLACE}: must be key=value, got {show(text)} (for example trial.epochs=10)"]
             )
-        value = read_value(raw)
+        value = read_value(raw, f"{_PLACE}: {key.strip()}")
         data = document.data
         if not isinstance(data, dict):
             raise SpaceError([f"{_PLACE}: must change a mapping of settings, got {show(data)}"])

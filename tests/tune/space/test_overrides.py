@@ -28,6 +28,12 @@ def test_a_swept_parameter_is_pinned(good: str) -> None:
     assert space.notes == ("optimizer.lr: pinned by optimizer.lr = 0.001, not swept",)
 
 
+def test_values_are_read_as_yaml_1_2(good: str) -> None:
+    space = load(good, "data.leakage=off", "parameters.optimizer.lr.min=1e-4")
+    assert space.data.leakage == "off"
+    assert dict(space.parameters)["optimizer.lr"].distribution.low == 1e-4  # type: ignore[union-attr]
+
+
 def test_a_choice_is_restricted_by_a_key_inside(good: str) -> None:
     space = load(good, "trial.feature.name=melspec", "trial.feature.n_mels=32")
     assert names(space) == ["optimizer.lr", "model.reduction", "feature"]
@@ -56,6 +62,11 @@ def test_a_parameter_is_changed_under_its_dotted_key(good: str) -> None:
         ("name.x=1", 'command line: name.x: must lie inside a mapping, got name: "spoilt"'),
         ("trial.feature.name=mfcc", "command line: trial.feature.name: must be what one of the "
          'options of feature holds, got "mfcc" (trial.feature=... replaces the whole choice)'),
+        ("trial.epochs=!x 3", 'command line: trial.epochs: tags are not read, got "!x"'),
+        ("data.exclude=[faults", "command line: data.exclude: must be YAML: while parsing a flow "
+         "sequence expected ',' or ']', but got '<stream end>'"),
+        ("metric={name: a, name: b}", "command line: metric: name: must be given once "
+         "(the key stands here twice)"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_overridden(good: str, override: str, message: str) -> None:
