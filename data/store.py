@@ -10,6 +10,7 @@ touched since is read through before it is trusted, and packed again when it is 
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +86,8 @@ def open_corpus(
 def find_store(samples_digest: str, cache: Path | None = None) -> Store | None:
     """The whole pack with these samples in the cache folder, or None."""
     folder = cache_folder(cache)
+    if not re.fullmatch("[0-9a-f]+", samples_digest):
+        return None  # no digest, so no part of a file's name
     for path in sorted(folder.glob(f"*-*-{samples_digest[:DIGITS]}.arrow")):
         try:
             store = checked(path)

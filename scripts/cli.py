@@ -1,6 +1,7 @@
 """The command line: one small module a verb, one line for every error, the exit codes of README."""
 
 import importlib
+import os
 import sys
 from importlib import metadata
 from typing import Annotated, Any, NamedTuple
@@ -115,6 +116,17 @@ def run(arguments: list[str]) -> int:
         verb = context.command_path if context else "genretune"
         complain(f"{error.format_message().rstrip('.')} (see {verb} --help)")
         return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads any more
+        return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        complain(f"{error.filename}: must be readable and writable, got {error.strerror}")
+        return 1
+    except RecursionError:
+        complain("a file: must be data of this program, got one nested too deeply")
+        return 5
     except Exception as error:
         code = getattr(error, "exit_code", None)
         if not isinstance(code, int):

@@ -8,7 +8,10 @@ import typer
 
 from genretune.scripts.run_options import Keeping
 from genretune.tune.errors import TuneError
+from genretune.tune.files import storage
+from genretune.tune.foreign import refuse_links
 from genretune.tune.keep import Keep
+from genretune.tune.remote import Saved, remote_run
 from genretune.tune.rundir import RunFolder
 
 
@@ -30,38 +33,53 @@ def gc(
 
     Example: genretune gc runs/quickstart --keep best --top 10
     """
-    from genretune.tune.dispatch.aftermath import kept_epochs, surplus
-    from genretune.tune.remote import Saved, remote_run
-    from genretune.tune.results import read_rows, read_state
-
     run = RunFolder(run_directory)
     saved = run.sweep()
     if run.driving():
         raise TuneError(f"{run.path}: must not be driven while it is cleaned (genretune stop)")
     kept: Keep = keep.value if keep else saved["space"].get("keep", "usual")
-    state = read_state(run)
+    with storage(run.path):
+        refuse_links(run.path)
+        if dry_run:
+            print(f"would free {_told(*_surplus(run, kept, top))}")
+            return 0
+        with run.drive():  # no driver begins meanwhile
+            gone, away = _surplus(run, kept, top)
+            freed = _told(gone, away)
+            for path in gone:
+                path.unlink(missing_ok=True)
+            remote = remote_run(run)
+            if remote is not None:
+                remote.delete(away)
+    print(f"freed {freed}")
+    return 0
+
+
+def _surplus(run: RunFolder, keep: Keep, top: int | None) -> tuple[list[Path], list[Saved]]:
+    """What need not be kept of finished trials, here and in S3; what dead writers left of any."""
+    from genretune.tune.dispatch.aftermath import kept_epochs, surplus
+    from genretune.tune.results import read_rows, read_state
+
     first = {row.trial for row in read_rows(run)[:top]}
     gone: list[Path] = []
-    remote, away = remote_run(run), list[Saved]()
+    away: list[Saved] = []
+    remote = remote_run(run)
     if remote is not None:
         remote.require_same()
-    for trial in state.trials:
+    for trial in read_state(run).trials:
         folder = run.trial_path(trial.index)
-        rule: Keep = kept if trial.index in first else "none"
+        rule: Keep = keep if trial.index in first else "none"
         gone += surplus(folder, trial.status, rule)
         epochs = kept_epochs(folder, trial.status, rule)
         if remote is not None and epochs is not None:
             away += remote.surplus(trial.index, epochs)
         gone += [*folder.glob(".*.tmp"), *folder.glob("checkpoints/.*.tmp")]
+    return gone, away
+
+
+def _told(gone: list[Path], away: list[Saved]) -> str:
     freed = _bytes(gone) + sum(saved.bytes for saved in away)
-    if not dry_run:
-        for path in gone:
-            path.unlink(missing_ok=True)
-        if remote is not None:
-            remote.delete(away)
-    verb = "would free" if dry_run else "freed"
-    print(f"{verb} {freed / 1e6:.1f} MB in {len(gone) + len(away)} files")
-    return 0
+    return f"{freed / 1e6:.1f} MB in {len(gone) + len(away)} files"
 
 
 def _bytes(paths: list[Path]) -> int:

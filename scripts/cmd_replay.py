@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from genretune.scripts.terminal import print_json
+from genretune.scripts.terminal import plain, print_json
 from genretune.tune.errors import TuneError
 from genretune.tune.levels import start_anew
 from genretune.tune.settings_file import read_settings
@@ -25,8 +25,7 @@ def replay(
     """
     folders = _folders(run, trial)
     settings = [read_settings(folder / "config.json") for folder, _ in folders]
-    levels = {given.get("determinism", "strict") for given in settings}
-    start_anew(levels.pop(), sys.argv[1:])
+    start_anew(settings[0].get("determinism", "strict"), sys.argv[1:])
     from genretune.tune import replay as replays
     from genretune.tune.records import TrialFolder
     from genretune.tune.single import prepare
@@ -40,7 +39,7 @@ def replay(
         )
         verdicts.append(verdict)
         if not as_json:
-            print(_in_words(verdict), flush=True)
+            print(plain(_in_words(verdict)), flush=True)
     if as_json:
         facts = [verdict.as_json() for verdict in verdicts]
         print_json(facts[0] if trial != "all" else facts)

@@ -11,6 +11,7 @@ from genretune.tune.dispatch.options import RunOptions
 from genretune.tune.dispatch.signals import NUMBERS
 from genretune.tune.environment import environment
 from genretune.tune.errors import TuneError
+from genretune.tune.foreign import read_text
 from genretune.tune.keep import Keep
 from genretune.tune.objects import Objects
 from genretune.tune.prepare import Sweep
@@ -21,7 +22,7 @@ from genretune.tune.space.load import changed_keys, space_from_json, space_from_
 
 def check_trials(trials: str | None) -> None:
     """Raise TuneError where ``--trials`` of ``resume`` cannot be read."""
-    if trials is not None and not trials.removeprefix("+").isdigit():
+    if trials is not None and not trials.removeprefix("+").isdecimal():
         raise TuneError(f"--trials: must be a number (50) or more by a number (+30), got {trials}")
 
 
@@ -32,7 +33,7 @@ def check_unedited(run: RunFolder, saved: Mapping[str, Any]) -> Keep | None:
         TuneError: what changes a result was edited.
     """
     try:
-        text = run.space_yaml.read_text()
+        text = read_text(run.space_yaml)
     except OSError:
         return None  # sweep.json has all of it
     now = space_from_text(text, str(run.space_yaml), saved["overrides"])

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tabulate import tabulate
 
+from genretune.scripts.terminal import plain
 from genretune.tune.results import cell, parameter_names
 from genretune.tune.sweep.leaderboard import Row
 
@@ -41,7 +42,7 @@ def print_leaderboard(
     text = tabulate(table, headers=headers, disable_numparse=True)
     if sys.stdout.isatty():
         text = _narrowed(table, headers, text)
-    print(text)
+    print(plain(text))
     if caution is not None:
         print(caution)
 

@@ -11,7 +11,7 @@ from tabulate import tabulate
 def complain(*lines: str) -> None:
     """Write errors, a line each, to standard error."""
     for line in lines:
-        print(f"genretune: {line}", file=sys.stderr)
+        print(f"genretune: {plain(line)}", file=sys.stderr)
 
 
 def print_json(value: Any) -> None:
@@ -21,4 +21,9 @@ def print_json(value: Any) -> None:
 
 def print_table(rows: Sequence[Sequence[Any]], headers: Sequence[str]) -> None:
     """A plain table that a pipe keeps readable."""
-    print(tabulate(rows, headers=headers, disable_numparse=True))
+    print(plain(tabulate(rows, headers=headers, disable_numparse=True)))
+
+
+def plain(text: str) -> str:
+    """Text for a terminal, which must obey nothing that stands in somebody's file."""
+    return "".join(one if one.isprintable() or one in "\n\t" else repr(one)[1:-1] for one in text)

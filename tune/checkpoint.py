@@ -114,7 +114,8 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError):
         return None
-    if metadata.get("sha256") != _digest(tensors, metadata.get("history", "")):
+    history = _history(metadata.get("history", ""))
+    if history is None or metadata.get("sha256") != _digest(tensors, metadata["history"]):
         return None
     parts = {
         prefix: {
@@ -125,11 +126,20 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         for prefix in ("model.", "optimizer.", "feature.")
     }
     return Checkpoint(
-        history=tuple(json.loads(metadata["history"])),
+        history=history,
         model=parts["model."],
         optimizer=parts["optimizer."],
         feature=parts["feature."],
     )
+
+
+def _history(text: str) -> tuple[dict[str, Any], ...] | None:
+    try:
+        records = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    sound = isinstance(records, list) and all(isinstance(record, dict) for record in records)
+    return tuple(records) if sound else None
 
 
 def newest_sound(folder: Path) -> Checkpoint | None:

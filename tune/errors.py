@@ -5,6 +5,7 @@
     │   └── Contradiction     a second report of (trial, epoch) with another digest
     ├── ReplayDiverged        exit 4: a replay that is not the recorded trial
     └── RecordMismatch        exit 5: data, environment or machine is not what the record says
+        └── DamagedRecord     a file of a run directory that this program cannot have written
 
 Messages are one line: ``where: rule, got value (what to do)``.
 """
@@ -38,3 +39,7 @@ class RecordMismatch(TuneError):
     """The data, the environment or the machine is not what the record says."""
 
     exit_code: ClassVar[int] = 5
+
+
+class DamagedRecord(RecordMismatch, RunFailure):
+    """A file of a run directory that this program cannot have written; never a trial's fault."""

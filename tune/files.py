@@ -37,7 +37,7 @@ def write_whole(path: Path, content: bytes, *, mark: str = "") -> None:
     """Write beside, fsync, rename, fsync the folder: ``path`` is never seen half-written."""
     beside = path.with_name(f".{path.name}.{mark or os.getpid()}.tmp")
     try:
-        with open(beside, "wb") as file:
+        with open(beside, "wb", opener=_own) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -49,6 +49,11 @@ def write_whole(path: Path, content: bytes, *, mark: str = "") -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _own(path: str, flags: int) -> int:
+    """Open a file, not what a link in its place leads to."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def start_anew(level: Level, arguments: Sequence[str]) -> None:
     Args:
         arguments: what follows ``genretune`` on the command line.
     """
-    if level not in ENVIRONMENT:
+    if not isinstance(level, str) or level not in ENVIRONMENT:
         return
     # what the user has told glibc stands
     memory = {name: value for name, value in MEMORY.items() if name not in os.environ}

@@ -16,7 +16,7 @@ from genretune.data.windows import window_hop, window_length
 from genretune.models.plugins import Plugin
 from genretune.tune import determinism
 from genretune.tune.config import TrialConfig, available_device
-from genretune.tune.errors import RecordMismatch, TuneError
+from genretune.tune.errors import DamagedRecord, TuneError
 from genretune.tune.forward import forward
 from genretune.tune.parts import build_network
 from genretune.tune.records import TrialFolder
@@ -68,7 +68,7 @@ class Predictor:
             )
         self.classes: tuple[str, ...] = tuple((folder.result() or {}).get("classes", ()))
         if not self.classes:
-            raise RecordMismatch(
+            raise DamagedRecord(
                 f"{folder.path / 'result.json'}: must name the classes, got none (put it back)"
             )
         self.epoch = checkpoint.epoch
@@ -84,7 +84,7 @@ class Predictor:
             if checkpoint.feature:
                 feature.load_state_dict(checkpoint.feature)
         except RuntimeError as error:
-            raise RecordMismatch(
+            raise DamagedRecord(
                 f"{folder.path}: best.safetensors must hold the network of config.json, got "
                 "another (put back the files that belong together)"
             ) from error

@@ -26,6 +26,7 @@ from genretune.tune.checkpoint import (
 from genretune.tune.config import TrialConfig
 from genretune.tune.errors import RecordMismatch, TuneError
 from genretune.tune.files import patiently, storage, write_whole
+from genretune.tune.foreign import read_object, read_result
 from genretune.tune.metrics import COLUMNS, best_epoch
 
 RESULT_VERSION = 1
@@ -165,7 +166,7 @@ class TrialFolder:
 
     def result(self) -> dict[str, Any] | None:
         """``result.json`` as written; None where there is none."""
-        return _read_json(self.path / "result.json")
+        return read_result(self.path)
 
     def _write_history(self, config: TrialConfig, history: Sequence[Mapping[str, Any]]) -> None:
         result = self.result() or _new_result(config)
@@ -237,11 +238,8 @@ def _new_result(config: TrialConfig) -> dict[str, Any]:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text())
+        return read_object(path)
     except FileNotFoundError:
         return None
-    except (ValueError, OSError) as error:
+    except OSError as error:
         raise RecordMismatch(f"{path}: must be readable JSON, got {error}") from error
-    if not isinstance(content, dict):
-        raise RecordMismatch(f"{path}: must be a JSON object, got {type(content).__name__}")
-    return content

@@ -8,6 +8,7 @@ from genretune.data.store import Store
 from genretune.tune.checkpoint import Checkpoint
 from genretune.tune.config import TrialConfig, available_device
 from genretune.tune.environment import differences, environment
+from genretune.tune.errors import DamagedRecord
 from genretune.tune.metrics import COLUMNS
 from genretune.tune.parts import Plugins
 from genretune.tune.train import Outcome, train
@@ -68,6 +69,8 @@ def replay(
         why = "it was recorded on a GPU, and there is none here"
         return Verdict(trial, "not comparable", 0, None, [], why=why)
     recorded: Sequence[Mapping[str, Any]] = [] if result is None else result["history"]
+    if lacking := [name for record in recorded for name in _COMPARED if name not in record]:
+        raise DamagedRecord(f"result.json: every epoch must have {lacking[0]}, got one without")
     ended = result is not None and result["status"] in ("completed", "diverged")
     wanted = len(recorded) if result is not None and not ended else None
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from genretune.tune.errors import TuneError
 from genretune.tune.files import write_whole
+from genretune.tune.foreign import read_result
 from genretune.tune.rundir import RunFolder
 from genretune.tune.space.load import space_from_json
 from genretune.tune.sweep.audit import audit
@@ -25,13 +26,12 @@ def read_state(run: RunFolder) -> State:
 
     Raises:
         TuneError: this is no run directory.
-        RunFailure: the journal is damaged.
+        DamagedRecord: the journal is damaged.
     """
     space = space_from_json(run.sweep()["space"])
     state = State(rules_of(space), space.trials)
     if run.journal.exists():
-        for event in read_journal(run.journal):
-            state.apply(event)
+        state.recall(read_journal(run.journal))
     return state
 
 
@@ -39,7 +39,7 @@ def audit_run(run: RunFolder) -> list[str]:
     """Every decision of the journal that is not derived again from it; a line each.
 
     Raises:
-        RunFailure: the journal is damaged, or contradicts itself.
+        DamagedRecord: the journal is damaged, or contradicts itself.
     """
     events = read_journal(run.journal) if run.journal.exists() else []
     return audit(space_from_json(run.sweep()["space"]), events)
@@ -61,15 +61,15 @@ def caution(run: RunFolder) -> str | None:
 def machine_classes(run: RunFolder) -> dict[int, str]:
     """The machine classes that each trial ran on, where the sweep ran on several; else empty."""
     events = read_journal(run.journal) if run.journal.exists() else []
-    told = {e.environment.get("machine_class") for e in events if isinstance(e, Driver)}
-    if told <= {None} or (len(told) == 1 and told != {MIXED}):
+    told = {str(e.environment.get("machine_class")) for e in events if isinstance(e, Driver)}
+    if told <= {"None"} or (len(told) == 1 and told != {MIXED}):
         return {}
     found = {}
     for event in events:
         if isinstance(event, Created):
-            path = run.trial_path(event.trial) / "result.json"
-            segments = json.loads(path.read_text())["segments"] if path.exists() else []
-            classes = {str(one["environment"]["machine_class"]) for one in segments}
+            result = read_result(run.trial_path(event.trial))
+            segments = [] if result is None else result["segments"]
+            classes = {one["environment"]["machine_class"] for one in segments}
             found[event.trial] = " + ".join(sorted(classes))
     return found
 
@@ -150,7 +150,7 @@ def choose(path: Path, trial: str) -> list[tuple[Path, int | None]]:
         chosen = sorted(row.trial for row in rows)
     elif trial == "best":
         chosen = [row.trial for row in rows[:1]]
-    elif trial.isdigit():
+    elif trial.isdecimal():
         chosen = [row.trial for row in rows if row.trial == int(trial)]
     else:
         raise TuneError(f"--trial: must be best, all or a trial's number, got {trial}")

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from filelock import FileLock, Timeout
 
-from genretune.tune.errors import RecordMismatch, RunFailure, TuneError
+from genretune.tune.errors import DamagedRecord, RecordMismatch, RunFailure, TuneError
 from genretune.tune.files import StorageFailure, write_whole
+from genretune.tune.foreign import check_shape, read_object, read_text, refuse_links
 
 if TYPE_CHECKING:
     from genretune.tune.records import TrialFolder
@@ -159,29 +160,33 @@ class RunFolder:
             TuneError: this is no run directory, or one of another version.
         """
         try:
-            sweep = json.loads(self.sweep_json.read_text())
+            sweep = read_object(self.sweep_json)
         except OSError as error:
             raise TuneError(
                 f"{self.path}: must be a run directory, got no readable sweep.json in it "
                 "(name the folder that genretune search wrote)"
             ) from error
-        except ValueError as error:
-            raise RecordMismatch(f"{self.sweep_json}: must be JSON, got {error}") from error
-        if not isinstance(sweep, dict) or sweep.get("version") != SWEEP_VERSION:
+        if sweep.get("version") != SWEEP_VERSION:
             raise RecordMismatch(f"{self.sweep_json}: must have version {SWEEP_VERSION}")
         if missing := [key for key in _SWEEP_KEYS if key not in sweep]:
             raise RecordMismatch(
                 f"{self.sweep_json}: must have {missing[0]}, got a file without it"
             )
+        check_shape("sweep", sweep, self.sweep_json)
         return sweep
 
     def holder(self) -> dict[str, Any]:
-        """Who drives, or last drove, this directory; generation 0 before the first."""
+        """Who drives, or last drove, this directory; generation 0 before the first.
+
+        Raises:
+            DamagedRecord: ``driver.json`` does not say.
+        """
         try:
-            holder = json.loads(self.driver_json.read_text())
-        except (OSError, ValueError):
+            holder = read_object(self.driver_json)
+        except OSError:
             return {"generation": 0, "pid": None}
-        return holder if isinstance(holder, dict) else {"generation": 0, "pid": None}
+        check_shape("holder", holder, self.driver_json)
+        return {"host": "", "started": 0.0} | holder
 
     def driving(self) -> bool:
         """Whether a driver holds the directory, as far as can be seen from this machine."""
@@ -201,7 +206,7 @@ class RunFolder:
         """
         try:
             newest = json.loads(self.driver_json.read_text())["generation"]
-            attempt = int(_text(self._attempt(index)) or 0)
+            attempt = self.attempt(index)
         except (OSError, ValueError) as error:
             raise StorageFailure(
                 f"{self.path}: must be there while it is driven, got {error}"
@@ -218,8 +223,19 @@ class RunFolder:
             write_whole(attempt, str(self.attempt(index) + 1).encode())
 
     def attempt(self, index: int) -> int:
-        """How often segments of trial ``index`` were given up."""
-        return int(_text(self._attempt(index)) or 0)
+        """How often segments of trial ``index`` were given up.
+
+        Raises:
+            DamagedRecord: its file does not say.
+        """
+        path = self._attempt(index)
+        try:
+            text = read_text(path)
+        except FileNotFoundError:
+            return 0
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise DamagedRecord(f"{path}: must be a number, got {text[:20]!r} (remove it)")
+        return int(text)
 
     def _attempt(self, index: int) -> Path:
         return self.trial_path(index) / "attempt"
@@ -244,6 +260,7 @@ class RunFolder:
                     self._write_holder(holder | {"pid": None})
 
     def _take(self, takeover: bool) -> int:
+        refuse_links(self.path)
         self._check_gone(self.holder(), takeover)  # a refusal leaves no trace
         try:
             with FileLock(self.path / ".driver.lock", timeout=10):
@@ -277,13 +294,6 @@ class RunFolder:
 
     def _write_holder(self, holder: Mapping[str, Any]) -> None:
         write_whole(self.driver_json, json.dumps(holder).encode())
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except FileNotFoundError:
-        return ""
 
 
 def _alive(pid: int, started: float) -> bool:

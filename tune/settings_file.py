@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from genretune.tune.errors import TuneError
+from genretune.tune.foreign import read_object, read_text
 
 
 def read_settings(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -17,10 +18,13 @@ def read_settings(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         TuneError: the file or an override cannot be read; the line says where.
     """
     try:
-        settings = YAML(typ="safe").load(path.read_text())
+        if path.suffix == ".json":
+            settings = read_object(path)
+        else:
+            settings = YAML(typ="safe").load(read_text(path))
     except OSError as error:
         raise TuneError(f"{path}: must be a file to read ({error.strerror})") from error
-    except (YAMLError, UnicodeDecodeError) as error:
+    except YAMLError as error:
         mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
         line = "" if mark is None else f":{mark.line + 1}"
         raise TuneError(f"{path}{line}: must be YAML or JSON (mend the syntax)") from error

@@ -130,12 +130,16 @@ def load_plugins(paths: Sequence[Path]) -> dict[str, Plugin]:
 
 def check_plugins(recorded: Mapping[str, str], loaded: Mapping[str, Plugin]) -> None:
     """Raise RecordMismatch where a recorded plug-in is missing or another file."""
+    if not isinstance(recorded, Mapping):
+        raise RecordMismatch(f"plugins: must be a mapping from file to SHA-256, got {recorded!r}")
     for name, sha256 in recorded.items():
+        if name != Path(name).name:
+            raise RecordMismatch(f"plugins: must be names of files without folder, got {name!r}")
         if name not in loaded:
             raise RecordMismatch(f"--plugin: the record needs {name} (--plugin PATH/{name})")
         if loaded[name].sha256 != sha256:
             raise RecordMismatch(
-                f"--plugin: must be the recorded {name} (SHA-256 {sha256[:12]}...), got "
+                f"--plugin: must be the recorded {name} (SHA-256 {str(sha256)[:12]}...), got "
                 f"{loaded[name].sha256[:12]}... (use the file as it was)"
             )
 

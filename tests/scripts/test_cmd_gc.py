@@ -31,8 +31,10 @@ def run(tmp_path: Path) -> RunFolder:
     """Two completed trials, trial 1 the better one, and an open one; checkpoints of each."""
     space = space_from_text(SPACE, "tiny.yaml", [])
     folder = RunFolder(tmp_path / "run")
-    rest = ("overrides", "data", "device", "determinism", "leakage", "source", "plugins")
-    sweep = dict.fromkeys(rest, None) | {"version": 1, "space": space.as_json()}
+    rest = {"overrides": [], "device": "cpu", "determinism": "strict", "plugins": {}}
+    data = {"samples": "0" * 64, "sample_rate": 22050}
+    rest |= {"data": data, "leakage": {}, "source": None}
+    sweep = {"version": 1, "space": space.as_json(), **rest}
     folder.create(SPACE, sweep)
     with Journal(folder.journal) as journal:
         machine = Machine(space)

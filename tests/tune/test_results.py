@@ -34,6 +34,7 @@ trial: {epochs: 1, model: {name: cnn}}
 parameters:
   optimizer.lr: {distribution: loguniform, min: 1.0e-3, max: 3.0e-2}
 """
+DATA = {"samples": "0" * 64, "sample_rate": 22050}
 KEYS = [
     *("trial", "status", "epochs", "value", "parameters", "seed", "weights_sha256"),
     *("best_epoch", "why"),
@@ -44,7 +45,7 @@ def sweep(path: Path, machine_class: str) -> RunFolder:
     """Three trials, of which two ran, each on a class of its own."""
     space = space_from_text(SPACE, "tiny.yaml", [])
     run = RunFolder(path)
-    rest = {"overrides": [], "data": {}, "device": "cpu", "determinism": "strict", "plugins": {}}
+    rest = {"overrides": [], "data": DATA, "device": "cpu", "determinism": "strict", "plugins": {}}
     facts = {"version": 1, "space": space.as_json(), "leakage": {}, "source": None, **rest}
     run.create(SPACE, facts)
     with Journal(run.journal) as journal:

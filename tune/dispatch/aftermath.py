@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from genretune.tune import foreign
+from genretune.tune.errors import DamagedRecord
 from genretune.tune.files import write_whole
 from genretune.tune.keep import Keep
 from genretune.tune.rundir import RunFolder
@@ -38,12 +40,11 @@ def close(run: RunFolder, trial: Trial, rules: Rules, keep: Keep) -> None:
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
-    """``result.json`` of a trial; None without one."""
+    """``result.json`` of a trial; None without one that can be read."""
     try:
-        found: dict[str, Any] = json.loads((folder / "result.json").read_text())
-    except (FileNotFoundError, ValueError):
+        return foreign.read_result(folder)
+    except DamagedRecord:
         return None
-    return found
 
 
 def surplus(folder: Path, status: str | None, keep: Keep) -> list[Path]:

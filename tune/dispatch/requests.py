@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from genretune.tune.errors import DamagedRecord
 from genretune.tune.files import storage, write_whole
+from genretune.tune.foreign import read_object
 from genretune.tune.rundir import RunFolder
 
 Stop = int | None
@@ -24,6 +26,8 @@ def ask_to_stop(run: RunFolder, trial: Stop) -> Path:
     """
     folder = _folder(run)
     path = folder / f"{time.time_ns()}-{os.getpid()}.json"
+    if folder.is_symlink():
+        raise DamagedRecord(f"{folder}: must be a folder of the run, got a link")
     with storage(folder):
         folder.mkdir(exist_ok=True)
         write_whole(path, json.dumps({"stop": trial}).encode())
@@ -34,10 +38,10 @@ def requests(run: RunFolder) -> Iterator[tuple[Path, Stop]]:
     """What was asked, in order; a file that is no request is passed over."""
     for path in sorted(_folder(run).glob("[0-9]*.json")):
         try:
-            trial = json.loads(path.read_text())["stop"]
-        except (OSError, ValueError, TypeError, KeyError):
+            trial = read_object(path)["stop"]
+        except (OSError, DamagedRecord, KeyError):
             continue
-        if trial is None or isinstance(trial, int):
+        if trial is None or type(trial) is int:
             yield path, trial
 
 

@@ -15,6 +15,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from genretune.tune.space.problems import Path, Problems, SpaceError, show
 
+_MOST = 100_000
 _WORDS_OF_11 = frozenset(("yes", "no", "on", "off", "y", "n"))
 _EXPONENT_WITHOUT_POINT = re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+")
 _POINT_WITHOUT_SIGN = re.compile(r"[-+]?[0-9]+\.[0-9]*[eE][0-9]+")
@@ -43,7 +44,10 @@ def read_document(text: str, name: str) -> Document:
         raise SpaceError([f"{name}: must hold a mapping of settings, got an empty file"])
     places: dict[Path, str] = {}
     problems = Problems(places)
-    data = _build(node, (), _Reading(name, places, problems))
+    try:
+        data = _build(node, (), _Reading(name, places, problems))
+    except RecursionError:
+        raise SpaceError([f"{name}: must be a space, got it nested too deeply"]) from None
     return Document(data, places, problems)
 
 
@@ -86,10 +90,14 @@ def _compose(text: str, name: str, *, lines: bool = True) -> Node | None:
     except YAMLError as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SpaceError([f"{name}: must be YAML: {first}"]) from error
+    except RecursionError:
+        raise SpaceError([f"{name}: must be YAML, got it nested too deeply"]) from None
 
 
 def _build(node: Node, path: Path, reading: _Reading) -> object:
     reading.places.setdefault(path, f"{reading.name}:{node.start_mark.line + 1}")
+    if len(reading.places) > _MOST:  # a few aliases of aliases can stand for billions of keys
+        raise SpaceError([f"{reading.name}: must have at most {_MOST} keys and values, got more"])
     if isinstance(node, MappingNode):
         return _mapping(node, path, reading)
     if isinstance(node, SequenceNode):

@@ -21,7 +21,7 @@ def audit(space: Space, events: Sequence[Event]) -> list[str]:
     """One line for each decision that the journal holds and that is not derived again.
 
     Raises:
-        Contradiction, RunFailure: the journal contradicts itself.
+        DamagedRecord: the journal contradicts itself.
     """
     state = fold(rules_of(space), space.trials, events)
     return [*_configurations(space, state), *_verdicts(state)]

@@ -7,14 +7,14 @@ way; a verdict comes after the events that it rests on.
 
 import json
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
 MIXED = "mixed"
 """In a driver's environment: the machine class of a sweep over several."""
 
-_STRICT = ConfigDict(extra="forbid", strict=True)
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +173,13 @@ def from_line(line: str | bytes) -> Event:
     """The event of a line.
 
     Raises:
-        pydantic.ValidationError: not JSON, or not an event.
+        ValueError: not JSON, or not an event (a pydantic.ValidationError).
     """
-    return _ADAPTER.validate_json(line)
+    text = line if isinstance(line, bytes) else line.encode()
+    if b"NaN" in text or b"Infinity" in text:  # pydantic takes them inside of parameters
+        json.loads(text, parse_constant=_no_constant)
+    return _ADAPTER.validate_json(text)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")

@@ -7,7 +7,8 @@ from types import TracebackType
 
 from pydantic import ValidationError
 
-from genretune.tune.errors import RunFailure
+from genretune.tune.errors import DamagedRecord
+from genretune.tune.foreign import read_whole
 from genretune.tune.sweep.events import Event, from_line, to_line
 
 
@@ -15,7 +16,7 @@ def read_journal(path: Path) -> list[Event]:
     """All events; a torn last line (one without its end) was never acted upon and is left out.
 
     Raises:
-        RunFailure: a line that is not an event, by its number.
+        DamagedRecord: a line that is not an event, by its number.
     """
     return _parse(_whole(path), path)
 
@@ -27,7 +28,7 @@ class Journal:
         """Open it, or make it.
 
         Raises:
-            RunFailure: a line that is not an event, by its number.
+            DamagedRecord: a line that is not an event, by its number.
         """
         self.path = path
         whole = _whole(path) if path.exists() else b""
@@ -77,7 +78,7 @@ class Journal:
 
 def _whole(path: Path) -> bytes:
     """Everything up to the last line's end."""
-    data = path.read_bytes()
+    data = read_whole(path)
     return data[: data.rfind(b"\n") + 1]
 
 
@@ -86,11 +87,13 @@ def _parse(data: bytes, path: Path) -> list[Event]:
     for number, line in enumerate(data.split(b"\n")[:-1], start=1):
         try:
             events.append(from_line(line))
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise RunFailure(
+        except (ValueError, RecursionError) as error:
+            reason = str(error)
+            if isinstance(error, ValidationError):
+                reason = error.errors(include_url=False)[0]["msg"]
+            raise DamagedRecord(
                 f"{path}:{number}: must be an event, got {line[:40].decode(errors='replace')!r} "
-                f"({first['msg']})"
+                f"({reason})"
             ) from None
     return events
 

@@ -78,8 +78,7 @@ class Machine:
         self._seen: set[str] | None = None if space.size() is None else set()
         self._news: list[Event] = []
         self._draining = False
-        for event in events:
-            self.state.apply(event)
+        self.state.recall(events)
         if self._seen is not None:
             self._seen.update(fingerprint(trial.parameters) for trial in self.state.trials)
         self._ready = Ready(self.state, retries)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from genretune.tune.errors import Contradiction, RunFailure
+from genretune.tune.errors import Contradiction, DamagedRecord, RunFailure
 from genretune.tune.sweep.events import (
     Created,
     Driver,
@@ -154,20 +154,33 @@ class State:
                 self.draining = False
         return True
 
+    def recall(self, events: Iterable[Event]) -> None:
+        """Record the events of a journal.
+
+        Raises:
+            DamagedRecord: they cannot follow one another.
+        """
+        for number, event in enumerate(events, start=1):
+            try:
+                self.apply(event)
+            except RunFailure as error:
+                told = str(error).removeprefix("journal: ")
+                raise DamagedRecord(f"journal, event {number}: {told}") from error
+
     def _trial(self, index: int, event: Event) -> Trial:
         if not 0 <= index < len(self.trials):
             raise RunFailure(f"journal: trial {index} must be created before {event.event}")
         return self.trials[index]
 
     def _created(self, event: Created) -> bool:
-        if event.trial < len(self.trials):
+        if 0 <= event.trial < len(self.trials):
             known = self.trials[event.trial]
             if (known.parameters, known.seed) != (event.parameters, event.seed):
                 raise Contradiction(
                     f"trial {event.trial}: must keep its configuration, got another one"
                 )
             return False
-        if event.trial > len(self.trials):
+        if event.trial != len(self.trials):
             raise RunFailure(
                 f"journal: trial {len(self.trials)} must be created next, got {event.trial}"
             )
@@ -219,7 +232,7 @@ class State:
                     f"{known.verdict}, got {event.verdict}"
                 )
             return False
-        if event.rung > trial.epochs:
+        if not 1 <= event.rung <= trial.epochs:
             raise RunFailure(
                 f"journal: trial {event.trial} must have reported epoch {event.rung} before "
                 "the verdict on it"
@@ -255,6 +268,5 @@ class State:
 def fold(rules: Rules, trials: int, events: Iterable[Event]) -> State:
     """The state after the events."""
     state = State(rules, trials)
-    for event in events:
-        state.apply(event)
+    state.recall(events)
     return state
