@@ -40,8 +40,9 @@ def gc(
     kept: Keep = keep.value if keep else saved["space"].get("keep", "usual")
     with storage(run.path):
         refuse_links(run.path)
+        expected = _told(*_surplus(run, kept, top))
         if dry_run:
-            print(f"would free {_told(*_surplus(run, kept, top))}")
+            print(f"would free {expected}")
             return 0
         with run.drive():  # no driver begins meanwhile
             gone, away = _surplus(run, kept, top)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from filelock import FileLock, Timeout
 
+from genretune.tune.alive import alive
 from genretune.tune.errors import DamagedRecord, RecordMismatch, RunFailure, TuneError
 from genretune.tune.files import StorageFailure, write_whole
 from genretune.tune.foreign import check_shape, read_object, read_text, refuse_links
@@ -195,7 +196,7 @@ class RunFolder:
             return False
         if holder["host"] != platform.node():
             return True
-        return _alive(int(holder["pid"]), float(holder["started"]))
+        return alive(int(holder["pid"]), float(holder["started"]))
 
     def check_lease(self, index: int, lease: "Lease") -> None:
         """See that what a segment of trial ``index`` writes still counts.
@@ -294,14 +295,3 @@ class RunFolder:
 
     def _write_holder(self, holder: Mapping[str, Any]) -> None:
         write_whole(self.driver_json, json.dumps(holder).encode())
-
-
-def _alive(pid: int, started: float) -> bool:
-    """Whether process ``pid``, begun at ``started`` (s; clocks drift), runs; a zombie does not."""
-    try:
-        process = psutil.Process(pid)
-        return (
-            abs(process.create_time() - started) < 5.0 and process.status() != psutil.STATUS_ZOMBIE
-        )
-    except psutil.Error:
-        return False

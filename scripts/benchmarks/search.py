@@ -36,6 +36,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench search", description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--first", type=int, default=0, help="the first seed of the samplers")
     options = parser.parse_args(argv)
     waiting = [
         measure_waiting(workers, mixed, lag, seeds=min(options.seeds, 10))
@@ -43,7 +44,7 @@ def main(argv: list[str]) -> int:
         for mixed in (1.0, 5.0)
         for lag in (None, 1, 2)
     ]
-    quality = compare_samplers(options.seeds)
+    quality = compare_samplers(range(options.first, options.first + options.seeds))
     speed = {"sweep_10000_512_s": sweep_seconds(10_000, 512), "tpe_1000_s": tpe_seconds(1000)}
     if options.json:
         print(json.dumps(_facts(waiting, quality, speed), indent=1, allow_nan=False))
@@ -80,14 +81,14 @@ def measure_waiting(workers: int, mixed: float, lag: int | None, *, seeds: int) 
     return row
 
 
-def compare_samplers(seeds: int) -> dict[str, dict[str, Any]]:
+def compare_samplers(seeds: Sequence[int]) -> dict[str, dict[str, Any]]:
     """Best value at equal epochs, and the makespan in epochs of mean length."""
     found: dict[str, list[tuple[list[float], float]]] = {
-        "tpe, lag 16, 16 workers": [_ours(seed) for seed in range(seeds)],
-        "tpe, lag 1, 1 worker": [_ours(seed, "sampler.lag=1", workers=1) for seed in range(seeds)],
-        "random, 16 workers": [_ours(seed, _RANDOM) for seed in range(seeds)],
-        "Optuna, 16 workers": [_alone(seed, 16) for seed in range(seeds)],
-        OPTUNA: [_alone(seed) for seed in range(seeds)],
+        "tpe, lag 16, 16 workers": [_ours(seed) for seed in seeds],
+        "tpe, lag 1, 1 worker": [_ours(seed, "sampler.lag=1", workers=1) for seed in seeds],
+        "random, 16 workers": [_ours(seed, _RANDOM) for seed in seeds],
+        "Optuna, 16 workers": [_alone(seed, 16) for seed in seeds],
+        OPTUNA: [_alone(seed) for seed in seeds],
     }
     return {
         name: {
