@@ -64,6 +64,13 @@ class Verbs(TyperGroup):
         found._add_completion = False
         return typer.main.get_command(found)
 
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # typer would leave without a word
+            complain("interrupted")
+            return 130
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from genretune.scripts import run_options as run_as
-from genretune.scripts.terminal import complain
+from genretune.scripts.terminal import complain, packing, working
 from genretune.tune.dispatch.options import RunOptions
 from genretune.tune.dispatch.signals import EXIT, Interrupted, Wanted, signals
 from genretune.tune.errors import TuneError
@@ -98,10 +98,12 @@ def _search(
     run.require_new()
     if options.storage is not None:
         require_new(options.storage)
-    from genretune.scripts.driving import become_driver, job_of
-    from genretune.tune.prepare import new_sweep
+    with working("loading torch") as say:
+        from genretune.scripts.driving import become_driver, job_of
+        from genretune.tune.prepare import new_sweep
 
-    sweep = new_sweep(found, data, plugins=plugins, overrides=given)
+        say("checking the search space and the corpus")
+        sweep = new_sweep(found, data, plugins=plugins, overrides=given, progress=packing(say))
     for note in found.notes:
         complain(f"note: {note}")
     run.create(space.read_text(), sweep.as_json(), options.storage)
@@ -183,13 +185,21 @@ def _resume(
 ) -> int:
     saved = run.sweep()
     start_anew(saved["determinism"], sys.argv[1:])
-    from genretune.scripts.driving import become_driver, check_trials, check_unedited, job_of, moved
-    from genretune.tune.prepare import saved_sweep
+    with working("loading torch") as say:
+        from genretune.scripts.driving import (
+            become_driver,
+            check_trials,
+            check_unedited,
+            job_of,
+            moved,
+        )
+        from genretune.tune.prepare import saved_sweep
 
-    check_trials(trials)
-    keep = check_unedited(run, saved)
-    options = replace(options, keep=options.keep or keep, storage=moved(run, options.storage))
-    sweep = saved_sweep(saved, folder=data, plugins=plugins)
+        check_trials(trials)
+        keep = check_unedited(run, saved)
+        options = replace(options, keep=options.keep or keep, storage=moved(run, options.storage))
+        say("finding the corpus")
+        sweep = saved_sweep(saved, folder=data, plugins=plugins, progress=packing(say))
     wanted.check()
     wishes = {"trials": trials, "give_up": tuple(give_up), "strict_exit": strict}
     become_driver(job_of(run, sweep, options, **wishes))

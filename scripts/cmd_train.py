@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genretune.scripts.terminal import complain, print_json, print_table
+from genretune.scripts.terminal import complain, packing, print_json, print_table, span, working
+from genretune.tune.dispatch.signals import EXIT, Interrupted, signals
 from genretune.tune.errors import TuneError
 from genretune.tune.levels import ENVIRONMENT, start_anew
 from genretune.tune.settings_file import read_settings
@@ -45,29 +46,58 @@ def train(
     settings = read_settings(file, overrides or [])
     level = settings.get("determinism", "strict")
     start_anew(level if level in [*ENVIRONMENT] else "strict", sys.argv[1:])
-    from genretune.tune.records import Keep
-    from genretune.tune.single import prepare, run_single
-
-    single = prepare(settings, data=data, plugins=plugin or [])
     folder = out or Path("runs") / file.stem
-    chosen = _chosen(single, fold)
-    for one in chosen:
-        if said := one.check_leaks().message():
-            complain(f"warning: {said}")
+    with signals() as wanted:
+        try:
+            chosen = _prepared(settings, data, plugin or [], fold)
+            keep = {"last": keep_last, "every": keep_every}
+            _train(chosen, folder, keep=keep, every_fold=fold == "all", as_json=as_json)
+        except Interrupted:
+            complain("interrupted: the same command goes on after the last whole epoch")
+            return EXIT[wanted.kind or "interrupted"]
+    return 0
+
+
+def _prepared(
+    settings: Mapping[str, Any], data: Path | None, plugins: Sequence[Path], fold: str | None
+) -> list["Single"]:
+    """The trials to train, checked before anything is written."""
+    with working("loading torch") as say:
+        from genretune.tune.single import prepare
+
+        say("checking the configuration and the corpus")
+        single = prepare(settings, data=data, plugins=plugins, progress=packing(say))
+        chosen = _chosen(single, fold)
+        warnings = [report.message() for report in [one.check() for one in chosen]]
+    complain(*(f"warning: {said}" for said in warnings if said))
+    return chosen
+
+
+def _train(
+    chosen: Sequence["Single"],
+    folder: Path,
+    *,
+    keep: Mapping[str, Any],
+    every_fold: bool,
+    as_json: bool,
+) -> None:
+    from genretune.tune.records import Keep
+    from genretune.tune.single import run_single
+
     outcomes = []
     for one in chosen:
-        where = folder / f"fold-{one.config.data.split.fold}" if fold == "all" else folder
-        with _watch(one.config.epochs, quiet=as_json) as report:
-            keep = Keep(last=keep_last, every=keep_every)
-            outcome = run_single(one, where, on_report=report, keep=keep)
+        number = one.config.data.split.fold
+        where = folder / f"fold-{number}" if every_fold else folder
+        words = f"fold {number}, epoch" if every_fold else "epoch"
+        with _watch(words, one.config.epochs, quiet=as_json) as report:
+            outcome = run_single(one, where, on_report=report, keep=Keep(**keep))
         outcomes.append(outcome)
         if not as_json:
-            print(f"{outcome.status}: {outcome.why}; records in {where}")
-    if fold == "all":
+            print(f"{outcome.status}: {outcome.why}; records in {where}", flush=True)
+    if every_fold:
         _print_folds(chosen, outcomes, as_json=as_json)
     elif as_json:
         print_json(_facts(outcomes[0]))
-    return 0
 
 
 def _chosen(single: "Single", fold: str | None) -> list["Single"]:
@@ -102,14 +132,14 @@ def _print_folds(
     for number, outcome in zip(folds, outcomes, strict=True):
         epoch = best_epoch(outcome.history, metric)
         values = [f"{outcome.history[epoch - 1][n]:.4f}" if epoch else "" for n in _SUMMARISED]
-        rows.append([str(number), outcome.status, str(epoch), *values])
-    rows.append(["mean", "", "", *(f"{found[name]['mean']:.4f}" for name in _SUMMARISED)])
-    rows.append(["std", "", "", *(f"{found[name]['std']:.4f}" for name in _SUMMARISED)])
-    print_table(rows, ["fold", "status", "best epoch", *_SUMMARISED])
+        rows.append([str(number), str(epoch), *values])
+    for word in ("mean", "std"):
+        rows.append([word, "", *(f"{found[name][word]:.4f}" for name in _SUMMARISED)])
+    print_table(rows, ["fold", "best epoch", *_SUMMARISED])
 
 
 @contextmanager
-def _watch(epochs: int, *, quiet: bool) -> Iterator[Report | None]:
+def _watch(words: str, epochs: int, *, quiet: bool) -> Iterator[Report | None]:
     """A bar on a terminal, a line an epoch elsewhere, nothing beside JSON."""
     if quiet:
         yield None
@@ -117,6 +147,7 @@ def _watch(epochs: int, *, quiet: bool) -> Iterator[Report | None]:
     if not sys.stdout.isatty():
         yield lambda record: print(_in_words(record), flush=True)
         return
+    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -124,24 +155,26 @@ def _watch(epochs: int, *, quiet: bool) -> Iterator[Report | None]:
         SpinnerColumn,
         TextColumn,
         TimeElapsedColumn,
-        TimeRemainingColumn,
     )
 
+    console = Console()
     columns = (
         SpinnerColumn(),
-        TextColumn("epoch"),
-        BarColumn(),
+        TextColumn(words),
+        # a full line would break where the terminal echoes Ctrl-C, and leave its upper half behind
+        BarColumn(max(4, min(40, console.width - len(words) - 42))),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
     )
-    with Progress(*columns, transient=True) as bar:
-        task = bar.add_task("epochs", total=epochs)
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("epochs", total=epochs, left="")
 
         def show(record: Mapping[str, Any]) -> None:
-            bar.console.print(_in_words(record), highlight=False)
-            bar.update(task, completed=record["epoch"])
+            done = record["epoch"]
+            left = span((epochs - done) * record["seconds"] / 60)
+            bar.update(task, completed=done, left=f"about {left} left", refresh=True)
+            bar.console.print(_in_words(record), highlight=False, soft_wrap=True)
 
         yield show
 

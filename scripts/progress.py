@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from genretune.scripts.terminal import span
 from genretune.tune.dispatch.desk import Desk
 from genretune.tune.dispatch.driver import Show
 from genretune.tune.sweep.leaderboard import Row, leaderboard
@@ -58,7 +59,7 @@ class _Watch:
         if desk.epochs and minutes > 0:
             rate = desk.epochs / minutes
             left = self._epochs_left(desk) / rate
-            lines.append(f"{rate:.0f} epochs a minute, about {_span(left)} left")
+            lines.append(f"{rate:.0f} epochs a minute, about {span(left)} left")
         if len(desk.busy) < desk.concurrency and desk.done is None:
             if why := machine.why_idle(desk.busy):
                 free = desk.concurrency - len(desk.busy)
@@ -79,10 +80,3 @@ class _Watch:
         begun = [trial.epochs for trial in state.trials if not trial.final]
         to_begin = state.total - len(state.trials)
         return to_begin * usual + sum(max(usual - epochs, 1.0) for epochs in begun)
-
-
-def _span(minutes: float) -> str:
-    seconds = round(minutes * 60)
-    if seconds < 90:
-        return f"{seconds} s"
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

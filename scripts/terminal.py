@@ -1,8 +1,10 @@
 """What commands share in talking to people: errors, JSON, tables."""
 
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tabulate import tabulate
@@ -27,3 +29,39 @@ def print_table(rows: Sequence[Sequence[Any]], headers: Sequence[str]) -> None:
 def plain(text: str) -> str:
     """Text for a terminal, which must obey nothing that stands in somebody's file."""
     return "".join(one if one.isprintable() or one in "\n\t" else repr(one)[1:-1] for one in text)
+
+
+@contextmanager
+def working(words: str) -> Iterator[Callable[[str], None]]:
+    """Say on standard error what is being done, on a terminal only; gone when the block ends.
+
+    Called with other words, what is yielded replaces them.
+    """
+    if not sys.stderr.isatty():
+        yield lambda words: None
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.spinner import Spinner
+    from rich.text import Text
+
+    spinner = Spinner("dots", Text(words))
+    # a descriptor of its own: the process's is closed to decoders that chatter (data/quiet.py)
+    with (
+        os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal,
+        Live(spinner, console=Console(file=terminal), transient=True, redirect_stdout=False),
+    ):
+        yield lambda words: spinner.update(text=Text(words))
+
+
+def packing(say: Callable[[str], None]) -> Callable[[int, int], None]:
+    """What is told how many clips of a corpus are packed, and says so."""
+    return lambda done, total: say(f"packing the corpus, once: {done} of {total} clips")
+
+
+def span(minutes: float) -> str:
+    """A length of time for people: ``40 s``, ``12 min``, ``3.5 h``."""
+    seconds = round(minutes * 60)
+    if seconds < 90:
+        return f"{seconds} s"
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from genretune.data.exclude import resolve_exclusions
+from genretune.data.listening import Progress
 from genretune.data.store import Store, find_store, open_corpus, require_samples
 from genretune.tune.errors import TuneError
 
-__all__ = ["Store", "open_data", "resolve_exclusions"]
+__all__ = ["Progress", "Store", "open_data", "resolve_exclusions"]
 
 
 def open_data(
@@ -15,6 +16,7 @@ def open_data(
     samples: str | None = None,
     source: str | None = None,
     sample_rate: int = 22050,
+    progress: Progress | None = None,
 ) -> Store:
     """Open a corpus, packed at first use.
 
@@ -23,6 +25,7 @@ def open_data(
         samples: the digest that it must have, if any.
         source: the digest of the files that the record was made from, if known; tells other files
             from another decoder.
+        progress: told how many clips are packed, where there is no pack yet.
 
     Raises:
         DataError: the folder is no corpus.
@@ -30,7 +33,7 @@ def open_data(
         TuneError: neither a folder was given nor a pack found.
     """
     if folder is not None:
-        store = open_corpus(folder, sample_rate=sample_rate)
+        store = open_corpus(folder, sample_rate=sample_rate, progress=progress)
         if samples is not None:
             require_samples(store, samples, source)
         return store

@@ -9,16 +9,15 @@ from genretune.data.errors import DataError
 from genretune.data.leakage import gate
 from genretune.data.specs import SplitSpec, WindowSpec, read_spec
 from genretune.data.split_file import resolve_split
-from genretune.data.splits import fold_windows
-from genretune.data.windows import window_length
+from genretune.data.splits import FoldWindows, fold_windows
 from genretune.models.errors import ModelError
 from genretune.models.plugins import Plugin
 from genretune.tune.config import TrialConfig, available_device, trial_config
-from genretune.tune.corpus import Store, open_data, resolve_exclusions
+from genretune.tune.corpus import Progress, Store, open_data, resolve_exclusions
 from genretune.tune.environment import environment
 from genretune.tune.errors import TuneError
+from genretune.tune.fitting import check_fit
 from genretune.tune.metrics import MODES
-from genretune.tune.parts import build_network
 from genretune.tune.rundir import SWEEP_VERSION
 from genretune.tune.single import check_plugins, load_plugins
 from genretune.tune.space.distributions import Values
@@ -58,21 +57,6 @@ class Sweep:
         settings |= {"seed": seed, "data": self.data, "device": self.device}
         return trial_config(settings, plugins=self.plugins)
 
-    def check(self, config: TrialConfig) -> None:
-        """Build a trial's network without memory, to see that it can be built.
-
-        Raises:
-            TuneError, ModelError: it cannot.
-        """
-        samples = window_length(config.data.window, self.store.sample_rate)
-        build_network(
-            config,
-            classes=len(self.store.classes),
-            samples=samples,
-            plugins=self.plugins,
-            model_device="meta",
-        )
-
     def as_json(self) -> dict[str, Any]:
         """``sweep.json``: all that the sweep's outcome depends on, and where it began."""
         level = self.level
@@ -99,9 +83,17 @@ class Sweep:
 
 
 def new_sweep(
-    space: Space, folder: Path, *, plugins: Sequence[Path] = (), overrides: Sequence[str] = ()
+    space: Space,
+    folder: Path,
+    *,
+    plugins: Sequence[Path] = (),
+    overrides: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> Sweep:
     """Resolve a space against a corpus and check all that can be checked before a trial runs.
+
+    Args:
+        progress: told how many clips are packed, where the corpus is not packed yet.
 
     Raises:
         TuneError, DataError, ModelError: one line for each thing that is wrong.
@@ -109,7 +101,7 @@ def new_sweep(
     _check_fixed(space)
     loaded = load_plugins(plugins)
     rate = space.data.sample_rate or 22050
-    store = open_data(folder, sample_rate=rate)
+    store = open_data(folder, sample_rate=rate, progress=progress)
     exclude = resolve_exclusions(store, space.data.exclude)
     split, window = _specs(space, store)
     fold = fold_windows(store, split=split, window=window, exclude=exclude)
@@ -133,12 +125,16 @@ def new_sweep(
         overrides=tuple(overrides),
         leakage=leakage.as_json(),
     )
-    _check_probes(sweep)
+    _check_probes(sweep, fold)
     return sweep
 
 
 def saved_sweep(
-    saved: Mapping[str, Any], *, folder: Path | None, plugins: Sequence[Path] = ()
+    saved: Mapping[str, Any],
+    *,
+    folder: Path | None,
+    plugins: Sequence[Path] = (),
+    progress: Progress | None = None,
 ) -> Sweep:
     """The sweep of a ``sweep.json``; the corpus is found again by digest, or given.
 
@@ -156,11 +152,11 @@ def saved_sweep(
     }
     known = Path(saved["corpus"]) if saved["corpus"] else None
     try:
-        store = open_data(folder, **recorded)
+        store = open_data(folder, **recorded, progress=progress)
     except TuneError:
         if folder is not None or known is None or not known.exists():
             raise
-        store = open_data(known, **recorded)
+        store = open_data(known, **recorded, progress=progress)
     return Sweep(
         space=space_from_json(saved["space"]),
         store=store,
@@ -217,13 +213,13 @@ def _specs(space: Space, store: Store) -> tuple[SplitSpec, WindowSpec]:
         raise TuneError("\n".join(_located(space, line) for line in lines)) from error
 
 
-def _check_probes(sweep: Sweep) -> None:
+def _check_probes(sweep: Sweep, fold: FoldWindows) -> None:
     """Check a configuration for each value of the space."""
     space, wrong = sweep.space, dict[str, None]()
     for parameters in probes(space):
         try:
             config = sweep.config(parameters, trial_seed(space, 0))
-            sweep.check(config)
+            check_fit(config, sweep.store, fold, sweep.plugins)
         except (TuneError, ModelError, DataError) as error:
             wrong |= dict.fromkeys(_located(space, line) for line in str(error).splitlines())
     if wrong:

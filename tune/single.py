@@ -10,11 +10,13 @@ from genretune.data.leakage import LeakageReport, gate
 from genretune.data.leakage import Level as LeakageLevel
 from genretune.data.specs import SplitSpec, read_spec
 from genretune.data.split_file import resolve_split
-from genretune.data.splits import fold_windows, split_clips
+from genretune.data.splits import split_clips
 from genretune.models.plugins import Plugin, load_plugin, merge
 from genretune.tune.config import TrialConfig, trial_config
-from genretune.tune.corpus import Store, open_data, resolve_exclusions
-from genretune.tune.errors import RecordMismatch, TuneError
+from genretune.tune.corpus import Progress, Store, open_data, resolve_exclusions
+from genretune.tune.environment import require_device
+from genretune.tune.errors import RecordMismatch, RunFailure, TuneError
+from genretune.tune.fitting import check_fit, windows_of_fold
 from genretune.tune.metrics import MODES, best_epoch
 from genretune.tune.records import Keep, TrialFolder
 from genretune.tune.run_trial import run_trial
@@ -60,17 +62,17 @@ class Single:
         data = self.config.data.model_copy(update={"split": split})
         return replace(self, config=self.config.model_copy(update={"data": data}))
 
-    def check_leaks(self) -> LeakageReport:
-        """What is on two sides of the fold.
+    def check(self) -> LeakageReport:
+        """What is on two sides of the fold, once it is sure that the trial can be built.
 
         Raises:
-            DataError: something is, and ``data.leakage`` is ``error``.
+            TuneError, DataError, ModelError: it cannot, or something is on two sides and
+                ``data.leakage`` is ``error``.
         """
-        data = self.config.data
-        windows = fold_windows(
-            self.store, split=data.split, window=data.window, exclude=data.exclude
-        )
-        return gate(self.store, windows, data.split, self.leakage)
+        require_device(self.config.device)
+        windows = windows_of_fold(self.config, self.store)
+        check_fit(self.config, self.store, windows, self.plugins)
+        return gate(self.store, windows, self.config.data.split, self.leakage)
 
 
 def prepare(
@@ -78,6 +80,7 @@ def prepare(
     *,
     data: Path | None,
     plugins: Sequence[Path] = (),
+    progress: Progress | None = None,
 ) -> Single:
     """Resolve settings against a corpus and plug-ins.
 
@@ -85,6 +88,7 @@ def prepare(
         settings: keys of ``config.json``; without ``data.samples`` the corpus at ``data`` is
             taken as it is, and ``data.exclude`` may name rules (``faults``, ``duplicates``);
             ``data.leakage`` (error, warn or off) is a matter of this run alone.
+        progress: told how many clips are packed, where the corpus is not packed yet.
 
     Raises:
         TuneError, DataError, ModelError: something in them is wrong.
@@ -100,7 +104,7 @@ def prepare(
     if leakage not in get_args(LeakageLevel):
         raise TuneError(f"data.leakage: must be error, warn or off, got {leakage!r}")
     rate = part.get("sample_rate", 22050)
-    store = open_data(data, samples=part.get("samples"), sample_rate=rate)
+    store = open_data(data, samples=part.get("samples"), sample_rate=rate, progress=progress)
     exclude = resolve_exclusions(store, part.get("exclude", ()))
     split = read_spec(SplitSpec, part.get("split") or {}, "data.split")
     given = {
@@ -182,11 +186,11 @@ def summary(outcomes: Sequence[Outcome], metric: str) -> dict[str, dict[str, flo
         metric: says which epoch is the best.
 
     Raises:
-        TuneError: fewer than two folds have finished an epoch.
+        RunFailure: fewer than two folds have finished an epoch.
     """
     histories = [outcome.history for outcome in outcomes if outcome.history]
     if len(histories) < 2:
-        raise TuneError(f"--fold: all needs two finished folds, got {len(histories)}")
+        raise RunFailure(f"--fold: all needs two finished folds, got {len(histories)}")
     best = [history[best_epoch(history, metric) - 1] for history in histories]
     return {
         name: {

@@ -36,7 +36,7 @@ def test_every_fold_then_a_table(
     lines = done.stdout.splitlines()
     assert sum(line.startswith("epoch ") for line in lines) == 6
     rows = {line.split()[0]: line.split()[1:] for line in lines[-7:]}
-    accuracies = [float(rows[str(fold)][4]) for fold in (1, 2, 3)]
+    accuracies = [float(rows[str(fold)][3]) for fold in (1, 2, 3)]
     assert float(rows["mean"][2]) == pytest.approx(sum(accuracies) / 3, abs=1e-4)
     for fold in (1, 2, 3):
         config = json.loads((tmp_path / f"runs/trial/fold-{fold}/config.json").read_text())

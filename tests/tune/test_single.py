@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from genretune.data.errors import DataError, SamplesChanged
-from genretune.tune.errors import RecordMismatch, TuneError
+from genretune.tune.errors import RecordMismatch, RunFailure, TuneError
 from genretune.tune.single import prepare, run_single, summary
 from genretune.tune.train import Outcome
 
@@ -65,11 +65,11 @@ def test_leaks_are_refused_or_told(corpus: Path, tiny: Tiny) -> None:
     given = tiny()
     split = {"name": "contaminated", "i_know_this_leaks": True}
     told = prepare(given | {"data": {**given["data"], "split": split}}, data=corpus)
-    assert told.check_leaks().leaks
+    assert told.check().leaks
     data = {**given["data"], "leakage": "of"}
     with pytest.raises(TuneError, match="data.leakage: must be error, warn or off, got 'of'"):
         prepare(given | {"data": data}, data=corpus)
-    assert not prepare(given, data=corpus).check_leaks().leaks
+    assert not prepare(given, data=corpus).check().leaks
 
 
 def test_another_corpus_or_plugin_than_the_recorded_is_refused(corpus: Path, tiny: Tiny) -> None:
@@ -89,5 +89,5 @@ def test_the_summary_is_taken_at_each_folds_best_epoch() -> None:
 
     found = summary([outcome(0.1, 0.5, 0.2), outcome(0.7, 0.1)], "val_acc")
     assert found["val_loss"] == {"mean": pytest.approx(0.6), "std": pytest.approx(0.02**0.5)}
-    with pytest.raises(TuneError, match="needs two finished folds, got 1"):
+    with pytest.raises(RunFailure, match="needs two finished folds, got 1"):
         summary([outcome(0.1), Outcome("diverged", (), "")], "val_acc")

@@ -1,0 +1,81 @@
+"""What a terminal is told while a command works, and what a pipe is not."""
+
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from genretune.scripts import cli
+from genretune.scripts.terminal import packing, span, working
+
+CODE = """\
+import sys, time
+from genretune.data.quiet import quiet
+from genretune.scripts.terminal import packing, working
+with working("checking [the] corpus") as say, quiet():
+    time.sleep(0.2)
+    packing(say)(3, 40)
+    time.sleep(0.3)
+print("result")
+"""
+
+
+def on_a_terminal(code: str) -> tuple[str, str]:
+    """Standard output, a pipe, and what a terminal on standard error got."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        env=os.environ | {"TERM": "xterm"},
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := os.read(ours, 4096):
+            shown += part
+    except OSError:  # the other side is closed
+        pass
+    os.close(ours)
+    output, _ = process.communicate()
+    assert process.returncode == 0
+    return output, shown.decode()
+
+
+def test_a_terminal_sees_what_is_done_and_then_nothing() -> None:
+    output, shown = on_a_terminal(CODE)
+    assert output == "result\n"
+    assert "checking [the] corpus" in shown
+    assert "packing the corpus, once: 3 of 40 clips" in shown  # decoders are kept quiet meanwhile
+    # the line is emptied and the cursor shown again
+    assert shown.rstrip("\r\n").endswith("\x1b[2K") and "\x1b[?25h" in shown
+
+
+def test_a_pipe_sees_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    with working("checking the corpus") as say:
+        packing(say)(3, 40)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_interrupt_is_one_line_and_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("genretune.scripts.cmd_models.features", interrupted)
+    assert cli.run(["features"]) == 130
+    assert capsys.readouterr() == ("", "genretune: interrupted\n")
+
+
+def test_spans_are_for_people() -> None:
+    assert [span(m) for m in (0.5, 1.4, 1.6, 89.0, 200.0)] == [
+        "30 s",
+        "84 s",
+        "2 min",
+        "89 min",
+        "3.3 h",
+    ]
