@@ -24,8 +24,8 @@ from genretune.tune.checkpoint import (
     save_checkpoint,
 )
 from genretune.tune.config import TrialConfig
-from genretune.tune.errors import RecordMismatch, TuneError
-from genretune.tune.files import patiently, storage, write_whole
+from genretune.tune.errors import RecordMismatch, RunFailure, TuneError
+from genretune.tune.files import STORAGE_ERRORS, StorageFailure, patiently, storage, write_whole
 from genretune.tune.foreign import read_object, read_result
 from genretune.tune.metrics import COLUMNS, best_epoch
 
@@ -52,9 +52,13 @@ class Keep:
                 f"got last {self.last} and every {self.every}"
             )
 
-    def surplus(self, folder: Path) -> list[Path]:
-        """The checkpoints in ``folder`` that need not stay."""
-        old = sorted(folder.glob(f"[0-9]*{SUFFIX}"))[: -self.last]
+    def surplus(self, folder: Path, epoch: int) -> list[Path]:
+        """The checkpoints in ``folder`` that need not stay after ``epoch``.
+
+        Later ones, which were damaged when the trial went on, do not count: they are written anew.
+        """
+        saved = [path for path in sorted(folder.glob(f"*{SUFFIX}")) if path.stem.isdigit()]
+        old = [path for path in saved if int(path.stem) <= epoch][: -self.last]
         return [path for path in old if self.every is None or int(path.stem) % self.every]
 
 
@@ -98,17 +102,24 @@ class TrialFolder:
         self._keep(lambda: self._write(self.path / "config.json", text))
 
     def begin_segment(
-        self, config: TrialConfig, environment: Mapping[str, Any], classes: Sequence[str]
+        self,
+        config: TrialConfig,
+        environment: Mapping[str, Any],
+        classes: Sequence[str],
+        *,
+        epoch: int,
     ) -> None:
-        """Note the environment of a new segment, from the epoch that its checkpoint continues.
+        """Note the environment of a new segment.
 
         Args:
             classes: names of the classes, in the order of the network's outputs.
+            epoch: of the checkpoint that it continues; 0 from the start. Later epochs of the
+                record, whose checkpoints were damaged, will be its own.
         """
 
         def begin() -> None:
             result = self.result() or _new_result(config)
-            segment = {"from_epoch": len(result["history"]), "environment": dict(environment)}
+            segment = {"from_epoch": epoch, "environment": dict(environment)}
             result["segments"] = [*result["segments"], segment]
             result |= {"status": "running", "why": None, "classes": list(classes)}
             self._write_json("result.json", result)
@@ -131,7 +142,7 @@ class TrialFolder:
             save_checkpoint(checkpoint, path, mark=self._mark)
             if best_epoch(checkpoint.history, config.best.metric) == checkpoint.epoch:
                 self._link(path, self.checkpoints / BEST)
-            for old in self._kept.surplus(self.checkpoints):
+            for old in self._kept.surplus(self.checkpoints, checkpoint.epoch):
                 old.unlink(missing_ok=True)
 
         self._keep(save)
@@ -166,7 +177,10 @@ class TrialFolder:
 
     def result(self) -> dict[str, Any] | None:
         """``result.json`` as written; None where there is none."""
-        return read_result(self.path)
+        try:
+            return read_result(self.path)
+        except OSError as error:
+            raise _unreadable(self.path / "result.json", error) from error
 
     def _write_history(self, config: TrialConfig, history: Sequence[Mapping[str, Any]]) -> None:
         result = self.result() or _new_result(config)
@@ -181,8 +195,9 @@ class TrialFolder:
         try:
             os.link(source, beside)
         except OSError:  # no hard links on this file system
-            beside.write_bytes(source.read_bytes())
-        os.replace(beside, target)
+            write_whole(target, source.read_bytes(), mark=self._mark)
+        else:
+            os.replace(beside, target)
 
     def _keep(self, act: Callable[[], None]) -> None:
         """Do it if this writer is still wanted, again and again while the storage refuses."""
@@ -242,4 +257,11 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise RecordMismatch(f"{path}: must be readable JSON, got {error}") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> RunFailure | RecordMismatch:
+    """Storage that refuses for a while is tried again; anything else is damage."""
+    if error.errno in STORAGE_ERRORS:
+        return StorageFailure(f"{path}: must be readable, got {error.strerror}")
+    return RecordMismatch(f"{path}: must be readable JSON, got {error}")

@@ -41,7 +41,8 @@ def run_trial(
     determinism.apply(config)
     start = folder.newest_checkpoint()
     found = environment(config.device, config.determinism)
-    folder.begin_segment(config, found, store.classes)
+    epoch = 0 if start is None else start.epoch
+    folder.begin_segment(config, found, store.classes, epoch=epoch)
     if start is not None:
         folder.save_epoch(config, start)
         for record in start.history:

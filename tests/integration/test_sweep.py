@@ -81,6 +81,30 @@ def test_a_changed_record_is_told_from_the_replay(
     assert verdict["first_difference"]["epoch"] == 1
 
 
+def test_the_best_trial_predicts_the_same_bytes_each_time(
+    finished: Path, corpus: Path, tmp_path: Path, genretune: Genretune
+) -> None:
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    clips = sorted(corpus.glob("*/*.00000.wav"))[:3]
+    for clip in clips:
+        (songs / clip.name).write_bytes(clip.read_bytes())
+    (songs / "cut.wav").write_bytes(clips[0].read_bytes()[:9000])
+    _, best, *_ = (finished / "leaderboard.csv").read_text().splitlines()[1].split(",")
+    named = ("--trial", best, "--json")
+    found = [genretune("predict", finished, songs, *how) for how in (["--json"], named)]
+    assert [one.returncode for one in found] == [1, 1]
+    assert found[0].stdout == found[1].stdout
+    (line,) = found[0].stderr.splitlines()  # the bad file; the others are not lost
+    assert "cut.wav: must be an audio file, got truncated" in line
+    predictions = json.loads(found[0].stdout)
+    assert [Path(one["file"]) for one in predictions] == [songs / clip.name for clip in clips]
+    for one in predictions:
+        assert len(one["probabilities"]) == 10
+        assert sum(one["probabilities"].values()) == pytest.approx(1.0)
+        assert one["genre"] == max(one["probabilities"], key=one["probabilities"].get)
+
+
 def test_killed_and_resumed_equals_never_killed(
     space: Path,
     corpus: Path,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from genretune.data.store import Store
+from genretune.tune import foreign
 from genretune.tune.config import trial_config
 from genretune.tune.errors import RecordMismatch, TuneError
 from genretune.tune.files import StorageFailure
@@ -52,6 +53,57 @@ def test_best_last_and_every_nth_stay(
     losses = [record["trn_loss"] for record in result["history"]]
     assert best.epoch == result["best_epoch"] == losses.index(min(losses)) + 1
     assert result["classes"] == list(store.classes)
+
+
+def test_damaged_checkpoints_take_no_sound_ones_place(
+    store: Store, tiny: Tiny, tmp_path: Path
+) -> None:
+    folder = TrialFolder(tmp_path / "trial")
+    config = trial_config(tiny())
+    run_trial(config, store, folder, on_report=lambda record: record["epoch"] < 3)
+    for epoch in (2, 3):  # all that is kept, and the best with them
+        path = folder.checkpoints / f"{epoch:05d}.safetensors"
+        path.write_bytes(path.read_bytes()[:-1])
+    (folder.checkpoints / "00003 (copy).safetensors").touch()
+    run_trial(config, store, folder, on_report=lambda record: record["epoch"] < 1)
+    again = folder.newest_checkpoint()
+    assert again is not None and again.epoch == 1
+    assert run_trial(config, store, folder, on_report=always).status == "completed"
+    result = folder.result()
+    assert result is not None
+    assert [segment["from_epoch"] for segment in result["segments"]] == [0, 0, 1]
+    assert names(folder) == ["00003", "00003 (copy)", "00004", "best"]
+
+
+def test_the_best_is_a_copy_where_files_have_one_name(
+    store: Store, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*names: Path) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    folder = TrialFolder(tmp_path / "trial")
+    run_trial(trial_config(tiny(epochs=1)), store, folder, on_report=always)
+    best, newest = folder.best_checkpoint(), folder.newest_checkpoint()
+    assert best is not None and newest is not None and best.history == newest.history
+    assert names(folder) == ["00001", "best"]
+
+
+def test_storage_that_cannot_be_read_for_a_while_is_tried_again(
+    store: Store, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = TrialFolder(tmp_path / "trial", patience=5.0)
+    read, calls = foreign.read_whole, iter(range(99))
+
+    def stale(path: Path) -> bytes:
+        if path.name == "result.json" and next(calls) in (1, 3):
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return read(path)
+
+    monkeypatch.setattr(foreign, "read_whole", stale)
+    outcome = run_trial(trial_config(tiny(epochs=2)), store, folder, on_report=always)
+    assert outcome.status == "completed"
+    assert next(calls) > 4 and not (folder.path / "error.txt").exists()
 
 
 def test_nothing_kept_is_refused() -> None:

@@ -140,5 +140,5 @@ def test_a_damaged_checkpoint_is_passed_over(store: Store, tiny: Tiny, tmp_path:
     assert digests(outcome) == digests(straight)
     result = folder.result()
     assert result is not None
-    assert [segment["from_epoch"] for segment in result["segments"]] == [0, 2]
+    assert [segment["from_epoch"] for segment in result["segments"]] == [0, 1]
     assert result["status"] == "completed"
