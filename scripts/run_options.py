@@ -124,11 +124,13 @@ def _seconds(text: str) -> float:
 
 
 def _seconds_until(text: str, now: datetime.datetime) -> float:
+    if not re.fullmatch(r"\d?\d:\d\d", text):
+        raise TuneError(f"--until: must be a time of day such as 07:30, got {text}")
     try:
-        at = datetime.time.fromisoformat(text)
+        at = datetime.time.fromisoformat(text.zfill(5))
     except ValueError:
         raise TuneError(f"--until: must be a time of day such as 07:30, got {text}") from None
-    then = datetime.datetime.combine(now.date(), at.replace(tzinfo=None))
+    then = datetime.datetime.combine(now.date(), at)
     if then <= now:
         then += datetime.timedelta(days=1)
     return (then - now).total_seconds()

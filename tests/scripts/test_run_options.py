@@ -34,6 +34,7 @@ def test_what_is_given_is_taken() -> None:
     assert found is not None and abs(found - time.time() - 5400) < 5
     now = datetime.datetime(2026, 11, 22, 23, 0)
     assert seconds_until("07:30", now) == 8.5 * 3600
+    assert seconds_until("7:30", now) == 8.5 * 3600
     assert seconds_until("23:30", now) == 1800
 
 
@@ -45,6 +46,8 @@ def test_what_is_given_is_taken() -> None:
         ({"resources": "tpu=1"}, "--resources"),
         ({"time": "soon"}, "--time: must be a duration such as 8h, 90m or 1h30m, got soon"),
         ({"time": ""}, "--time"),
+        ({"until": "07:30+02:00"}, "--until: must be a time of day such as 07:30, got 07:30+02:00"),
+        ({"until": "7"}, "--until: must be a time of day"),
         ({"until": "25:00"}, "--until: must be a time of day such as 07:30, got 25:00"),
         ({"until": "07:30", "time": "1h"}, "--until: must not come with --time"),
     ],
