@@ -68,8 +68,8 @@ def check_without_data(space: Space) -> None:
 
 def trial_bytes(space: Space, first: Sequence[Flat]) -> int:
     """The largest of some configurations on disk: two checkpoints and the best."""
-    sizes = [_network_bytes(_config(space, parameters), _CLASSES) for parameters in first]
-    return 3 * max(sizes, default=0)
+    some = [*first, *probes(space)]
+    return 3 * max(_network_bytes(_config(space, parameters), _CLASSES) for parameters in some)
 
 
 def windows_of(sweep: Sweep) -> tuple[int, int]:

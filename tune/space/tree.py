@@ -8,7 +8,7 @@ option that was taken, constants included, so that the flat form alone says whic
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from genretune.tune.space.distributions import Distribution
+from genretune.tune.space.distributions import Distribution, same
 
 Flat = dict[str, object]
 
@@ -76,6 +76,15 @@ def dimensions(node: Node) -> Iterator[Dimension]:
     elif isinstance(node, Mapped):
         for _, item in node.items:
             yield from dimensions(item)
+
+
+def conditional(node: Node) -> int:
+    """How many draws exist only where their option is taken."""
+    if isinstance(node, Choice):
+        return sum(1 for option in node.options for _ in dimensions(option))
+    if isinstance(node, Listed | Mapped):
+        return sum(conditional(child) for child in _children(node))
+    return 0
 
 
 def resolve(node: Node, pick: Callable[[Parameter | Choice], object]) -> object:
@@ -147,7 +156,7 @@ def nth(node: Node, index: int) -> object:
 def match(node: Node, value: object, found: dict[str, object]) -> bool:
     """Whether the nested value is one of the node's; fills dimension -> value or option index."""
     if isinstance(node, Constant):
-        return type(node.value) is type(value) and node.value == value
+        return same(node.value, value)
     if isinstance(node, Parameter):
         if not node.distribution.holds(value):
             return False

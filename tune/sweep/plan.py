@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from genretune.tune.space.settings import TpeSampler
 from genretune.tune.space.space import Space
-from genretune.tune.space.tree import Flat
+from genretune.tune.space.tree import Flat, conditional
 from genretune.tune.sweep.answers import Segment
 from genretune.tune.sweep.machine import Machine
 from genretune.tune.sweep.pretend import Pretended
@@ -68,11 +68,11 @@ def make_plan(space: Space, *, workers: int, first: int = 5, sigma: float = 0.3)
         machine = Machine(_cheap(space))
         world = Pretended(results=seed, clock=seed, sigma=sigma)
         runs.append((machine, simulate(machine, world, workers, overhead=SEGMENT_SECONDS)))
-    levels = rules_of(space).levels
+    levels, trials = rules_of(space).levels, len(runs[0][0].state.trials)
     return Plan(
-        trials=len(runs[0][0].state.trials),
+        trials=trials,
         parameters=len(dimensions),
-        conditional=sum("[" in d.name and "]." in d.name for d in dimensions),
+        conditional=sum(conditional(node) for _, node in space.parameters),
         size=space.size(),
         first=first_configurations(space, min(first, space.trials)),
         rungs=[
@@ -86,7 +86,7 @@ def make_plan(space: Space, *, workers: int, first: int = 5, sigma: float = 0.3)
             for level in levels
         ],
         epochs=statistics.mean(result.epochs for _, result in runs),
-        epochs_without_rungs=space.trials * space.epochs,
+        epochs_without_rungs=trials * space.epochs,
         workers=workers,
         utilisation=statistics.mean(result.utilisation(workers) for _, result in runs),
         rounds=statistics.mean(result.seconds for _, result in runs),

@@ -19,6 +19,23 @@ def test_a_plan_tells_sizes_rungs_and_work(space: Callable[..., Space]) -> None:
     assert 0.3 < plan.utilisation <= 1
 
 
+def test_a_finite_space_has_no_more_work_than_configurations(space: Callable[..., Space]) -> None:
+    two = "parameters={optimizer.lr: {values: [0.1, 0.2]}}"
+    plan = make_plan(space(two, "early_terminate={type: none}"), workers=4)
+    assert (plan.trials, plan.epochs, plan.epochs_without_rungs) == (2, 20, 20)
+
+
+def test_draws_of_a_list_are_conditional_inside_an_option_only(
+    space: Callable[..., Space],
+) -> None:
+    drawn = "{values: [4, 8]}"
+    listed = f"[{drawn}, {{p: {drawn}}}]"
+    plan = make_plan(
+        space(f"parameters={{a: {listed}, b: {{choice: [null, {listed}]}}}}"), workers=1
+    )
+    assert (plan.parameters, plan.conditional) == (5, 2)
+
+
 def test_first_configurations_are_those_of_the_sweep(space: Callable[..., Space]) -> None:
     machine = Machine(space())
     simulate(machine, Pretended(), 2)
