@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from genretune.tune.samplers import grid, random_search
 from genretune.tune.samplers.history import Told
+from genretune.tune.seeds import derive
 from genretune.tune.space.settings import GridSampler, QmcSampler, TpeSampler
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import Flat
 
 REDRAWS = 100
-"""How often a configuration that was tried before is drawn again before giving up."""
+"""How often a configuration that was tried before is drawn again."""
 
 _TPE_REDRAWS = 10
 """The rest are random: where tpe repeats itself ten times it would do so a hundred times."""
@@ -68,6 +69,17 @@ def suggest(
         return None
     for attempt in range(REDRAWS + 1):
         found = sample(trial, attempt, history)
+        if fingerprint(found) not in seen:
+            return found
+    return _left(space, trial, seen)
+
+
+def _left(space: Space, trial: int, seen: set[str]) -> Flat | None:
+    """A configuration that is left, where nearly all were tried and chance finds none."""
+    count = space.size() or 0
+    first = derive(space.seed, "left", trial) % max(1, count)
+    for step in range(count):
+        found = grid.configuration(space, (first + step) % count)
         if fingerprint(found) not in seen:
             return found
     return None

@@ -4,10 +4,12 @@ All samplers share this: random and qmc hand in a uniform number, grid counts th
 tpe chooses in the range itself and needs only its bounds.
 """
 
+import json
 import math
 from dataclasses import dataclass
 from decimal import Decimal
 from statistics import NormalDist
+from typing import Any
 
 Scalar = bool | int | float | str | None
 
@@ -33,9 +35,13 @@ class Values:
     def position(self, value: object) -> int | None:
         """Where the value stands; ``1``, ``1.0`` and ``true`` are three values."""
         for index, known in enumerate(self.values):
-            if type(known) is type(value) and known == value:
+            if same(known, value):
                 return index
         return None
+
+    def own(self, value: Any) -> object:
+        """A value that it holds, as it would give it."""
+        return value
 
     def as_json(self) -> dict[str, object]:
         return {"values": list(self.values)}
@@ -65,7 +71,7 @@ class Range:
         """How many values the range itself holds, 0 beside it not counted."""
         if self.step is None:
             return 1 if self.low == self.high else None
-        return int((_decimal(self.high) - _decimal(self.low)) / _decimal(self.step)) + 1
+        return round((_decimal(self.high) - _decimal(self.low)) / _decimal(self.step)) + 1
 
     def size(self) -> int | None:
         steps = self.steps()
@@ -103,8 +109,13 @@ class Range:
             return False
         if self.step is None:
             return True
-        steps = (_decimal(value) - _decimal(self.low)) / _decimal(self.step)
-        return abs(steps - round(steps)) < Decimal("1e-9")
+        return _on_steps(value, self.low, self.step)
+
+    def own(self, value: Any) -> float:
+        """A value that it holds, as it would give it: 1 as 1.0 where it gives floats."""
+        if self.zero > 0 and value == 0:
+            return self._number(0.0)
+        return self._number(value) if self.step is None else self.on_lattice(self.nearest(value))
 
     def as_json(self) -> dict[str, object]:
         result: dict[str, object] = {"distribution": self.name, "min": self.low, "max": self.high}
@@ -133,7 +144,8 @@ class Range:
 
     def on_lattice(self, index: int) -> float:
         """Steps are added as decimals: the third tenth is 0.3, not 0.30000000000000004."""
-        return self._number(float(_decimal(self.low) + index * _decimal(self.step or 0)))
+        value = float(_decimal(self.low) + index * _decimal(self.step or 0))
+        return self._number(min(value, self.high))
 
     def _number(self, value: float) -> float:
         return int(value) if self.integer else float(value)
@@ -166,7 +178,17 @@ class Normal:
         return min(max(NormalDist(self.mean, self.sd).cdf(value), 0.0), 1 - 2.0**-53)
 
     def holds(self, value: object) -> bool:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        if not math.isfinite(value):
+            return False
+        return self.step is None or _on_steps(value, 0.0, self.step)
+
+    def own(self, value: Any) -> float:
+        """A value that it holds, as it would give it."""
+        if self.step is None:
+            return float(value)
+        return float(round(value / self.step) * _decimal(self.step))
 
     def as_json(self) -> dict[str, object]:
         result: dict[str, object] = {"distribution": self.name, "mean": self.mean, "sd": self.sd}
@@ -174,6 +196,20 @@ class Normal:
 
 
 Distribution = Values | Range | Normal
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two values are one to a trial: ``1``, ``1.0`` and ``true`` are not, at any depth."""
+    return (
+        type(one) is type(other)
+        and one == other
+        and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    )
+
+
+def _on_steps(value: float, low: float, step: float) -> bool:
+    steps = (_decimal(value) - _decimal(low)) / _decimal(step)
+    return abs(steps - round(steps)) < Decimal("1e-9")
 
 
 def _decimal(value: float) -> Decimal:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
 
+from genretune.tune.space.distributions import same
 from genretune.tune.space.document import Document, read_document
 from genretune.tune.space.overrides import apply_overrides
 from genretune.tune.space.parameters import parse_parameters
@@ -131,7 +132,7 @@ def _check(document: Document, notes: tuple[str, ...]) -> Space:
     _check_grid(space, problems)
     _check_trials(space, problems)
     problems.raise_if_any()
-    return space
+    return replace(space, start_with=tuple(space.as_drawn(given) for given in space.start_with))
 
 
 def _check_metric(metric: Metric, problems: Problems) -> None:
@@ -184,7 +185,8 @@ def _check_rungs(space: Space, problems: Problems) -> None:
 
 
 def _check_start(space: Space, problems: Problems) -> None:
-    """Every fixed trial is whole and in the space."""
+    """Every fixed trial is whole, in the space and another than those before it."""
+    before: list[object] = []
     for index, given in enumerate(space.start_with):
         for name in given:
             if not any(name == key or name.startswith(key + ".") for key, _ in space.parameters):
@@ -193,9 +195,15 @@ def _check_start(space: Space, problems: Problems) -> None:
                     "unknown parameter",
                     advice=did_you_mean(name, [key for key, _ in space.parameters]),
                 )
-        if given in space.start_with[:index]:
-            problems.add(("start_with", index), "must differ from the trials before it")
-        for line in space.misfits(given):
+            if any(name.startswith(other + ".") for other in given):
+                problems.add(("start_with", index, name), "is given twice, nested and dotted")
+        wrong = space.misfits(given)
+        if not wrong:
+            whole = space.as_drawn(given)
+            if any(same(whole, other) for other in before):
+                problems.add(("start_with", index), "must differ from the trials before it")
+            before.append(whole)
+        for line in wrong:
             key, _, rule = line.partition(": ")
             named = next((n for n in given if n == key or n.startswith(key + ".")), None)
             path = ("start_with", index) if named is None else ("start_with", index, named)

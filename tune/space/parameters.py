@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from genretune.tune.space.distributions import Values
+from genretune.tune.space.distributions import Values, same
 from genretune.tune.space.problems import Path, Problems, did_you_mean, show
 from genretune.tune.space.ranges import parse_distribution
 from genretune.tune.space.tree import (
@@ -189,7 +189,7 @@ def _choice(raw: Mapping[str, object], name: str, path: Path, problems: Problems
         label = _label(option, options, index)
         node = _node(option, f"{name}[{label}]", (*path, "choice", index), problems)
         if node is not None:
-            if as_json(node) in [as_json(other) for other in nodes]:
+            if any(same(as_json(node), as_json(other)) for other in nodes):
                 problems.add((*path, "choice", index), "must differ from the options before it")
             nodes.append(node)
     return Choice(name, tuple(nodes))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from genretune.tune.keep import Keep
+from genretune.tune.space.distributions import Values
 from genretune.tune.space.problems import Path, SpaceError, dotted, show
 from genretune.tune.space.settings import Data, EarlyTermination, Metric, Sampler
 from genretune.tune.space.tree import (
@@ -88,6 +89,22 @@ class Space:
                 raise SpaceError([f"{key}: must be in the space"])
         return found
 
+    def as_drawn(self, parameters: Mapping[str, object]) -> Flat:
+        """A configuration of this space in the form in which a sampler gives it.
+
+        It may have been written with nested mappings, and 1 for 1.0.
+
+        Raises:
+            SpaceError: not a configuration of this space.
+        """
+        found = self.decode(parameters)
+
+        def pick(node: Parameter | Choice) -> object:
+            value = found[node.dimension]
+            return value if isinstance(node, Choice) else node.distribution.own(value)
+
+        return self.flat(pick)
+
     def misfits(self, parameters: Mapping[str, object]) -> list[str]:
         """``key: rule`` for every parameter that is missing or outside the space."""
         lines = []
@@ -100,10 +117,13 @@ class Space:
         return lines
 
     def configure(self, parameters: Mapping[str, object]) -> dict[str, object]:
-        """The base trial with a flat configuration in it; a choice replaces its whole subtree."""
+        """The base trial with a flat configuration in it.
+
+        A choice replaces its whole subtree, and so do values that are mappings.
+        """
         result = copy.deepcopy(dict(self.trial))
         for key, node in self.parameters:
-            if isinstance(node, Choice):
+            if isinstance(node, Choice) or _holds_mappings(node):
                 _put(result, key, {})
             for name in parameters:
                 if name == key or name.startswith(key + "."):
@@ -138,6 +158,11 @@ class Space:
             "start_with": [dict(given) for given in self.start_with],
             "parameters": {key: as_json(node) for key, node in self.parameters},
         }
+
+
+def _holds_mappings(node: Node) -> bool:
+    values = node.distribution if isinstance(node, Parameter) else None
+    return isinstance(values, Values) and any(isinstance(v, Mapping) for v in values.values)
 
 
 def _gather(parameters: Mapping[str, object], key: str) -> object:

@@ -8,6 +8,7 @@ samples otherwise since an upgrade), but somebody should know.
 from collections.abc import Sequence
 
 from genretune.tune.samplers.suggest import fingerprint, sampler, suggest
+from genretune.tune.space.distributions import same
 from genretune.tune.space.settings import TpeSampler
 from genretune.tune.space.space import Space
 from genretune.tune.sweep import asha, lag
@@ -42,7 +43,7 @@ def _configurations(space: Space, state: State) -> list[str]:
         if isinstance(space.sampler, TpeSampler):
             history = lag.history(view, state, trial.index, space.sampler.n_startup)
         derived = suggest(space, sample, trial.index, history, seen)
-        if derived != trial.parameters:
+        if derived is None or fingerprint(derived) != fingerprint(trial.parameters):
             keys = _differing(derived or {}, trial.parameters)
             found.append(f"trial {trial.index}: must have other parameters, got {keys}")
         if trial.seed != trial_seed(space, trial.index):
@@ -79,6 +80,6 @@ def _verdicts(state: State) -> list[str]:
 
 def _differing(derived: dict[str, object], known: dict[str, object]) -> str:
     """What differs, as ``key recorded instead of derived``."""
-    keys = [key for key in {**derived, **known} if derived.get(key) != known.get(key)]
+    keys = [k for k in {**derived, **known} if not same(derived.get(k), known.get(k))]
     parts = [f"{key} {known.get(key)!r} instead of {derived.get(key)!r}" for key in keys]
-    return ", ".join(parts) or "an order of keys of its own"
+    return ", ".join(parts)

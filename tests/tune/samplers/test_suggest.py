@@ -104,7 +104,7 @@ def test_a_finite_space_is_exhausted_without_repeats(small: Spaces) -> None:
         assert machine.state.exhausted == 6
 
 
-def test_a_hundred_redraws_and_no_more(small: Spaces) -> None:
+def test_what_chance_does_not_find_is_looked_for(small: Spaces) -> None:
     tried: list[int] = []
 
     def stubborn(trial: int, attempt: int, told: object) -> Mapping[str, object]:
@@ -112,8 +112,32 @@ def test_a_hundred_redraws_and_no_more(small: Spaces) -> None:
         return {"a": 1, "b.name": None}
 
     seen = {fingerprint({"a": 1, "b.name": None})}
-    assert suggest(small(), stubborn, 1, [], seen) is None  # type: ignore[arg-type]
-    assert tried == list(range(101))
+    found = set()
+    for trial in range(1, 6):
+        left = suggest(small(), stubborn, trial, [], seen)  # type: ignore[arg-type]
+        assert left is not None and fingerprint(left) not in seen
+        seen.add(fingerprint(left))
+        found.add(fingerprint(left))
+    assert tried == [*range(101)] * 5 and len(found) == 5
+    assert suggest(small(), stubborn, 6, [], seen) is None  # type: ignore[arg-type]
+
+
+def test_a_large_finite_space_is_searched_whole(small: Spaces) -> None:
+    many = "parameters={a: {distribution: randint, min: 1, max: 300}}"
+    machine = Machine(small(many, "sampler={type: random}", "trials=300"))
+    simulate(machine, Pretended(), 3)
+    assert {trial.parameters["a"] for trial in machine.state.trials} == set(range(1, 301))
+    assert machine.state.exhausted is None
+
+
+def test_options_that_overlap_are_tried_once(small: Spaces) -> None:
+    overlapping = "parameters={a: {choice: [{k: 1}, {k: {values: [1, 2]}}]}}"
+    machine = Machine(small(overlapping, "sampler={type: random}", "trials=3"))
+    simulate(machine, Pretended(), 3)
+    assert sorted(str(trial.parameters) for trial in machine.state.trials) == [
+        "{'a.k': 1}",
+        "{'a.k': 2}",
+    ]
 
 
 def test_start_with_comes_first_and_is_not_repeated(small: Spaces) -> None:
@@ -123,6 +147,15 @@ def test_start_with_comes_first_and_is_not_repeated(small: Spaces) -> None:
     found = [trial.parameters for trial in machine.state.trials]
     assert found[:2] == [{"a": 2, "b.name": None}, {"a": 1, "b.name": "x", "b.k": 4}]
     assert len({fingerprint(parameters) for parameters in found}) == 6
+
+
+@pytest.mark.parametrize("written", ["{a: 2, b: {name: null}}", "{a: 2, b: {name: x, k: 3}}"])
+def test_start_with_may_be_nested(small: Spaces, written: str) -> None:
+    machine = Machine(small(f"start_with=[{written}]"))
+    simulate(machine, Pretended(), 2)
+    found = [trial.parameters for trial in machine.state.trials]
+    assert found[0].keys() <= {"a", "b.name", "b.k"}
+    assert len({fingerprint(parameters) for parameters in found}) == len(found) == 6
 
 
 def test_tpe_learns(space: Spaces) -> None:

@@ -99,3 +99,29 @@ def test_values_tell_types_apart() -> None:
     assert [values.position(value) for value in values.values] == [0, 1, 2, 3, 4, 5]
     assert values.position(2) is None
     assert Counter(values.position(values.at(unit)) for unit in UNITS)[3] == 1000
+    assert Values(([1], [True], [1.0])).position([1.0]) == 2
+
+
+def test_a_step_that_divides_but_for_a_rounding_reaches_both_ends() -> None:
+    for q in (0.33333333334, 0.33333333333):
+        thirds = make(distribution="quniform", min=0, max=1, q=q)
+        assert thirds.size() == 4 and thirds.at(0.0) == 0.0
+        last = thirds.at(LAST)
+        assert 0.99999 < float(str(last)) <= 1.0 and thirds.holds(last)
+
+
+def test_a_value_of_its_own_is_what_it_would_give() -> None:
+    """So that 1 and 1.0 in a file are one configuration."""
+    wide = make(distribution="uniform", min=0, max=2)
+    stepped = make(distribution="quniform", min=0, max=2, q=0.1)
+    counted = make(distribution="randint", min=1, max=2, zero=0.5)
+    normal = make(distribution="randn", mean=0, sd=1)
+    found = [wide.own(1), stepped.own(1), stepped.own(0.1 + 0.2), counted.own(0), normal.own(1)]
+    assert [repr(value) for value in found] == ["1.0", "1.0", "0.3", "0", "1.0"]
+
+
+def test_normals_hold_what_they_could_give() -> None:
+    quarters = make(distribution="qrandn", mean=0, sd=1, q=0.25)
+    assert quarters.holds(-0.5) and not quarters.holds(0.3)
+    assert not quarters.holds(math.inf)
+    assert not make(distribution="randn", mean=0, sd=1).holds(math.nan)

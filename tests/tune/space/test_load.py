@@ -62,6 +62,18 @@ def test_what_is_kept_is_no_part_of_what_identifies_a_sweep(good: str) -> None:
     assert space_from_json(older).keep == "usual"
 
 
+def test_a_value_that_is_a_mapping_replaces_what_is_shared(good: str) -> None:
+    values = "{values: [null, {name: LinearLR, end_factor: 0.5}]}"
+    shared = ["trial.optimizer={name: Adam, amsgrad: true}", "parameters.lr_scheduler=" + values]
+    both = [*shared, "parameters.optimizer={values: [{name: SGD}, {name: Adam}]}"]
+    space = space_from_text(good.replace("  optimizer.lr:", "  optimiser.lr:"), "s.yaml", both)
+    first = {"lr_scheduler": None, "optimizer.name": "SGD"}
+    assert space.configure(first)["lr_scheduler"] is None
+    assert space.configure(first)["optimizer"] == {"name": "SGD"}
+    other = {"lr_scheduler.name": "LinearLR", "lr_scheduler.end_factor": 0.5}
+    assert space.configure(other)["lr_scheduler"] == {"name": "LinearLR", "end_factor": 0.5}
+
+
 def test_trials_only_as_many_as_a_grid_has(good: str) -> None:
     grid = ["sampler={type: grid}", "parameters.optimizer.lr={values: [0.1, 0.01]}"]
     space = space_from_text(good, "s.yaml", grid)
