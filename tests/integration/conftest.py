@@ -1,6 +1,7 @@
 """A small sweep that integration tests run, kill and compare."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,6 +34,13 @@ parameters:
       - {name: null}
       - {name: LinearLR, end_factor: {distribution: uniform, min: 0.01, max: 0.5}}
 """
+
+SECRETS = {
+    "AWS_SECRET_ACCESS_KEY": "sentinel-aws",
+    "HF_TOKEN": "sentinel-hf",
+    "WANDB_API_KEY": "sentinel-wandb",
+}
+"""In the environment of the undisturbed sweep."""
 
 Genretune = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -76,8 +84,10 @@ def finished(
         capture_output=True,
         text=True,
         check=False,
+        env=os.environ | SECRETS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "sentinel" not in done.stdout + done.stderr
     return run
 
 

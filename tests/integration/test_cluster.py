@@ -134,6 +134,21 @@ def test_what_no_node_can_run_is_refused_at_once(
     assert "got cpu=1,gpu=2 (the cluster has" in done.stderr and "4 CPU, 1 GPU" in done.stderr
 
 
+def test_the_doctor_looks_at_every_node(
+    bed: LocalNodes, corpus: Path, tmp_path: Path, genretune: Genretune
+) -> None:
+    how = ("--address", bed.address, "--data", corpus, "--out", tmp_path / "runs", "--json")
+    done = genretune("doctor", *how)
+    findings = json.loads(done.stdout)
+    assert done.returncode == 0, [one for one in findings if not one["ok"]]
+    nodes = {one["node"] for one in findings}
+    assert len(nodes) == 3, "the head and two more"
+    for node in nodes:
+        checks = {one["check"]: one for one in findings if one["node"] == node}
+        assert {"answers", "versions", "data", "storage", "free disk", "clock"} <= set(checks)
+        assert checks["ports"]["found"] == "open"
+
+
 def test_nodes_without_the_package_or_the_samples_get_them(
     space: Path,
     corpus: Path,

@@ -35,6 +35,13 @@ def test_the_sweep_ends_with_a_leaderboard_and_stops_some_early(
     assert (record["status"], record["why"]) == ("stopped", stopped["why"])
 
 
+def test_no_secret_of_the_environment_is_on_disk(finished: Path) -> None:
+    files = [path for path in finished.rglob("*") if path.is_file()]
+    assert finished / "driver.log" in files and len(files) > 8 * 4
+    for path in files:
+        assert b"sentinel" not in path.read_bytes(), path
+
+
 @pytest.mark.parametrize(("workers", "resources"), [(1, "cpu=1"), (4, "cpu=0.5")])
 def test_the_leaderboard_is_the_same_for_any_number_of_workers(
     workers: int,

@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ _DISK = 2e9  # bytes
 _MEMORY = 1e9  # bytes
 _SKEW = 5.0  # s
 _ANSWER = 120.0  # s
+_CONNECT = 3.0  # s
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def probe(asked: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of the node that runs this.
 
     Args:
-        asked: ``data`` and ``out``, paths or None.
+        asked: ``data`` and ``out``, paths or None; ``head``, HOST:PORT that it must reach.
     """
     import psutil
 
@@ -62,6 +64,8 @@ def probe(asked: Mapping[str, Any]) -> dict[str, Any]:
         facts["data"] = _readable(Path(asked["data"]))
     if asked["out"] is not None:
         facts |= _writable(Path(asked["out"]))
+    if asked.get("head") is not None:
+        facts["head"] = reach(asked["head"])
     return facts
 
 
@@ -72,6 +76,7 @@ def examine(asked: Mapping[str, Any]) -> list[Finding]:
     from genretune.tune.dispatch.pinned import on_node
 
     own = probe(asked)
+    asked = {**asked, "head": ray.get_runtime_context().gcs_address}
     alive = [node for node in ray.nodes() if node["Alive"]]
     findings = []
     sent = {node["NodeID"]: (time.time(), on_node(node["NodeID"], probe, asked)) for node in alive}
@@ -80,15 +85,18 @@ def examine(asked: Mapping[str, Any]) -> list[Finding]:
         identity = node["NodeID"]
         name = f"{node['NodeManagerHostname']}/{identity[:8]}"
         began, reference = sent[identity]
+        closed = _closed(node)
         try:
             facts = ray.get(reference, timeout=_ANSWER)
         except ray.exceptions.RayError as error:
             last = str(error).strip().splitlines()[-1]
             remedy = "see that this node runs the same image, and that its ports are open to it"
-            findings.append(Finding(name, "answers", last[:120], remedy))
+            findings += [Finding(name, "answers", last[:120], remedy), _ports(name, closed)]
             continue
         span = (began, time.time())
-        findings += judge(name, facts, own, span)
+        if facts["head"]:
+            closed.append(f"Ray's head from there: {facts['head']}")
+        findings += [*judge(name, facts, own, span), _ports(name, closed)]
         classes.add(facts["machine_class"])
     if len(classes) > 1:
         remedy = "choose one with --class NAME, or --allow-mixed: bits agree within a class only"
@@ -129,6 +137,29 @@ def judge(
         remedy = "free some, or choose another --out" if facts["disk"] < _DISK else ""
         findings.append(Finding(node, "free disk", f"{facts['disk'] / 1e9:.1f} GB", remedy))
     return findings
+
+
+def reach(address: str) -> str:
+    """Why HOST:PORT takes no TCP connection from here; empty where it does."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT).close()
+    except OSError as error:
+        return f"{address}: {error.strerror or error}"
+    return ""
+
+
+def _closed(node: Mapping[str, Any]) -> list[str]:
+    """The ports of a node's Ray that take no connection from here."""
+    host = node["NodeManagerAddress"]
+    ports = {name: node[name] for name in ("NodeManagerPort", "ObjectManagerPort")}
+    found = {name: reach(f"{host}:{port}") for name, port in ports.items()}
+    return [f"{name} {why}" for name, why in found.items() if why]
+
+
+def _ports(node: str, closed: list[str]) -> Finding:
+    remedy = "open all ports between the machines (or fix Ray's: ray start --help)"
+    return Finding(node, "ports", "; ".join(closed) or "open", remedy if closed else "")
 
 
 def _version(package: str) -> str | None:

@@ -1,11 +1,12 @@
 """What the facts of a node mean."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from genretune.tune.dispatch.doctor import judge, probe
+from genretune.tune.dispatch.doctor import judge, probe, reach
 
 
 def test_this_machine_is_fit_and_says_what_it_is(tmp_path: Path) -> None:
@@ -43,3 +44,11 @@ def test_what_cannot_be_read_or_written_is_told() -> None:
     facts = probe({"data": "/nowhere/at/all", "out": "/proc/runs"})
     assert "No such file" in facts["data"]
     assert facts["storage"] != "writable" and facts["disk"] == 0
+
+
+def test_a_port_is_reached_or_the_reason_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        assert reach(address) == ""
+        assert probe({"data": None, "out": None, "head": address})["head"] == ""
+    assert "Connection refused" in reach(address)
