@@ -44,6 +44,7 @@ def stop(
 
 def _ask(run: RunFolder, trial: int | None, wait: float) -> int:
     from genretune.tune.dispatch.requests import ask_to_stop
+    from genretune.tune.results import read_state
 
     request = ask_to_stop(run, trial)
     end = time.monotonic() + wait
@@ -53,7 +54,10 @@ def _ask(run: RunFolder, trial: int | None, wait: float) -> int:
                 f"{run.path}: its driver has not answered for {wait:g} s (it will, once it can)"
             )
         time.sleep(_EVERY)
-    print("the sweep is draining" if trial is None else f"trial {trial}: stopped")
+    if trial is None:
+        print("the sweep is draining")
+    else:  # it may have come to its own end meanwhile
+        print(f"trial {trial}: {read_state(run).trials[trial].status}")
     return 0
 
 

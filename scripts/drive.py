@@ -1,5 +1,6 @@
 """The driver's own process: ``search`` and ``resume`` become it once all is checked."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 from genretune.scripts.ending import show_end
 from genretune.scripts.progress import progress
 from genretune.scripts.terminal import complain
-from genretune.tune.dispatch.driver import EXIT_CODES, drive
+from genretune.tune.dispatch.desk import Desk
+from genretune.tune.dispatch.driver import EXIT_CODES, Show, drive
 from genretune.tune.dispatch.job import Job, job_from_json
 from genretune.tune.dispatch.signals import EXIT, NUMBERS, Interrupted, Wanted, signals
 from genretune.tune.errors import TuneError
@@ -43,7 +45,9 @@ def drive_and_show(job: Job, wanted: Wanted) -> int:
     """Drive with progress, then print the leaderboard and how to go on; the exit code."""
     run = RunFolder(Path(job.run))
     with progress() as show:
-        end = drive(run, job, show=show, wanted=wanted, before=lambda m: wish(m, job))
+        end = drive(
+            run, job, show=heedless(show), wanted=wanted, before=lambda machine: wish(machine, job)
+        )
     code = show_end(run, strict=job.strict_exit, finished=end == "finished")
     if end == "finished":
         return code
@@ -51,6 +55,19 @@ def drive_and_show(job: Job, wanted: Wanted) -> int:
         complain(*_lost(run))
     complain(f"{_WORDS[end]}: genretune resume {run.path} goes on")
     return EXIT_CODES[end]
+
+
+def heedless(show: Show) -> Show:
+    """``show`` for an output that nobody may read to its end: the sweep goes on without it."""
+
+    def attempt(desk: Desk) -> None:
+        try:
+            show(desk)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            complain("nobody reads the output any more; the sweep goes on")
+
+    return attempt
 
 
 def _lost(run: RunFolder) -> list[str]:

@@ -141,7 +141,6 @@ class RemoteRun:
 
     def revoke(self, trial: int) -> None:
         """No segment of a trial that has begun before may write any more."""
-        self._run.trial_path(trial).mkdir(parents=True, exist_ok=True)
         self._run.revoke(trial)
         self._objects.put(attempt_name(trial), str(self._run.attempt(trial)).encode())
 

@@ -1,26 +1,21 @@
-"""A run directory: where its files lie, and who may drive it.
+"""A run directory: where its files lie, and who may write them.
 
-One driver a directory. ``driver.json`` names the holder (host, process, its start time) and a
-generation that grows with every driver. Whatever an older generation still writes is refused at
-the moment of renaming it into place. Reading needs no lock.
+Whatever an older driver's segment still writes is refused at the moment of renaming it into place.
+Reading needs no lock.
 """
 
 import json
 import os
-import platform
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-from filelock import FileLock, Timeout
-
-from genretune.tune.alive import alive
 from genretune.tune.errors import DamagedRecord, RecordMismatch, RunFailure, TuneError
 from genretune.tune.files import StorageFailure, write_whole
-from genretune.tune.foreign import check_shape, read_object, read_text, refuse_links
+from genretune.tune.foreign import check_shape, read_object, read_text
+from genretune.tune.holder import DRIVER_JSON, hold, is_held, read_holder
 
 if TYPE_CHECKING:
     from genretune.tune.records import TrialFolder
@@ -85,7 +80,7 @@ class RunFolder:
 
     @property
     def driver_json(self) -> Path:
-        return self.path / "driver.json"
+        return self.path / DRIVER_JSON
 
     @property
     def storage_json(self) -> Path:
@@ -182,21 +177,21 @@ class RunFolder:
         Raises:
             DamagedRecord: ``driver.json`` does not say.
         """
-        try:
-            holder = read_object(self.driver_json)
-        except OSError:
-            return {"generation": 0, "pid": None}
-        check_shape("holder", holder, self.driver_json)
-        return {"host": "", "started": 0.0} | holder
+        return read_holder(self.path)
 
     def driving(self) -> bool:
         """Whether a driver holds the directory, as far as can be seen from this machine."""
-        holder = self.holder()
-        if holder.get("pid") is None:
-            return False
-        if holder["host"] != platform.node():
-            return True
-        return alive(int(holder["pid"]), float(holder["started"]))
+        return is_held(self.holder())
+
+    def check_driver(self, generation: int) -> None:
+        """See that this driver is still the one that holds the directory.
+
+        Raises:
+            Replaced: a newer one does.
+        """
+        newest = self.holder()["generation"]
+        if newest > generation:
+            raise Replaced(f"{self.path}: driver {generation} was replaced by {newest}")
 
     def check_lease(self, index: int, lease: "Lease") -> None:
         """See that what a segment of trial ``index`` writes still counts.
@@ -220,8 +215,9 @@ class RunFolder:
     def revoke(self, index: int) -> None:
         """No segment of trial ``index`` that has begun before may write any more."""
         attempt = self._attempt(index)
-        if attempt.parent.exists():
-            write_whole(attempt, str(self.attempt(index) + 1).encode())
+        for folder in (attempt.parent.parent, attempt.parent):
+            folder.mkdir(exist_ok=True)  # it may have been silent before it made any; never RUN
+        write_whole(attempt, str(self.attempt(index) + 1).encode())
 
     def attempt(self, index: int) -> int:
         """How often segments of trial ``index`` were given up.
@@ -251,47 +247,5 @@ class RunFolder:
         Raises:
             TuneError: another driver holds it.
         """
-        generation = self._take(takeover)
-        try:
+        with hold(self.path, takeover=takeover) as generation:
             yield generation
-        finally:
-            holder = self.holder()
-            if holder["generation"] == generation:
-                with suppress(OSError):  # a dead holder is found out anyway
-                    self._write_holder(holder | {"pid": None})
-
-    def _take(self, takeover: bool) -> int:
-        refuse_links(self.path)
-        self._check_gone(self.holder(), takeover)  # a refusal leaves no trace
-        try:
-            with FileLock(self.path / ".driver.lock", timeout=10):
-                holder = self.holder()
-                self._check_gone(holder, takeover)
-                generation = int(holder["generation"]) + 1
-                self._write_holder(
-                    {
-                        "generation": generation,
-                        "host": platform.node(),
-                        "pid": os.getpid(),
-                        "started": psutil.Process().create_time(),
-                    }
-                )
-                return generation
-        except Timeout as error:
-            raise TuneError(
-                f"{self.path}: is being taken by another driver (try again in a moment)"
-            ) from error
-
-    def _check_gone(self, holder: Mapping[str, Any], takeover: bool) -> None:
-        if not self.driving():
-            return
-        elsewhere = holder["host"] != platform.node()
-        if elsewhere and takeover:
-            return
-        advice = "--takeover once it is known to be gone" if elsewhere else "wait for it, or end it"
-        raise TuneError(
-            f"{self.path}: in use by process {holder['pid']} on {holder['host']} ({advice})"
-        )
-
-    def _write_holder(self, holder: Mapping[str, Any]) -> None:
-        write_whole(self.driver_json, json.dumps(holder).encode())

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,34 @@ def test_workers_killed_and_hung_storage_gone_and_a_node_lost(
         assert following["trial"] == journal[k]["trial"]
     reports = Counter((e["trial"], e["epoch"]) for e in journal if e["event"] == "report")
     assert set(reports.values()) == {1}
+
+
+@pytest.mark.long
+def test_a_node_that_hangs_without_dying(
+    space: Path, corpus: Path, tmp_path: Path, finished: Path, leaderboard_of: Rows, events_of: Rows
+) -> None:
+    with local_nodes(2) as two:
+        run = tmp_path / "run"
+        where = ("--data", corpus, "--out", run, "--address", two.address)
+        driver = Driver(run, "search", space, *where, "-W", "2", "--heartbeat", "10")
+        driver.until("report", 2)
+        workers = two.workers()
+        frozen = two.freeze_node(0)
+        hung = [worker for worker in workers if worker in frozen]
+        assert len(hung) == 1
+        try:
+            driver.until("lost", 1)
+            assert driver.wait() == 0, driver.log.read_text()
+        finally:
+            for process in frozen:
+                with suppress(psutil.Error):
+                    process.resume()
+        assert leaderboard_of(run) == leaderboard_of(finished)
+        told = [event["why"] for event in events_of(run) if event["event"] == "lost"]
+        assert told and "silent" in told[0]
+        _, left = psutil.wait_procs(hung, timeout=30)
+        assert not left, "a worker that was given up ends when its node wakes up"
+    assert leaderboard_of(run) == leaderboard_of(finished)
 
 
 def test_sigterm_then_stop_a_trial_then_a_deadline(

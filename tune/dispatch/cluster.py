@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,8 +58,8 @@ def cluster(address: str, *, level: Level, gpus: bool, log: Path) -> Iterator[No
 
     variables = worker_environment(level, gpus)
     with tempfile.TemporaryDirectory(prefix="genretune-wheel-") as scratch:
-        _join(address, log, {"env_vars": variables})
         try:
+            _join(address, log, {"env_vars": variables})
             if address != "local" and _package_lacks():
                 ray.shutdown()
                 wheel = str(build_wheel(Path(scratch)))
@@ -74,6 +75,7 @@ def _join(address: str, log: Path, runtime_env: dict[str, Any]) -> None:
     own: dict[str, Any] = {}
     if address == "local":
         own = {"include_dashboard": False}
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         _log_to(log)
         ray.init(
@@ -92,8 +94,10 @@ def _join(address: str, log: Path, runtime_env: dict[str, Any]) -> None:
         ) from error
     except SystemExit as error:  # Ray's own answer to SIGTERM while it starts
         raise Interrupted from error
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise RunFailure(f"--address {address}: Ray did not start: {_first_line(error)}") from error
+    finally:
+        signal.signal(signal.SIGTERM, handler)  # Ray's would end this process with 15
 
 
 def _package_lacks() -> bool:

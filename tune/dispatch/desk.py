@@ -70,9 +70,6 @@ class Desk:
 
     def tidy(self) -> None:
         """Do what a driver that died may have left undone in the folders of finished trials."""
-        for path, trial in requests(self.run):
-            if trial is None:
-                path.unlink(missing_ok=True)  # it was meant for the driver before this one
         remote = self.terms.remote
         left = None if remote is None else self._store(remote.trials)
         for known in self.machine.state.trials:
@@ -160,6 +157,8 @@ class Desk:
     def flush(self) -> None:
         """Journal what is new, then see to the folders of the trials that it ends."""
         events = self.machine.take()
+        if events:
+            self.run.check_driver(self.terms.generation)
         self._store(lambda: self._journal.append(events))
         for event in events:
             trial = getattr(event, "trial", None)

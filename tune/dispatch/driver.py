@@ -16,6 +16,7 @@ from genretune.tune.dispatch.desk import Desk, Terms
 from genretune.tune.dispatch.job import Job
 from genretune.tune.dispatch.nodes import Nodes, Wants
 from genretune.tune.dispatch.options import Resources
+from genretune.tune.dispatch.requests import forget_drains
 from genretune.tune.dispatch.segment import run_segment
 from genretune.tune.dispatch.signals import Interrupted, Wanted
 from genretune.tune.dispatch.watch import Watch
@@ -64,6 +65,7 @@ def drive(
     """
     options, space = job.options, space_from_json(run.sweep()["space"])
     with run.drive(takeover=options.takeover) as generation, Journal(run.journal) as journal:
+        forget_drains(run)
         machine = Machine(space, journal.events)
         before(machine)
         if _finished(machine):
@@ -89,7 +91,7 @@ def drive(
                 _dispatch(desk, place, job, show=show, segment=segment or run_segment)
                 return _end(desk)
         except Interrupted:
-            return wanted.kind or "interrupted"
+            return wanted.kind or "terminated"  # Ray had SIGTERM's handler while it started
 
 
 @dataclass(frozen=True)

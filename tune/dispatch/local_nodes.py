@@ -56,6 +56,14 @@ class LocalNodes:
             with suppress(psutil.Error):
                 process.kill()
 
+    def freeze_node(self, index: int) -> list[psutil.Process]:
+        """SIGSTOP all processes of a node, which is then no longer in ``nodes``; what they are."""
+        frozen = [self.raylet(index), *self._children(self.nodes.pop(index))]
+        for process in frozen:
+            with suppress(psutil.Error):
+                process.suspend()
+        return frozen
+
     def raylet(self, index: int) -> psutil.Process:
         """The process of a node's raylet."""
         return psutil.Process(_pid(self.nodes[index]))

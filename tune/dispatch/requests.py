@@ -45,5 +45,15 @@ def requests(run: RunFolder) -> Iterator[tuple[Path, Stop]]:
             yield path, trial
 
 
+def forget_drains(run: RunFolder) -> None:
+    """Remove wishes to drain that were meant for the driver before the one that begins now.
+
+    To be called as soon as the directory is held: what is asked from then on is this driver's.
+    """
+    for path, trial in requests(run):
+        if trial is None:
+            path.unlink(missing_ok=True)
+
+
 def _folder(run: RunFolder) -> Path:
     return run.path / "requests"

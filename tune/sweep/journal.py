@@ -7,7 +7,7 @@ from types import TracebackType
 
 from pydantic import ValidationError
 
-from genretune.tune.errors import DamagedRecord
+from genretune.tune.errors import DamagedRecord, RunFailure
 from genretune.tune.foreign import read_whole
 from genretune.tune.sweep.events import Event, from_line, to_line
 
@@ -46,11 +46,17 @@ class Journal:
         Raises:
             OSError: they could not be written; none of them is in the file, so it can be tried
                 again.
+            RunFailure: somebody else has written since.
         """
         if not events:
             return
         left = memoryview("".join(to_line(event) + "\n" for event in events).encode())
         size = os.lseek(self._file, 0, os.SEEK_CUR)
+        if (found := os.fstat(self._file).st_size) != size:
+            raise RunFailure(
+                f"{self.path}: must be written by one driver only, got {found} bytes instead of "
+                f"the {size} of this one (another has taken over)"
+            )
         try:
             while left:
                 left = left[os.write(self._file, left) :]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from genretune.tune.dispatch.desk import Desk, Terms
-from genretune.tune.dispatch.requests import ask_to_stop
+from genretune.tune.dispatch.requests import ask_to_stop, forget_drains
 from genretune.tune.errors import RunFailure
 from genretune.tune.files import StorageFailure
-from genretune.tune.rundir import RunFolder
+from genretune.tune.rundir import Replaced, RunFolder
 from genretune.tune.space.load import space_from_text
 from genretune.tune.sweep.answers import Done, Segment
 from genretune.tune.sweep.journal import Journal, read_journal
@@ -135,13 +135,37 @@ def test_requests_are_heard_and_old_drains_are_not(make_desk: MakeDesk) -> None:
     assert not path.exists()
     assert desk.reported(0, "ray-0", epoch(1)) == "stop"
     drain = ask_to_stop(desk.run, None)
-    desk.tidy()  # as a new driver does: the request was for the one before
+    forget_drains(desk.run)  # as a new driver does first: it was meant for the one before
     assert not drain.exists() and not desk.machine.draining
     ask_to_stop(desk.run, None)
+    desk.tidy()  # once Ray has started; what was asked meanwhile is this driver's
     desk.hear()
     desk.over(0, "ray-0")
     done = desk.next_order("ray-1")
     assert isinstance(done, Done) and done.reason == "drained"
+
+
+def test_a_driver_that_was_replaced_writes_nothing_more(make_desk: MakeDesk) -> None:
+    desk = make_desk()
+    desk.next_order("ray-0")
+    before = desk.run.journal.read_bytes()
+    holder = {"generation": 2, "pid": 1, "host": "elsewhere", "started": 0.0}
+    desk.run.driver_json.write_text(json.dumps(holder))
+    with pytest.raises(Replaced, match="driver 1 was replaced by 2"):
+        desk.reported(0, "ray-0", epoch(1))
+    assert desk.run.journal.read_bytes() == before
+
+
+def test_a_worker_lost_before_it_made_its_folder_is_fenced_too(make_desk: MakeDesk) -> None:
+    desk = make_desk()
+    desk.next_order("ray-0")
+    old = desk.lease(0)
+    assert not desk.run.trial_path(0).exists()
+    desk.lost(0, "ray-0", "silent")
+    desk.run.driver_json.write_text('{"generation": 1, "pid": null}')
+    with pytest.raises(Replaced, match="segment of trial 0 was given up"):
+        desk.run.check_lease(0, old)
+    desk.run.check_lease(0, desk.lease(0))
 
 
 def test_the_record_of_a_stopped_trial_says_so_and_its_checkpoints_go(make_desk: MakeDesk) -> None:

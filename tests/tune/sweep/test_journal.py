@@ -76,3 +76,12 @@ def test_damage_elsewhere_names_the_line(tmp_path: Path, damage: bytes) -> None:
         read_journal(path)
     with pytest.raises(RunFailure, match=r"journal\.jsonl:3: must be an event"):
         Journal(path)
+
+
+def test_two_writers_never_overwrite_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as old, Journal(path) as new:
+        new.append(EVENTS[:2])
+        with pytest.raises(RunFailure, match="must be written by one driver only"):
+            old.append(EVENTS[2:3])
+    assert read_journal(path) == EVENTS[:2]

@@ -1,0 +1,35 @@
+"""The driver's own command, as far as it needs no Ray."""
+
+import subprocess
+import sys
+
+LOOKED_AT = """\
+import sys
+from genretune.scripts.drive import heedless
+
+def show(desk):
+    print("progress", flush=True)
+
+for _ in range(5):
+    heedless(show)(None)
+print("the end", file=sys.stderr)
+"""
+
+
+def test_a_sweep_goes_on_when_nobody_reads_its_output() -> None:
+    with subprocess.Popen(["true"], stdin=subprocess.PIPE) as reader:
+        assert reader.stdin is not None
+        reader.wait()
+        done = subprocess.run(
+            [sys.executable, "-c", LOOKED_AT],
+            stdout=reader.stdin,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+        reader.stdin.close()
+    assert done.returncode == 0
+    lines = done.stderr.decode().splitlines()
+    assert lines == [
+        "genretune: nobody reads the output any more; the sweep goes on",
+        "the end",
+    ]
