@@ -1,12 +1,16 @@
 """``genretune train`` as a user calls it."""
 
 import json
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from genretune.tune.checkpoint import newest_sound
 
 pytestmark = pytest.mark.integration
 
@@ -63,6 +67,32 @@ def test_any_config_is_trained_again_and_predicts(
         f"rock.0000{k}.wav" for k in range(3)
     ]
     assert all(len(one["probabilities"]) == 10 for one in predictions)
+
+
+def test_ctrl_c_is_one_line_and_leaves_what_goes_on(
+    trial: Path, corpus: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "genretune.scripts.cli", "train", str(trial), "epochs=500"]
+    process = subprocess.Popen(
+        [*command, "--data", str(corpus)],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("epoch 1: loss") and "\x1b" not in line
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors == (
+        "genretune: interrupted: the same command goes on after the last whole epoch\n"
+    )
+    found = newest_sound(tmp_path / "runs/trial/checkpoints")
+    result = json.loads((tmp_path / "runs/trial/result.json").read_text())
+    assert found is not None and found.epoch >= 1 and result["status"] == "running"
+    assert not [*(tmp_path / "runs").rglob(".*.tmp")]
 
 
 @pytest.mark.parametrize(
