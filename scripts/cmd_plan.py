@@ -46,9 +46,8 @@ def plan(
     if sweep is None:
         planning.check_without_data(found)
     made = make_plan(found, workers=workers, first=first)
-    size = planning.trial_bytes(found, made.first)
     facts: dict[str, Any] = {"name": found.name, **asdict(made)}
-    facts |= {"disk_bytes": size * made.trials, "files": planning.FILES_A_TRIAL * made.trials + 4}
+    facts |= planning.disk(found, made)
     if sweep is not None:
         facts["train_windows"], facts["validation_windows"] = planning.windows_of(sweep)
     if measured and sweep is not None:
@@ -72,7 +71,7 @@ def _show(facts: dict[str, Any], epochs: int) -> None:
     many = "infinitely many" if size is None else f"{size:,}"
     print(f"{facts['name']}: {facts['trials']} trials of up to {epochs} epochs")
     print(
-        f"{facts['parameters']} parameters, {facts['conditional']} of them conditional; "
+        f"parameters: {facts['parameters']}, {facts['conditional']} of them conditional; "
         f"{many} configurations"
     )
     if facts["rungs"]:
@@ -95,7 +94,11 @@ def _show(facts: dict[str, Any], epochs: int) -> None:
     lag = facts["lag"]
     if lag is not None and lag < facts["workers"]:
         print(f"sampler.lag {lag} is below the workers: some will idle (lag of at least W)")
-    print(f"on disk: up to {facts['disk_bytes'] / 1e6:,.0f} MB in {facts['files']} files")
+    print(
+        f"on disk: about {facts['disk_bytes'] / 1e6:,.0f} MB in {facts['files']} files at the end "
+        f"(keep: {facts['keep']}), {facts['open_trial_bytes'] / 1e6:,.0f} MB for each trial that "
+        "is not over"
+    )
     if "train_windows" in facts:
         print(f"windows: {facts['train_windows']} train, {facts['validation_windows']} validate")
     if "measured" in facts:
@@ -107,8 +110,9 @@ def _show_configurations(first: Sequence[dict[str, object]]) -> None:
 
     names = list(dict.fromkeys(name for parameters in first for name in parameters))
     print_table(
-        [[i, *(cell(p.get(name, ""), digits=4) for name in names)] for i, p in enumerate(first)],
-        ["trial", *names],
+        [[name, *(cell(p.get(name, ""), digits=4) for p in first)] for name in names],
+        ["parameter", *(f"trial {i}" for i in range(len(first)))],
+        rest="--json",
     )
 
 

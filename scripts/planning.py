@@ -23,9 +23,11 @@ from genretune.tune.prepare import Sweep, probes
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import Flat
 from genretune.tune.sweep.machine import trial_seed
+from genretune.tune.sweep.plan import Plan
 
-FILES_A_TRIAL = 7
-"""config.json, result.json, metrics.tsv, stdout.log, two checkpoints and the best one."""
+_FILES_A_TRIAL = 4
+"""config.json, result.json, metrics.tsv, stdout.log; checkpoints come beside."""
+_FILES_A_RUN = 6
 _CLASSES = 10
 _TIMED_BATCHES = 3
 
@@ -66,10 +68,22 @@ def check_without_data(space: Space) -> None:
         raise TuneError("\n".join(wrong))
 
 
-def trial_bytes(space: Space, first: Sequence[Flat]) -> int:
-    """The largest of some configurations on disk: two checkpoints and the best."""
-    some = [*first, *probes(space)]
-    return 3 * max(_network_bytes(_config(space, parameters), _CLASSES) for parameters in some)
+def disk(space: Space, plan: Plan) -> dict[str, Any]:
+    """What a sweep takes on disk, by the largest of some configurations."""
+    some = [*plan.first, *probes(space)]
+    size = max(_network_bytes(_config(space, parameters), _CLASSES) for parameters in some)
+    checkpoints = {
+        "usual": 2 * plan.completed,
+        "best": plan.completed,
+        "all": 3 * plan.trials,
+        "none": 0,
+    }[space.keep]
+    return {
+        "keep": space.keep,
+        "disk_bytes": round(size * checkpoints),
+        "files": round(_FILES_A_TRIAL * plan.trials + checkpoints) + _FILES_A_RUN,
+        "open_trial_bytes": 3 * size,
+    }
 
 
 def windows_of(sweep: Sweep) -> tuple[int, int]:

@@ -1,12 +1,8 @@
 """The leaderboard as a table."""
 
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
 
-from tabulate import tabulate
-
-from genretune.scripts.terminal import plain
+from genretune.scripts.terminal import print_table
 from genretune.tune.results import cell, parameter_names
 from genretune.tune.sweep.leaderboard import Row
 
@@ -39,22 +35,6 @@ def print_leaderboard(
         ]
         for rank, row in enumerate(rows, start=1)
     ]
-    text = tabulate(table, headers=headers, disable_numparse=True)
-    if sys.stdout.isatty():
-        text = _narrowed(table, headers, text)
-    print(plain(text))
+    print_table(table, headers, rest="--format csv", least=5)
     if caution is not None:
         print(caution)
-
-
-def _narrowed(table: list[list[object]], headers: list[str], text: str) -> str:
-    """The table without its last columns, as far as the terminal is too narrow for them."""
-    width = shutil.get_terminal_size().columns
-    kept = len(headers)
-    while kept > 5 and max(len(line) for line in text.splitlines()) > width:
-        kept -= 1
-        text = tabulate(
-            [row[:kept] for row in table], headers=headers[:kept], disable_numparse=True
-        )
-    left_out = len(headers) - kept
-    return f"{text}\n({left_out} columns more in --format csv)" if left_out else text

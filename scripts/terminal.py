@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,9 +22,35 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, allow_nan=False))
 
 
-def print_table(rows: Sequence[Sequence[Any]], headers: Sequence[str]) -> None:
-    """A plain table that a pipe keeps readable."""
-    print(plain(tabulate(rows, headers=headers, disable_numparse=True)))
+def print_table(
+    rows: Sequence[Sequence[Any]],
+    headers: Sequence[str],
+    *,
+    rest: str | None = None,
+    least: int = 2,
+) -> None:
+    """A plain table that a pipe keeps readable.
+
+    Args:
+        rest: where the last columns are found, which are left out where a terminal is too narrow;
+            without it all are printed.
+        least: so many columns are printed in any case.
+    """
+    kept = len(headers)
+    text = _table(rows, headers, kept)
+    if rest is not None and sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        while kept > least and max(map(len, text.splitlines())) > width:
+            kept -= 1
+            text = _table(rows, headers, kept)
+    print(text)
+    if kept < len(headers):
+        print(f"({len(headers) - kept} columns more in {rest})")
+
+
+def _table(rows: Sequence[Sequence[Any]], headers: Sequence[str], kept: int) -> str:
+    shown = [row[:kept] for row in rows]
+    return plain(tabulate(shown, headers=headers[:kept], disable_numparse=True))
 
 
 def plain(text: str) -> str:

@@ -36,7 +36,7 @@ def test_the_plan_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan", str(SPACES / "reduction.yaml"), "--trials", "8"]) == 0
     text = capsys.readouterr().out
     assert "reduction: 8 trials of up to 30 epochs" in text
-    assert "5 parameters, 0 of them conditional; 32 configurations" in text
+    assert "parameters: 5, 0 of them conditional; 32 configurations" in text
 
 
 def test_an_impossible_value_is_found_with_its_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,3 +61,14 @@ def test_measuring_times_steps_on_the_corpus(
 def test_the_schema_is_printed_as_checked_in(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["schema"]) == 0
     assert capsys.readouterr().out == (SPACES / "schema.json").read_text()
+
+
+def test_disk_is_for_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    found = {}
+    for keep in ("none", "best", "usual", "all"):
+        arguments = [str(SPACES / "quickstart.yaml"), "--first", "0", f"keep={keep}", "--json"]
+        assert run(["plan", *arguments]) == 0
+        found[keep] = json.loads(capsys.readouterr().out)
+    bytes_of = {keep: plan["disk_bytes"] for keep, plan in found.items()}
+    assert bytes_of["none"] == 0 < bytes_of["best"] < bytes_of["usual"] < bytes_of["all"]
+    assert bytes_of["all"] == found["all"]["open_trial_bytes"] * found["all"]["trials"]

@@ -8,8 +8,10 @@ import sys
 import pytest
 
 from genretune.scripts import cli
-from genretune.scripts.terminal import packing, span, working
+from genretune.scripts.terminal import packing, print_table, span, working
 
+ROWS = [["optimizer.lr", "0.001", "0.01", "0.1"]]
+HEADERS = ["parameter", "trial 0", "trial 1", "trial 2"]
 CODE = """\
 import sys, time
 from genretune.data.quiet import quiet
@@ -79,3 +81,23 @@ def test_spans_are_for_people() -> None:
         "89 min",
         "3.3 h",
     ]
+
+
+@pytest.mark.parametrize(("width", "left_out"), [(80, 0), (42, 0), (41, 1), (20, 2)])
+def test_a_terminal_gets_the_columns_that_fit(
+    width: int, left_out: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    size = os.terminal_size((width, 24))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: size)
+    print_table(ROWS, HEADERS, rest="--json")
+    *table, last = capsys.readouterr().out.splitlines()
+    assert (last == f"({left_out} columns more in --json)") == bool(left_out)
+    assert table[0].split("  ")[0] == "parameter"
+    print_table(ROWS, HEADERS)
+    assert "trial 2" in capsys.readouterr().out
+
+
+def test_a_pipe_gets_all(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(ROWS, HEADERS, rest="--json")
+    assert "trial 2" in capsys.readouterr().out

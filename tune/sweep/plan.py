@@ -34,6 +34,7 @@ class Plan:
         size: configurations of the space; None where a range is continuous.
         first: configurations of the first trials, those that need no values of earlier ones.
         rungs: without early termination none.
+        completed: trials that are expected to run to their end.
         epochs: expected in all.
         epochs_without_rungs: if every trial ran to its end.
         utilisation: expected share of the workers' time spent on epochs.
@@ -46,6 +47,7 @@ class Plan:
     size: int | None
     first: list[Flat]
     rungs: list[RungPlan]
+    completed: float
     epochs: float
     epochs_without_rungs: int
     workers: int
@@ -85,6 +87,10 @@ def make_plan(space: Space, *, workers: int, first: int = 5, sigma: float = 0.3)
             )
             for level in levels
         ],
+        completed=statistics.mean(
+            sum(trial.status == "completed" for trial in machine.state.trials)
+            for machine, _ in runs
+        ),
         epochs=statistics.mean(result.epochs for _, result in runs),
         epochs_without_rungs=trials * space.epochs,
         workers=workers,

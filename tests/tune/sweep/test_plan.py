@@ -15,6 +15,7 @@ def test_a_plan_tells_sizes_rungs_and_work(space: Callable[..., Space]) -> None:
     assert [rung.epoch for rung in plan.rungs] == [1, 2, 4, 8]
     assert plan.rungs[0].trials == 20
     assert plan.rungs[1].trials < 14
+    assert 1 <= plan.completed <= plan.rungs[-1].trials
     assert 40 < plan.epochs < plan.epochs_without_rungs == 200
     assert 0.3 < plan.utilisation <= 1
 
