@@ -121,7 +121,8 @@ def run(arguments: list[str]) -> int:
     except TyperException as error:
         context = getattr(error, "ctx", None)
         verb = context.command_path if context else "genretune"
-        complain(f"{error.format_message().rstrip('.')} (see {verb} --help)")
+        said = error.format_message().rstrip(".").replace(": Value error, ", ": ")
+        complain(f"{said} (see {verb} --help)")
         return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads any more

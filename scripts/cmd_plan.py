@@ -24,6 +24,9 @@ def plan(
     measured: Annotated[
         bool, typer.Option("--measure", help="time a few steps of those configurations")
     ] = False,
+    plugin: Annotated[
+        list[Path] | None, typer.Option("--plugin", help="your models or features")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the plan as JSON")] = False,
 ) -> int:
     """Show size, rungs, first configurations and expected work of a search; run nothing.
@@ -40,14 +43,16 @@ def plan(
     start_anew(found.trial.get("determinism", "strict"), sys.argv[1:])  # type: ignore[arg-type]
     from genretune.scripts import planning
     from genretune.tune.prepare import new_sweep
+    from genretune.tune.single import load_plugins
     from genretune.tune.sweep.plan import make_plan
 
-    sweep = None if data is None else new_sweep(found, data)
+    loaded = load_plugins(plugin or [])
+    sweep = None if data is None else new_sweep(found, data, plugins=plugin or [])
     if sweep is None:
-        planning.check_without_data(found)
+        planning.check_without_data(found, loaded)
     made = make_plan(found, workers=workers, first=first)
     facts: dict[str, Any] = {"name": found.name, **asdict(made)}
-    facts |= planning.disk(found, made)
+    facts |= planning.disk(found, made, loaded)
     if sweep is not None:
         facts["train_windows"], facts["validation_windows"] = planning.windows_of(sweep)
     if measured and sweep is not None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 from genretune.data.errors import DataError
@@ -18,8 +19,9 @@ from genretune.tune.config import TrialConfig, trial_config
 from genretune.tune.corpus import open_data
 from genretune.tune.epoch import evaluate, train_epoch
 from genretune.tune.errors import TuneError
-from genretune.tune.parts import Side, build_network, build_parts
-from genretune.tune.prepare import Sweep, probes
+from genretune.tune.parts import Plugins, Side, build_network, build_parts
+from genretune.tune.prepare import Sweep, located, probes
+from genretune.tune.single import load_plugins
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import Flat
 from genretune.tune.sweep.machine import trial_seed
@@ -50,7 +52,7 @@ class Measured:
     epoch_seconds: float
 
 
-def check_without_data(space: Space) -> None:
+def check_without_data(space: Space, plugins: Plugins) -> None:
     """Every categorical value once, as ``search`` does, without a corpus.
 
     Raises:
@@ -59,19 +61,17 @@ def check_without_data(space: Space) -> None:
     wrong: dict[str, None] = {}
     for parameters in probes(space):
         try:
-            _network_bytes(_config(space, parameters), _CLASSES)
+            _network_bytes(space, parameters, plugins)
         except (TuneError, ModelError, DataError) as error:
-            for line in str(error).splitlines():
-                key, colon, rest = line.partition(":")
-                wrong[f"{space.where(key)}:{rest}" if colon else line] = None
+            wrong |= dict.fromkeys(located(space, line) for line in str(error).splitlines())
     if wrong:
         raise TuneError("\n".join(wrong))
 
 
-def disk(space: Space, plan: Plan) -> dict[str, Any]:
+def disk(space: Space, plan: Plan, plugins: Plugins) -> dict[str, Any]:
     """What a sweep takes on disk, by the largest of some configurations."""
     some = [*plan.first, *probes(space)]
-    size = max(_network_bytes(_config(space, parameters), _CLASSES) for parameters in some)
+    size = max(_network_bytes(space, parameters, plugins) for parameters in some)
     checkpoints = {
         "usual": 2 * plan.completed,
         "best": plan.completed,
@@ -100,17 +100,20 @@ def measure(sweep: Sweep, first: Sequence[Flat]) -> list[Measured]:
     for trial, parameters in enumerate(first):
         config = sweep.config(parameters, trial_seed(sweep.space, trial))
         with get_context("spawn").Pool(1) as pool:
-            train, validation, peak = pool.apply(_timed, (config, sweep.store.samples_digest))
+            order = (config, sweep.store.samples_digest, sweep.plugin_files)
+            train, validation, peak = pool.apply(_timed, order)
         seconds = windows[0] * train + windows[1] * validation
         found.append(Measured(trial, train * 1e3, validation * 1e3, peak / 1e6, seconds))
     return found
 
 
-def _timed(config: TrialConfig, samples: str) -> tuple[float, float, float]:
+def _timed(
+    config: TrialConfig, samples: str, plugin_files: Sequence[Path]
+) -> tuple[float, float, float]:
     """Seconds of a training and of a validation window, and the process's peak memory in bytes."""
     store: Store = open_data(None, samples=samples)
     determinism.apply(config)
-    parts = build_parts(config, store)
+    parts = build_parts(config, store, load_plugins(plugin_files))
     count = config.batch_size * _TIMED_BATCHES
     parts = replace(
         parts, train=_part(parts.train, count), validation=_part(parts.validation, count)
@@ -136,16 +139,19 @@ def _part(side: Side, count: int) -> Side:
     return Side(windows=windows, target=side.target[:count], room=side.room[:count])
 
 
-def _config(space: Space, parameters: Flat) -> TrialConfig:
+def _config(space: Space, parameters: Flat, plugins: Plugins) -> TrialConfig:
     settings: dict[str, Any] = space.configure(parameters)
     rate = space.data.sample_rate or 22050
     data = {"samples": "0" * 64, "sample_rate": rate}
     data |= {"split": space.data.split, "window": space.data.window}
-    return trial_config(settings | {"seed": 0, "data": data})
+    return trial_config(settings | {"seed": 0, "data": data}, plugins=plugins)
 
 
-def _network_bytes(config: TrialConfig, classes: int) -> int:
+def _network_bytes(space: Space, parameters: Flat, plugins: Plugins) -> int:
     """A checkpoint: weights, and two moments of each as Adam has them."""
+    config = _config(space, parameters, plugins)
     samples = window_length(config.data.window, config.data.sample_rate)
-    _, model = build_network(config, classes=classes, samples=samples, model_device="meta")
+    _, model = build_network(
+        config, classes=_CLASSES, samples=samples, plugins=plugins, model_device="meta"
+    )
     return 3 * sum(p.numel() * p.element_size() for p in model.parameters())

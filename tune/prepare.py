@@ -210,7 +210,7 @@ def _specs(space: Space, store: Store) -> tuple[SplitSpec, WindowSpec]:
         return split, read_spec(WindowSpec, space.data.window, "data.window")
     except DataError as error:
         lines = str(error).split("; ")
-        raise TuneError("\n".join(_located(space, line) for line in lines)) from error
+        raise TuneError("\n".join(located(space, line) for line in lines)) from error
 
 
 def _check_probes(sweep: Sweep, fold: FoldWindows) -> None:
@@ -221,12 +221,12 @@ def _check_probes(sweep: Sweep, fold: FoldWindows) -> None:
             config = sweep.config(parameters, trial_seed(space, 0))
             check_fit(config, sweep.store, fold, sweep.plugins)
         except (TuneError, ModelError, DataError) as error:
-            wrong |= dict.fromkeys(_located(space, line) for line in str(error).splitlines())
+            wrong |= dict.fromkeys(located(space, line) for line in str(error).splitlines())
     if wrong:
         raise TuneError("\n".join(wrong))
 
 
-def _located(space: Space, line: str) -> str:
+def located(space: Space, line: str) -> str:
     """A message about a key of the trial, with the line of the space file that sets it."""
     key, colon, rest = line.partition(":")
     if not colon:

@@ -8,6 +8,22 @@ import pytest
 from genretune.scripts.cli import run
 
 SPACES = Path(__file__).parents[2] / "search_spaces"
+PLUGIN = """
+import torch
+from torch import Tensor, nn
+
+
+class Flat(nn.Module):
+    def __init__(self, *, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2, classes)
+
+    def forward(self, x_BCFT: Tensor) -> Tensor:
+        return self.linear(torch.stack([x_BCFT.mean((1, 2, 3)), x_BCFT.amax((1, 2, 3))], 1))
+
+
+MODELS = {"flat": Flat}
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -44,18 +60,38 @@ def test_an_impossible_value_is_found_with_its_line(capsys: pytest.CaptureFixtur
     error = capsys.readouterr().err
     assert "command line: trial.model.pool:" in error
     assert len(error.splitlines()) == 1
+    assert run(["plan", str(SPACES / "reduction.yaml"), "trial.model.width=8"]) == 2
+    assert "command line: trial.model.width: must be an argument" in capsys.readouterr().err
+    assert run(["plan", str(SPACES / "se_cnn.yaml"), "trial.model={name: lcnn9, width: 8}"]) == 2
+    assert "command line: trial.model.width: must be an argument" in capsys.readouterr().err
 
 
 def test_measuring_times_steps_on_the_corpus(
-    corpus: Path, capsys: pytest.CaptureFixture[str]
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["plan", str(SPACES / "quickstart.yaml"), "--data", str(corpus), "--first", "1"]
+    """With a plug-in, which the process that is timed has to load as well."""
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(PLUGIN)
+    mine = ["trial.model={name: flat}", "--plugin", str(plugin), "--first", "1"]
+    arguments = ["plan", str(SPACES / "quickstart.yaml"), *mine, "--data", str(corpus)]
     folds = ["data.split.folds=3", "data.window.seconds=0.5", "--measure", "--json"]
     assert run([*arguments, *folds]) == 0
     plan = json.loads(capsys.readouterr().out)
     assert plan["measured"][0]["train_ms"] > 0
     assert plan["peak_mb"] > 100
     assert plan["train_windows"] > plan["validation_windows"] > 0
+    assert plan["open_trial_bytes"] == 3 * 3 * 4 * (2 * 10 + 10), "Adam's moments, three files"
+
+
+def test_a_plug_in_needs_no_corpus_for_a_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(PLUGIN)
+    arguments = ["plan", str(SPACES / "quickstart.yaml"), "trial.model={name: flat}"]
+    assert run([*arguments, "--plugin", str(plugin)]) == 0
+    assert run(arguments) == 2
+    assert 'must be the name of a known model, got "flat"' in capsys.readouterr().err
 
 
 def test_the_schema_is_printed_as_checked_in(capsys: pytest.CaptureFixture[str]) -> None:
