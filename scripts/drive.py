@@ -3,7 +3,11 @@
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
+
+import psutil
 
 from genretune.scripts.ending import show_end
 from genretune.scripts.progress import progress
@@ -86,5 +90,17 @@ def wish(machine: Machine, job: Job) -> None:
         machine.give_up(trial, "given up by the user")
 
 
+def leave(code: int) -> NoReturn:
+    """Exit; at once after an interruption, since what Ray has half made may abort the process."""
+    if code not in EXIT.values():
+        sys.exit(code)
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            child.kill()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))
