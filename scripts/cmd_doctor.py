@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from genretune.scripts.run_options import Address
+from genretune.scripts.run_options import Address, Stored
 from genretune.scripts.terminal import print_json, print_table
 
 
@@ -15,6 +15,7 @@ def doctor(
     address: Address = "local",
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="the corpus or a pack")] = None,
     out: Annotated[Path, typer.Option(help="where run directories will lie")] = Path("runs"),
+    storage: Stored = None,
     as_json: Annotated[bool, typer.Option("--json", help="print facts as JSON")] = False,
 ) -> int:
     """Check versions, data, storage, disk, memory, GPUs and clock of every node.
@@ -23,10 +24,15 @@ def doctor(
     """
     from genretune.tune.dispatch.cluster import cluster
     from genretune.tune.dispatch.doctor import examine
+    from genretune.tune.objects import check_uri
 
+    if storage is not None:
+        check_uri(storage)
     asked = {
         "data": None if data is None else str(data.absolute()),
-        "out": str(out.absolute()),
+        # with results in S3, the run directory is the driver's business alone
+        "out": str(out.absolute()) if storage is None else None,
+        "storage": storage,
     }
     with tempfile.TemporaryDirectory(prefix="genretune-doctor-") as scratch:
         with cluster(address, level="strict", gpus=True, log=Path(scratch) / "ray.log"):

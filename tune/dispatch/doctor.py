@@ -41,7 +41,8 @@ def probe(asked: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of the node that runs this.
 
     Args:
-        asked: ``data`` and ``out``, paths or None; ``head``, HOST:PORT that it must reach.
+        asked: ``data`` and ``out``, paths or None; ``storage``, a URI in S3; ``head``, HOST:PORT
+            that it must reach.
     """
     import psutil
 
@@ -64,6 +65,8 @@ def probe(asked: Mapping[str, Any]) -> dict[str, Any]:
         facts["data"] = _readable(Path(asked["data"]))
     if asked["out"] is not None:
         facts |= _writable(Path(asked["out"]))
+    if asked.get("storage") is not None:
+        facts["s3"] = _puts(asked["storage"])
     if asked.get("head") is not None:
         facts["head"] = reach(asked["head"])
     return facts
@@ -136,6 +139,10 @@ def judge(
         findings.append(Finding(node, "storage", facts["storage"], remedy))
         remedy = "free some, or choose another --out" if facts["disk"] < _DISK else ""
         findings.append(Finding(node, "free disk", f"{facts['disk'] / 1e9:.1f} GB", remedy))
+    if "s3" in facts:
+        wrong = facts["s3"] != "writable"
+        remedy = "give it credentials for the bucket (environment or role) and a way to it"
+        findings.append(Finding(node, "S3", facts["s3"], remedy if wrong else ""))
     return findings
 
 
@@ -187,6 +194,21 @@ def _readable(path: Path) -> str:
     except OSError as error:
         return f"{error.strerror}: {path}"
     return "readable"
+
+
+def _puts(uri: str) -> str:
+    """Whether objects can be put below a URI and removed again; else why not."""
+    from genretune.tune.files import StorageFailure
+    from genretune.tune.objects import Objects
+
+    name = f"probe-{platform.node()}-{os.getpid()}"
+    try:
+        objects = Objects(uri)
+        objects.put(name, b"")
+        objects.delete(name)
+    except StorageFailure as error:
+        return str(error).partition(", got ")[2][:120]
+    return "writable"
 
 
 def _writable(path: Path) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from genretune.tune.dispatch.doctor import judge, probe, reach
+from genretune.tune.objects import Objects
+from tests.s3_server import S3
 
 
 def test_this_machine_is_fit_and_says_what_it_is(tmp_path: Path) -> None:
@@ -52,3 +54,12 @@ def test_a_port_is_reached_or_the_reason_told() -> None:
         assert reach(address) == ""
         assert probe({"data": None, "out": None, "head": address})["head"] == ""
     assert "Connection refused" in reach(address)
+
+
+def test_s3_is_tried_where_it_is_asked_for(s3: S3) -> None:
+    own = {"data": None, "out": None}
+    facts = probe({**own, "storage": s3.uri("doctor")})
+    assert facts["s3"] == "writable" and Objects(s3.uri("doctor")).sizes() == {}
+    wrong = probe({**own, "storage": s3.uri("doctor", bucket="another")})
+    (finding,) = [one for one in judge("x", wrong, wrong, (0.0, 9e9)) if one.check == "S3"]
+    assert "bucket" in finding.found and "credentials" in finding.remedy
