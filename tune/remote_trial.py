@@ -80,7 +80,7 @@ class RemoteTrial:
                 self._objects.delete(one.name)
         for one in reversed(saved):
             if not one.is_end and self._unpack(one):
-                self._saved = {other.epoch for other in saved if other.epoch <= one.epoch}
+                self._saved = set(range(1, one.epoch + 1))  # some are deleted by now
                 return
 
     def _unpack(self, saved: Saved) -> bool:

@@ -13,6 +13,7 @@ from genretune.data.store import Store
 from genretune.tune.config import TrialConfig, trial_config
 from genretune.tune.errors import RecordMismatch, TuneError
 from genretune.tune.objects import Objects
+from genretune.tune.records import TrialFolder
 from genretune.tune.remote import RemoteRun, require_new, saved_name, saved_objects
 from genretune.tune.remote_trial import RemoteTrial
 from genretune.tune.run_trial import run_trial
@@ -92,6 +93,22 @@ def test_segments_continue_from_s3_as_if_never_interrupted(
     assert epochs(objects) == stay, "the best and the last two, each written once"
     remote.bring_best(3)
     assert (folder / "checkpoints" / "best.safetensors").stat().st_size > 0
+
+
+def test_a_best_epoch_of_long_ago_stays_and_is_written_once(
+    objects: Objects, remote: RemoteRun, tiny: Tiny, store: Store, tmp_path: Path
+) -> None:
+    same = tiny(epochs=6, best={"metric": "val_loss"}, optimizer={"name": "SGD", "lr": 0.0})
+    config = trial_config(same)
+    run_until(segment(objects, tmp_path / "a"), config, store, 4)
+    assert epochs(objects) == [(1, 1), (1, 3), (1, 4)]
+    remote.begin(2, [])
+    run_until(segment(objects, tmp_path / "b", generation=2), config, store, 6)
+    assert epochs(objects) == [(1, 1), (2, 5), (2, 6)]
+    remote.bring(3)
+    remote.bring_best(3)
+    best = TrialFolder(tmp_path / "run" / "trials" / "00003").best_checkpoint()
+    assert best is not None and best.epoch == 1
 
 
 def test_a_damaged_epoch_is_passed_over_for_the_one_before(

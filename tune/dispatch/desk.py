@@ -73,8 +73,12 @@ class Desk:
         remote = self.terms.remote
         left = None if remote is None else self._store(remote.trials)
         for known in self.machine.state.trials:
-            if known.final and (left is None or known.index in left):
+            if left is not None and known.index not in left:
+                continue
+            if known.final:
                 self._close(known.index)
+            else:
+                self._bring(known.index)
 
     def next_order(self, ray_id: str) -> Segment | Literal["wait"] | Done:
         """What the worker that Ray calls ``ray_id`` is to do."""
@@ -112,15 +116,15 @@ class Desk:
         if self.busy.get(trial) != ray_id:
             return
         del self.busy[trial]
-        remote = self.terms.remote
-        if remote is not None and not self.machine.state.trials[trial].final:
-            self._store(lambda: remote.bring(trial))
+        if not self.machine.state.trials[trial].final:
+            self._bring(trial)
 
     def lost(self, trial: Trial, ray_id: str, why: str) -> None:
         """The worker was lost in the middle of a segment; what it may still write is void."""
         if self.busy.get(trial) != ray_id:
             return
         self._store(lambda: (self.terms.remote or self.run).revoke(trial))
+        self._bring(trial)
         del self.busy[trial]
         self.machine.lost(trial, why)
         self.flush()
@@ -173,6 +177,12 @@ class Desk:
                 return act()
 
         return patiently(attempt, seconds=self.terms.patience, check=self.terms.check)
+
+    def _bring(self, trial: Trial) -> None:
+        """See an open trial's records in the run directory: its machine class stands there."""
+        remote = self.terms.remote
+        if remote is not None:
+            self._store(lambda: remote.bring(trial))
 
     def _close(self, trial: Trial) -> None:
         state = self.machine.state

@@ -1,8 +1,11 @@
 """The desk without Ray: who is busy, what is lost, and what storage does to the journal."""
 
 import errno
+import io
 import json
+import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +14,14 @@ from genretune.tune.dispatch.desk import Desk, Terms
 from genretune.tune.dispatch.requests import ask_to_stop, forget_drains
 from genretune.tune.errors import RunFailure
 from genretune.tune.files import StorageFailure
+from genretune.tune.objects import Objects
+from genretune.tune.remote import RemoteRun, saved_name
 from genretune.tune.rundir import Replaced, RunFolder
 from genretune.tune.space.load import space_from_text
 from genretune.tune.sweep.answers import Done, Segment
 from genretune.tune.sweep.journal import Journal, read_journal
 from genretune.tune.sweep.machine import Machine
+from tests.s3_server import S3
 
 SPACE = """\
 version: 1
@@ -181,3 +187,23 @@ def test_the_record_of_a_stopped_trial_says_so_and_its_checkpoints_go(make_desk:
     record = json.loads((folder / "result.json").read_text())
     assert (record["status"], record["why"]) == ("stopped", "stopped by the user after epoch 0")
     assert list((folder / "checkpoints").iterdir()) == []
+
+
+def test_a_new_driver_brings_what_lies_in_s3(make_desk: MakeDesk, s3: S3) -> None:
+    desk = make_desk()
+    remote = RemoteRun(desk.run, Objects(s3.uri("desk")))
+    desk.terms = replace(desk.terms, remote=remote)
+    desk.next_order("ray-0")
+    desk.next_order("ray-1")
+    result = {"segments": [{"environment": {"machine_class": "a class"}}]}
+    for trial in (0, 1):
+        bundle = io.BytesIO()
+        with zipfile.ZipFile(bundle, "w") as file:
+            file.writestr("result.json", json.dumps(result))
+        Objects(s3.uri("desk")).put(saved_name(trial, 1, 1, 0), bundle.getvalue())
+    assert desk.begun_on(0) is None
+    desk.lost(0, "ray-0", "node lost")
+    assert desk.begun_on(0) == "a class", "it stays there, though it was lost in its first segment"
+    assert desk.begun_on(1) is None
+    desk.tidy()
+    assert desk.begun_on(1) == "a class"
