@@ -198,10 +198,12 @@ def _choice(raw: Mapping[str, object], name: str, path: Path, problems: Problems
 def _label(option: object, options: list[object], index: int) -> str:
     """An option's name where it has one of its own, so that its draws survive reordering."""
     name = option.get("name") if isinstance(option, Mapping) else option
-    same = [o for o in options if (o.get("name") if isinstance(o, Mapping) else o) == name]
-    if isinstance(name, Mapping | list) or len(same) > 1:
+    names = [o.get("name") if isinstance(o, Mapping) else o for o in options]
+    label = "null" if name is None else str(name)
+    alike = [other for other in names if ("null" if other is None else str(other)) == label]
+    if isinstance(name, Mapping | list) or len(alike) > 1 or label.isdigit():
         return str(index)
-    return "null" if name is None else str(name)
+    return label
 
 
 def _only(raw: Mapping[str, object], key: str, path: Path, problems: Problems) -> None:

@@ -74,6 +74,15 @@ def test_a_value_that_is_a_mapping_replaces_what_is_shared(good: str) -> None:
     assert space.configure(other)["lr_scheduler"] == {"name": "LinearLR", "end_factor": 0.5}
 
 
+def test_every_draw_has_a_name_of_its_own(good: str) -> None:
+    """Also where an option is named like the place of another."""
+    options = "[{name: A, x: {values: [1, 2]}}, {name: A, y: 3}, {name: '0', x: {values: [1, 4]}}]"
+    space = space_from_text(good, "s.yaml", ["parameters.loss={choice: " + options + "}"])
+    names = [dimension.name for dimension in space.dimensions()]
+    assert len(set(names)) == len(names)
+    assert {"loss[0].x", "loss[2].x"} <= set(names)
+
+
 def test_trials_only_as_many_as_a_grid_has(good: str) -> None:
     grid = ["sampler={type: grid}", "parameters.optimizer.lr={values: [0.1, 0.01]}"]
     space = space_from_text(good, "s.yaml", grid)
