@@ -54,7 +54,7 @@ Mixed = Annotated[
     bool, typer.Option("--allow-mixed", help="several machine classes; each trial keeps to one")
 ]
 Accepted = Annotated[
-    bool, typer.Option("--accept-new-environment", help="go on on another class or version")
+    bool, typer.Option("--accept-new-environment", help="go on on another class, version or code")
 ]
 
 
