@@ -49,7 +49,10 @@ SAMPLERS = {
 }
 
 
-@pytest.mark.parametrize("name", ["tpe", "grid", pytest.param("qmc", marks=pytest.mark.long)])
+NEEDS_NO_VALUES = [pytest.param(name, marks=pytest.mark.long) for name in ("grid", "qmc")]
+
+
+@pytest.mark.parametrize("name", ["tpe", *NEEDS_NO_VALUES])
 def test_one_worker_and_three_end_alike(
     name: str, corpus: Path, tmp_path: Path, genretune: Genretune, leaderboard_of: Rows
 ) -> None:
