@@ -1,18 +1,19 @@
 """``genretune predict``: the genre of audio files, from the best checkpoint of a run or a trial."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genretune.scripts.terminal import complain, print_json, print_table
+from genretune.scripts.terminal import complain, print_json, print_table, working
 from genretune.tune.errors import TuneError
 from genretune.tune.levels import start_anew
 from genretune.tune.settings_file import read_settings
 
 if TYPE_CHECKING:
-    from genretune.tune.predict import Prediction
+    from genretune.tune.predict import Prediction, Predictor
 
 _SHOWN = 3
 
@@ -31,7 +32,7 @@ def predict(
     folder = _folder(run, trial)
     settings = read_settings(folder / "config.json")
     start_anew(settings.get("determinism", "strict"), sys.argv[1:])
-    from genretune.data.errors import DataError, shown
+    from genretune.data.errors import shown
     from genretune.tune.config import trial_config
     from genretune.tune.predict import Predictor, audio_files, on_this_machine
     from genretune.tune.records import TrialFolder
@@ -45,22 +46,43 @@ def predict(
     if here != config:
         complain("note: trained on a GPU, and there is none here: the CPU predicts")
     predictor = Predictor(TrialFolder(folder), here, plugins)
-    found, unread = [], 0
-    for file in files:
-        try:
-            found.append(predictor.predict(file))
-        except DataError as error:
-            if not path.is_dir():
-                raise
-            unread += 1
-            complain(str(error))
+    found, code = _listen(predictor, files, alone=not path.is_dir())
     if as_json:
         facts = [_facts(one) for one in found]
-        print_json(facts if path.is_dir() else facts[0])
+        print_json(facts if path.is_dir() or not facts else facts[0])
     else:
         rows = [[shown(one.file, 1000), *_likeliest(one)] for one in found]
         print_table(rows, ["file", "genre", "probability", "then"])
-    return 1 if unread else 0
+    return code
+
+
+def _listen(
+    predictor: "Predictor", files: Sequence[Path], *, alone: bool
+) -> tuple[list["Prediction"], int]:
+    """What each file probably is, and the exit code; Ctrl-C keeps what is known by then.
+
+    Args:
+        alone: one file was asked for, so what is wrong with it is the command's error.
+    """
+    from genretune.data.errors import DataError
+
+    found: list[Prediction] = []
+    unread = 0
+    try:
+        with working("listening") as say:
+            for number, file in enumerate(files, start=1):
+                say(f"listening: {number} of {len(files)}")
+                try:
+                    found.append(predictor.predict(file))
+                except DataError as error:
+                    if alone:
+                        raise
+                    unread += 1
+                    complain(str(error))
+    except KeyboardInterrupt:
+        complain(f"interrupted after {len(found) + unread} of {len(files)} files")
+        return found, 130
+    return found, 1 if unread else 0
 
 
 def _folder(run: Path, trial: str) -> Path:
