@@ -49,6 +49,9 @@ def _ask(run: RunFolder, trial: int | None, wait: float) -> int:
     request = ask_to_stop(run, trial)
     end = time.monotonic() + wait
     while request.exists():
+        if not run.driving():
+            request.unlink(missing_ok=True)
+            return _at_rest(run, trial)
         if time.monotonic() > end:
             raise RunFailure(
                 f"{run.path}: its driver has not answered for {wait:g} s (it will, once it can)"
@@ -58,6 +61,19 @@ def _ask(run: RunFolder, trial: int | None, wait: float) -> int:
         print("the sweep is draining")
     else:  # it may have come to its own end meanwhile
         print(f"trial {trial}: {read_state(run).trials[trial].status}")
+    return 0
+
+
+def _at_rest(run: RunFolder, trial: int | None) -> int:
+    """The driver ended before it heard."""
+    from genretune.tune.results import read_state
+
+    if trial is None:
+        print("its driver has ended meanwhile")
+    elif status := read_state(run).trials[trial].status:
+        print(f"trial {trial}: {status}")
+    else:
+        return _stop_at_rest(run, trial)
     return 0
 
 

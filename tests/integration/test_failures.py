@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from genretune.data.store import Store
 from genretune.tune.dispatch.local_nodes import LocalNodes, local_nodes
 from tests.integration.driver import Driver
 
@@ -130,6 +132,41 @@ def test_workers_killed_and_hung_storage_gone_and_a_node_lost(
     assert set(reports.values()) == {1}
 
 
+ASK = """\
+import sys
+from pathlib import Path
+from genretune.tune.dispatch.cluster import cluster
+from genretune.tune.dispatch.nodes import Nodes, Wants
+
+address, store, samples, log = sys.argv[1:]
+with cluster(address, level="strict", gpus=False, log=Path(log)):
+    nodes = Nodes(Wants("cpu", "strict", store, samples), {"CPU": 1.0})
+    nodes._ask()
+    print(len(nodes._asked), flush=True)
+    sys.stdin.readline()
+    nodes.wait()
+    print(len(nodes.known), nodes.choose(None, mixed=False) is not None, flush=True)
+"""
+
+
+def test_a_node_that_dies_while_it_is_asked_what_it_is(
+    bed: LocalNodes, store: Store, tmp_path: Path
+) -> None:
+    bed.add_node()
+    given = (bed.address, store.path, store.samples_digest, tmp_path / "ray.log")
+    with subprocess.Popen(
+        [sys.executable, "-c", ASK, *map(str, given)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stdout.readline() == "2\n"
+        bed.kill_node(1)
+        told, _ = process.communicate("go on\n", timeout=120)
+        assert "1 True" in told.splitlines()
+
+
 @pytest.mark.long
 def test_a_node_that_hangs_without_dying(
     space: Path, corpus: Path, tmp_path: Path, finished: Path, leaderboard_of: Rows, events_of: Rows
@@ -183,7 +220,9 @@ def test_sigterm_then_stop_a_trial_then_a_deadline(
     assert again.wait() == 75, again.log.read_text()
     assert "the time is over" in again.log.read_text()
 
-    third = Driver(driver.run, "resume", driver.run, "--address", bed.address, "-W", "1")
+    # so many that the wish to stop comes before the end, however busy the machine is
+    more = ("--address", bed.address, "-W", "1", "--trials", "200")
+    third = Driver(driver.run, "resume", driver.run, *more)
     third.until("report", third.count("report") + 1)
     assert genretune("stop", driver.run).returncode == 0
     assert third.wait() == 0

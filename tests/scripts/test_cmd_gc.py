@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import threading
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,21 @@ def test_a_driver_that_does_not_answer(run: RunFolder, capsys: pytest.CaptureFix
     run.driver_json.write_text(json.dumps(holder))
     assert command(["stop", str(run.path), "2", "--wait", "0.3"]) == 1
     assert "has not answered for 0.3 s (it will, once it can)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("trial", "told"), [([], "its driver has ended meanwhile"), (["2"], "trial 2: stopped")]
+)
+def test_a_driver_that_ends_before_it_hears(
+    trial: list[str], told: str, run: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    holder = {"generation": 1, "host": platform.node() + "-other", "pid": 1, "started": 0.0}
+    run.driver_json.write_text(json.dumps(holder))
+    gone = threading.Timer(
+        0.5, lambda: run.driver_json.write_text(json.dumps({**holder, "pid": None}))
+    )
+    gone.start()
+    assert command(["stop", str(run.path), *trial]) == 0
+    gone.join()
+    assert told in capsys.readouterr().out
+    assert not list((run.path / "requests").iterdir())

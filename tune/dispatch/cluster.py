@@ -67,6 +67,7 @@ def cluster(address: str, *, level: Level, gpus: bool, log: Path) -> Iterator[No
             yield
         finally:
             ray.shutdown()
+            _log_to(None)
 
 
 def _join(address: str, log: Path, runtime_env: dict[str, Any]) -> None:
@@ -149,10 +150,13 @@ def require_room(resources: Resources) -> int:
     )
 
 
-def _log_to(path: Path) -> None:
+def _log_to(path: Path | None) -> None:
+    """Let Ray's words go to a file alone; None closes it."""
     logger = logging.getLogger("ray")
-    logger.handlers.clear()
-    logger.addHandler(logging.FileHandler(path))
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    logger.addHandler(logging.NullHandler() if path is None else logging.FileHandler(path))
     logger.setLevel(logging.WARNING)
     logger.propagate = False
 

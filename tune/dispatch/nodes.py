@@ -12,6 +12,7 @@ from genretune.tune.errors import RunFailure, TuneError
 
 _PREPARING = 300.0  # s that the first nodes have to answer
 _LOOK_EVERY = 3.0  # s
+_NOTICED = 10.0  # s after an error in which Ray may still hold a dead node for alive
 
 
 @dataclass(frozen=True)
@@ -88,35 +89,52 @@ class Nodes:
     known: dict[str, Node] = field(default_factory=dict)
     chosen: str | None = None
     _asked: dict[str, Any] = field(default_factory=dict)
-    _installing: list[Any] = field(default_factory=list)
+    _installing: dict[str, Any] = field(default_factory=dict)
     _pack: Any = None
     _looked: float = 0.0
 
     def wait(self) -> None:
-        """Learn about all nodes that are there.
+        """Learn about all nodes that are there, until there is one; nodes that go do not matter.
 
         Raises:
-            RunFailure: one does not answer, or cannot take the samples.
+            RunFailure: one does not answer, or cannot take the samples; or none comes.
         """
         import ray
 
-        self._ask()
-        if self._asked:
-            ready, late = ray.wait(
-                list(self._asked.values()), num_returns=len(self._asked), timeout=_PREPARING
-            )
-            if late:
-                names = [self._name(i) for i, ref in self._asked.items() if ref in late]
+        end = time.monotonic() + _PREPARING
+        while not self.known:
+            self._ask()
+            if self._asked:
+                self._wait_for_answers()
+            elif time.monotonic() > end:
                 raise RunFailure(
-                    f"--address: every node must answer, got nothing from {', '.join(names)} for "
-                    f"{_PREPARING:g} s (genretune doctor)"
+                    f"--address: must have a node that a trial fits on, got none for "
+                    f"{_PREPARING:g} s (ray status)"
                 )
-        self._take(strict=True)
-        try:
-            ray.get(self._installing)
-        except ray.exceptions.RayError as error:
-            raise RunFailure(f"--address: a node cannot take the samples ({error})") from error
+            else:
+                time.sleep(_LOOK_EVERY)
+        for node, ref in list(self._installing.items()):
+            try:
+                ray.get(ref)
+            except ray.exceptions.RayError as error:
+                if self._is_there(node):
+                    raise RunFailure(
+                        f"--address: a node cannot take the samples ({_last_line(error)})"
+                    ) from error
         self._installing.clear()
+
+    def _wait_for_answers(self) -> None:
+        import ray
+
+        refs = list(self._asked.values())
+        _, late = ray.wait(refs, num_returns=len(refs), timeout=_PREPARING)
+        if late:
+            names = [self._name(i) for i, ref in self._asked.items() if ref in late]
+            raise RunFailure(
+                f"--address: every node must answer, got nothing from {', '.join(names)} for "
+                f"{_PREPARING:g} s (genretune doctor)"
+            )
+        self._take(strict=True)
 
     def look(self) -> None:
         """Learn about nodes that have joined; never waits."""
@@ -188,10 +206,9 @@ class Nodes:
             try:
                 told = ray.get(ref)
             except ray.exceptions.RayError as error:
-                if strict:
-                    first = str(error).strip().splitlines()[-1]
+                if strict and self._is_there(node):
                     raise RunFailure(
-                        f"--address: node {node[:8]} cannot run this package: {first} "
+                        f"--address: node {node[:8]} cannot run this package: {_last_line(error)} "
                         "(genretune doctor)"
                     ) from error
                 continue  # it has left again; asked anew if it is still there
@@ -209,10 +226,25 @@ class Nodes:
 
         if self._pack is None:
             self._pack = ray.put(store_bytes(Store(Path(self.wants.store))))
-        self._installing.append(on_node(node, install, self._pack, self.wants.samples))
+        self._installing[node] = on_node(node, install, self._pack, self.wants.samples)
+
+    def _is_there(self, node: str) -> bool:
+        """Whether a node still belongs to the cluster, once its loss has had time to be noticed."""
+        import ray
+
+        end = time.monotonic() + _NOTICED
+        while any(one["NodeID"] == node and one["Alive"] for one in ray.nodes()):
+            if time.monotonic() > end:
+                return True
+            time.sleep(0.5)
+        return False
 
     def _name(self, node: str) -> str:
         return self.known[node].name if node in self.known else node[:8]
+
+
+def _last_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
 
 
 def _fits(per_trial: Mapping[str, float], resources: Mapping[str, float]) -> bool:

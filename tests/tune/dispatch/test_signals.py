@@ -26,8 +26,9 @@ with signals() as wanted:
 
 def test_a_terminal_that_closes_ends_it_in_order() -> None:
     ours, theirs = pty.openpty()
+    heeding = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # also under nohup
     with subprocess.Popen(
-        [sys.executable, "-c", WAIT], stdout=theirs, stderr=theirs, start_new_session=True
+        [sys.executable, "-c", heeding + WAIT], stdout=theirs, stderr=theirs, start_new_session=True
     ) as process:
         os.close(theirs)
         assert b"ready" in os.read(ours, 100)
