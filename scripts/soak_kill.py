@@ -58,6 +58,10 @@ _LONGEST = 600.0  # s a sweep may take
 _FACTS = ("trial", "status", "epochs", "value", "parameters", "seed", "weights_sha256", "why")
 
 
+class Unfinished(Exception):
+    """A disturbed sweep ended otherwise than by coming to its end."""
+
+
 @dataclass
 class Report:
     """What happened to the disturbed sweeps."""
@@ -114,10 +118,12 @@ def soak(numbers: Sequence[int], most: int, work: Path, *, quiet: bool = False) 
             if seed not in calm:
                 calm[seed] = _calm(bed, work, corpus, seed)
             run = work / f"disturbed-{number}"
-            _Disturbed(bed, run, random.Random(number), most, report).go(
-                ["search", str(_space(work, seed)), "--data", str(corpus), "--out", str(run)]
-            )
-            found = differences(calm[seed], _rows(run), _events(run))
+            search = ["search", str(_space(work, seed)), "--data", str(corpus), "--out", str(run)]
+            try:
+                _Disturbed(bed, run, random.Random(number), most, report).go(search)
+                found = differences(calm[seed], _rows(run), _events(run))
+            except Unfinished as error:
+                found = [str(error)]
             report.sweeps += 1
             report.differences += [f"sweep {number}: {line}" for line in found]
             report.seconds += time.monotonic() - began
@@ -161,19 +167,23 @@ class _Disturbed:
         """Begin it, kill and resume it until it ends.
 
         Raises:
-            RuntimeError: it failed in a way that no kill explains, or takes for ever.
+            Unfinished: it failed in a way that no kill explains, or takes for ever.
         """
         while True:
             self._report.drivers += 1
             driver = _start(self._bed, arguments, self._run.with_suffix(".log"))
-            killed = self._disturb(driver)
+            try:
+                killed = self._disturb(driver)
+            except Unfinished:
+                driver.kill()
+                raise
             if not killed:
                 code = driver.wait()
                 if code == 0:
                     return
                 if code not in (3, 75):
                     log = self._run.with_suffix(".log").read_text()
-                    raise RuntimeError(f"{self._run.name}: exit code {code}\n{log[-3000:]}")
+                    raise Unfinished(f"{self._run.name}: exit code {code}\n{log[-3000:]}")
             began = (self._run / "journal.jsonl").exists()
             if began or (self._run / "sweep.json").exists():
                 arguments = ["resume", str(self._run)]
@@ -203,7 +213,7 @@ class _Disturbed:
             busy = len(self._bed.workers())
             self._report.side_by_side = max(self._report.side_by_side, busy)
         if time.monotonic() > self._end:
-            raise RuntimeError(f"{self._run.name}: not at its end after {_LONGEST:g} s")
+            raise Unfinished(f"{self._run.name}: not at its end after {_LONGEST:g} s")
 
     def _kill(self, driver: psutil.Popen) -> bool:
         """SIGKILL something; whether it was the driver."""
