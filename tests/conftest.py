@@ -17,6 +17,7 @@ from tests.s3_server import CREDENTIALS, S3, s3_server
 # as the command line sets them before torch starts, so that none has to start itself anew
 os.environ.update(MEMORY)
 os.environ.update({k: v for k, v in ENVIRONMENT["strict"].items() if v is not None})
+os.environ.setdefault("RAY_AUTH_MODE", "token")  # read once, when the first test imports Ray
 
 Settings = dict[str, Any]
 

@@ -15,6 +15,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from genretune.tune.dispatch.desk import Desk
+from genretune.tune.dispatch.lost import LOST, why_lost
 from genretune.tune.dispatch.segment import order_for
 from genretune.tune.dispatch.signals import Interrupted
 from genretune.tune.dispatch.watch import Watch
@@ -185,26 +186,3 @@ def bundle_of(order: dict[str, Any]) -> PlacementGroupFactory:
 def _why(trial: Trial) -> str:
     """What Ray says of a segment's end, in one line."""
     return why_lost(Path(trial.error_file)) if trial.error_file else LOST
-
-
-LOST = "the worker was lost"
-
-
-def why_lost(error_file: Path) -> str:
-    """The last failure in a file of Ray's: what it says first, or of a traceback the last line.
-
-    Ray's own ``get_error`` looks in the results' storage, where nothing of a segment is put.
-    """
-    try:
-        text = error_file.read_text(errors="replace")
-    except OSError:
-        return LOST
-    failure = text.rpartition("Failure # ")[2].partition("\n")[2]
-    lines = [line.strip() for line in failure.splitlines() if line.strip()]
-    if not lines:
-        return LOST
-    traced = any(line.startswith("Traceback (most recent call last)") for line in lines)
-    if traced or lines[0].startswith("ray::"):
-        return lines[-1][:200]
-    cause = next((line for line in lines if line.startswith("The actor is dead because")), "")
-    return f"{lines[0]} {cause}"[:300].strip()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from genretune.tune.dispatch.ray_parts import LOST, why_lost
+from genretune.tune.dispatch.lost import LOST, why_lost
 
 
 @pytest.mark.parametrize(
