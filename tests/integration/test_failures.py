@@ -142,13 +142,14 @@ address, store, samples, log = sys.argv[1:]
 with cluster(address, level="strict", gpus=False, log=Path(log)):
     nodes = Nodes(Wants("cpu", "strict", store, samples), {"CPU": 1.0})
     nodes._ask()
-    print(len(nodes._asked), flush=True)
+    print("asked", len(nodes._asked), flush=True)
     sys.stdin.readline()
     nodes.wait()
     print(len(nodes.known), nodes.choose(None, mixed=False) is not None, flush=True)
 """
 
 
+@pytest.mark.long
 def test_a_node_that_dies_while_it_is_asked_what_it_is(
     bed: LocalNodes, store: Store, tmp_path: Path
 ) -> None:
@@ -161,7 +162,9 @@ def test_a_node_that_dies_while_it_is_asked_what_it_is(
         text=True,
     ) as process:
         assert process.stdin is not None and process.stdout is not None
-        assert process.stdout.readline() == "2\n"
+        # Ray puts words of its own there, of nodes lost before
+        asked = next(line for line in process.stdout if line.startswith("asked"))
+        assert asked == "asked 2\n"
         bed.kill_node(1)
         told, _ = process.communicate("go on\n", timeout=120)
         assert "1 True" in told.splitlines()

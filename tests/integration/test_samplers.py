@@ -11,7 +11,7 @@ from genretune.scripts.cli import run as command
 from genretune.tune.samplers.random_search import draw
 from genretune.tune.space.load import load_space
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 Genretune = Callable[..., subprocess.CompletedProcess[str]]
 Rows = Callable[[Path], list[dict[str, Any]]]
@@ -49,10 +49,7 @@ SAMPLERS = {
 }
 
 
-NEEDS_NO_VALUES = [pytest.param(name, marks=pytest.mark.long) for name in ("grid", "qmc")]
-
-
-@pytest.mark.parametrize("name", ["tpe", *NEEDS_NO_VALUES])
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_one_worker_and_three_end_alike(
     name: str, corpus: Path, tmp_path: Path, genretune: Genretune, leaderboard_of: Rows
 ) -> None:
