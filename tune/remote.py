@@ -20,6 +20,7 @@ from pathlib import Path
 
 from genretune.tune.errors import RecordMismatch, TuneError
 from genretune.tune.files import StorageFailure, write_whole
+from genretune.tune.foreign import read_result
 from genretune.tune.objects import Objects
 from genretune.tune.rundir import RunFolder
 
@@ -145,17 +146,15 @@ class RemoteRun:
         self._objects.put(attempt_name(trial), str(self._run.attempt(trial)).encode())
 
     def bring(self, trial: int) -> None:
-        """Put the newest records of a trial into the run directory."""
-        saved = saved_objects(self._objects, trial)
-        if not saved:
-            return
-        folder = self._run.trial_path(trial)
-        folder.mkdir(parents=True, exist_ok=True)
-        with self._objects.opened(saved[-1].name) as file, zipfile.ZipFile(file) as bundle:
-            there = set(bundle.namelist())
-            for name in RECORDS:
-                if name in there:
-                    write_whole(folder / name, bundle.read(name))
+        """Put the newest sound records of a trial into the run directory."""
+        for saved in reversed(saved_objects(self._objects, trial)):
+            records = self._members(saved, RECORDS)
+            if records:
+                folder = self._run.trial_path(trial)
+                folder.mkdir(parents=True, exist_ok=True)
+                for name, content in records.items():
+                    write_whole(folder / name, content)
+                return
 
     def trials(self) -> set[int]:
         """Trials that have an object."""
@@ -168,6 +167,7 @@ class RemoteRun:
         return [one for one in saved if one.epoch not in keep or latest[one.epoch] != one]
 
     def delete(self, saved: Iterable[Saved]) -> None:
+        """Remove objects; one that is gone is no error."""
         for one in saved:
             self._objects.delete(one.name)
 
@@ -177,10 +177,20 @@ class RemoteRun:
         best = folder / "checkpoints" / "best.safetensors"
         if best.exists():
             return
-        result = json.loads((folder / "result.json").read_text())
+        result = read_result(folder)
         for saved in reversed(saved_objects(self._objects, trial)):
-            if saved.epoch == result["best_epoch"]:
-                with self._objects.opened(saved.name) as file, zipfile.ZipFile(file) as bundle:
+            if result is not None and saved.epoch == result.get("best_epoch"):
+                found = self._members(saved, (CHECKPOINT,))
+                if found:
                     best.parent.mkdir(exist_ok=True)
-                    write_whole(best, bundle.read(CHECKPOINT))
-                return
+                    write_whole(best, found[CHECKPOINT])
+                    return
+
+    def _members(self, saved: Saved, names: Collection[str]) -> dict[str, bytes]:
+        """Those of an object's files that it has; none of a damaged object."""
+        try:
+            with self._objects.opened(saved.name) as file, zipfile.ZipFile(file) as bundle:
+                there = set(bundle.namelist())
+                return {name: bundle.read(name) for name in names if name in there}
+        except (zipfile.BadZipFile, ValueError):  # pyarrow's for a place before the beginning
+            return {}

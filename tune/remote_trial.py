@@ -13,7 +13,7 @@ from pathlib import Path
 from genretune.tune.checkpoint import checkpoint_path, load_checkpoint
 from genretune.tune.files import StorageFailure, patiently
 from genretune.tune.objects import Objects
-from genretune.tune.records import TrialFolder
+from genretune.tune.records import Keep, TrialFolder
 from genretune.tune.remote import (
     CHECKPOINT,
     RECORDS,
@@ -22,9 +22,9 @@ from genretune.tune.remote import (
     saved_name,
     saved_objects,
 )
-from genretune.tune.rundir import Lease, Replaced
+from genretune.tune.rundir import Lease
 
-_LAST = 2  # epochs that stay beside the best one: a damaged newest is passed over
+_LAST = Keep().last
 
 
 class RemoteTrial:
@@ -141,12 +141,7 @@ class RemoteTrial:
             raise StorageFailure(f"{self._objects.uri}: must hold driver.json, got none")
         newest = json.loads(fence)["generation"]
         attempt = int(self._objects.get(attempt_name(self._trial)) or 0)
-        if newest > self._lease.generation:
-            raise Replaced(
-                f"{self._objects.uri}: driver {self._lease.generation} was replaced by {newest}"
-            )
-        if attempt > self._lease.attempt:
-            raise Replaced(f"{self._objects.uri}: this segment of trial {self._trial} was given up")
+        self._lease.check(self._objects.uri, self._trial, newest=newest, attempt=attempt)
 
     def _patiently(self, act: Callable[[], None]) -> None:
         patiently(act, seconds=self._lease.patience)

@@ -41,6 +41,21 @@ class Lease:
     attempt: int = 0
     patience: float = 0.0
 
+    def check(self, where: str, trial: int, *, newest: int, attempt: int) -> None:
+        """See that the right still holds.
+
+        Args:
+            newest: generation of the driver that holds the sweep now.
+            attempt: how often segments of the trial have been given up by now.
+
+        Raises:
+            Replaced: it does not.
+        """
+        if newest > self.generation:
+            raise Replaced(f"{where}: driver {self.generation} was replaced by {newest}")
+        if attempt > self.attempt:
+            raise Replaced(f"{where}: this segment of trial {trial} was given up")
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -192,10 +207,7 @@ class RunFolder:
             raise StorageFailure(
                 f"{self.path}: must be there while it is driven, got {error}"
             ) from error
-        if newest > lease.generation:
-            raise Replaced(f"{self.path}: driver {lease.generation} was replaced by {newest}")
-        if attempt > lease.attempt:
-            raise Replaced(f"{self.path}: this segment of trial {index} was given up")
+        lease.check(f"{self.path}", index, newest=newest, attempt=attempt)
 
     def revoke(self, index: int) -> None:
         """No segment of trial ``index`` that has begun before may write any more."""

@@ -21,18 +21,9 @@ from genretune.tune.rundir import RunFolder
 from genretune.tune.space.load import space_from_text
 from genretune.tune.sweep.journal import Journal
 from genretune.tune.sweep.machine import Machine
+from tests.spaces import tiny_space
 
-SPACE = """\
-version: 1
-name: tiny
-seed: 3
-trials: 3
-metric: {name: val_loss, mode: min}
-sampler: {type: random}
-trial: {epochs: 2, model: {name: cnn}}
-parameters:
-  optimizer.lr: {distribution: loguniform, min: 1.0e-3, max: 3.0e-2}
-"""
+SPACE = tiny_space(2)
 DEEP = "[" * 100_000 + "]" * 100_000
 COMMANDS = {
     "status": ("status",),

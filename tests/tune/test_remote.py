@@ -123,6 +123,9 @@ def test_a_damaged_epoch_is_passed_over_for_the_one_before(
     checkpoint = again.folder.newest_checkpoint()
     assert checkpoint is not None and checkpoint.epoch == 2
     objects.put(newest.name, b"not a zip file")
+    remote.bring(3)
+    result = TrialFolder(tmp_path / "run" / "trials" / "00003").result()
+    assert result is not None and len(result["history"]) == 2, "the driver passes it over, too"
     assert run_until(segment(objects, tmp_path / "c"), config, store, 3) == [1, 2, 3]
     checkpoint = segment(objects, tmp_path / "d").folder.newest_checkpoint()
     assert checkpoint is not None and checkpoint.epoch == 3, "it was written again"

@@ -22,18 +22,9 @@ from genretune.tune.space.load import space_from_text
 from genretune.tune.sweep.events import MIXED
 from genretune.tune.sweep.journal import Journal
 from genretune.tune.sweep.machine import Machine
+from tests.spaces import tiny_space
 
-SPACE = """\
-version: 1
-name: tiny
-seed: 3
-trials: 3
-metric: {name: val_loss, mode: min}
-sampler: {type: random}
-trial: {epochs: 1, model: {name: cnn}}
-parameters:
-  optimizer.lr: {distribution: loguniform, min: 1.0e-3, max: 3.0e-2}
-"""
+SPACE = tiny_space(1)
 DATA = {"samples": "0" * 64, "sample_rate": 22050}
 KEYS = [
     *("trial", "status", "epochs", "value", "parameters", "seed", "weights_sha256"),

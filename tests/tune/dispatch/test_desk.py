@@ -22,18 +22,9 @@ from genretune.tune.sweep.answers import Done, Segment
 from genretune.tune.sweep.journal import Journal, read_journal
 from genretune.tune.sweep.machine import Machine
 from tests.s3_server import S3
+from tests.spaces import tiny_space
 
-SPACE = """\
-version: 1
-name: tiny
-seed: 3
-trials: 3
-metric: {name: val_loss, mode: min}
-sampler: {type: random}
-trial: {epochs: 2, model: {name: cnn}}
-parameters:
-  optimizer.lr: {distribution: loguniform, min: 1.0e-3, max: 3.0e-2}
-"""
+SPACE = tiny_space(2)
 MakeDesk = Callable[..., Desk]
 
 
