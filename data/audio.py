@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from genretune.data.errors import DataError, shown
 from genretune.data.headers import broken_promise, is_regular
-from genretune.data.quiet import quiet, quietly
+from genretune.data.suppress_stderr import quiet, quietly
 
 BLOCK = 1 << 16
 """Samples (frames times channels) decoded at once."""

@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from genretune.data.clip_names import canonical_names, printable_utf8
 from genretune.data.errors import DataError, shown
 from genretune.data.manifest import SUFFIXES, manifest_in, manifest_rows
-from genretune.data.names import canonical_names, printable_utf8
 
 EXTENSIONS = frozenset({".wav", ".flac", ".au", ".ogg", ".mp3"})
 """Files with other extensions are not part of a corpus."""

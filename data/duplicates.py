@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from genretune.data.soundprint import NOTHING
+from genretune.data.near_duplicate_hash import NOTHING
 
 MOST_BITS = 0.18
 OVERLAP_FRAMES = 128

@@ -14,7 +14,7 @@ import numpy as np
 
 from genretune.data.arrow_file import Store
 from genretune.data.errors import DataError, shown
-from genretune.data.members import groups_of
+from genretune.data.fold_assignment import groups_of
 from genretune.data.specs import SplitSpec
 from genretune.data.splits import PARTS, FoldWindows
 from genretune.data.store_duplicates import store_duplicates

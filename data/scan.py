@@ -9,11 +9,7 @@ from pathlib import Path
 
 import soundfile
 
-from genretune.data.corpus import Corpus, list_corpus
-from genretune.data.duplicates import Duplicates, find_duplicates
-from genretune.data.fingerprint import source_digest
-from genretune.data.headers import is_regular
-from genretune.data.listening import (
+from genretune.data.clip_analysis import (
     Heard,
     Notebook,
     Progress,
@@ -22,7 +18,11 @@ from genretune.data.listening import (
     load_heard,
     save_heard,
 )
-from genretune.data.soundprint import frames_a_second
+from genretune.data.corpus import Corpus, list_corpus
+from genretune.data.duplicates import Duplicates, find_duplicates
+from genretune.data.fingerprint import source_digest
+from genretune.data.headers import is_regular
+from genretune.data.near_duplicate_hash import frames_a_second
 from genretune.data.store import cache_folder
 
 USUAL = 0.05

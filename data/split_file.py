@@ -9,9 +9,9 @@ from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
 from genretune.data.arrow_file import Store
+from genretune.data.clip_names import canonical_name, gtzan_names, is_gtzan
 from genretune.data.errors import DataError, did_you_mean, shown
 from genretune.data.manifest import read_table, require_columns
-from genretune.data.names import canonical_name, gtzan_names, is_gtzan
 from genretune.data.specs import SplitSpec
 
 PART = {

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
 from genretune.data.arrow_file import Store
+from genretune.data.clip_names import is_gtzan
 from genretune.data.errors import DataError, shown
-from genretune.data.members import Parts, decided_on, fold_members
-from genretune.data.names import is_gtzan
+from genretune.data.fold_assignment import Parts, decided_on, fold_members
 from genretune.data.specs import SplitSpec, WindowSpec
 from genretune.data.windows import WindowSet, spec_starts
 

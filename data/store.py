@@ -18,10 +18,7 @@ import platformdirs
 from filelock import FileLock
 
 from genretune.data.arrow_file import DamagedStore, Packed, Store, write_store
-from genretune.data.corpus import Corpus, list_corpus
-from genretune.data.errors import DataError, SamplesChanged, shown
-from genretune.data.fingerprint import source_digest
-from genretune.data.listening import (
+from genretune.data.clip_analysis import (
     Heard,
     Notebook,
     Progress,
@@ -29,6 +26,9 @@ from genretune.data.listening import (
     listen_all,
     save_heard,
 )
+from genretune.data.corpus import Corpus, list_corpus
+from genretune.data.errors import DataError, SamplesChanged, shown
+from genretune.data.fingerprint import source_digest
 from genretune.data.versions import decoders
 
 __all__ = ["Store", "cache_folder", "find_store", "open_corpus", "require_samples"]

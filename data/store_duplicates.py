@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genretune.data.arrow_file import Store
+from genretune.data.clip_analysis import heard_path, load_heard
 from genretune.data.duplicates import Duplicates, Near, find_duplicates
-from genretune.data.listening import heard_path, load_heard
-from genretune.data.soundprint import soundprint
+from genretune.data.near_duplicate_hash import soundprint
 
 VERSION = 1
 

@@ -14,9 +14,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from genretune.data.clip_names import GTZAN_GENRES
 from genretune.data.errors import DataError, shown
-from genretune.data.names import GTZAN_GENRES
-from genretune.data.plant import plant
+from genretune.data.inject_faults import plant
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ def write_corpus(
 ) -> list[Path]:
     """Write `clips` WAV files (16 bit, mono) for each of the ten genres; returns their paths.
 
-    `plants` counts what to plant by kind (see `genretune.data.plant`). The same arguments give
-    the same bytes. Errors: DataError for a folder that is not empty, or
-    numbers that make no corpus.
+    `plants` counts what to plant by kind (see `genretune.data.inject_faults`). The same arguments
+    give the same bytes. Errors: DataError for a folder that is not empty, or numbers that make no
+    corpus.
     """
     directory = Path(directory)
     if not 1 <= clips <= 99_999:

@@ -20,7 +20,7 @@ from torch import nn
 
 from genretune.models.errors import ModelError
 from genretune.models.problems import problems
-from genretune.models.rules import did_you_mean, in_words, show
+from genretune.models.schema_text import did_you_mean, in_words, show
 
 Component = Callable[..., object]
 

@@ -20,7 +20,7 @@ from genretune.models.features import imfcc, lfcc, logspec, melspec, mfcc, power
 from genretune.models.layers import Shape
 from genretune.models.lcnn import LIGHT_CNNS
 from genretune.models.resnet import RESNETS
-from genretune.models.rules import show
+from genretune.models.schema_text import show
 
 Table = Mapping[str, Callable[..., nn.Module]]
 

@@ -17,7 +17,7 @@ from torch import nn
 from genretune.models.arguments import schema
 from genretune.models.build import FEATURE_CONTEXT, FEATURES, MODEL_CONTEXT, MODELS
 from genretune.models.errors import ModelError
-from genretune.models.rules import show
+from genretune.models.schema_text import show
 
 Table = Mapping[str, Callable[..., nn.Module]]
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from pydantic import BaseModel, ValidationError
 
-from genretune.models.rules import did_you_mean, in_words, show
+from genretune.models.schema_text import did_you_mean, in_words, show
 
 
 def problems(

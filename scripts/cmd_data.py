@@ -14,10 +14,10 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from genretune.data.clip_analysis import Progress as Listener
 from genretune.data.errors import DataError, shown
 from genretune.data.exclude import resolve_exclusions
-from genretune.data.listening import Progress as Listener
-from genretune.data.plant import COPIES, FAULTS, GROUPS, parse_plants
+from genretune.data.inject_faults import COPIES, FAULTS, GROUPS, parse_plants
 from genretune.data.scan import ScanReport, read_headers, scan_corpus
 from genretune.data.specs import SplitSpec, read_spec
 from genretune.data.split_file import resolve_split

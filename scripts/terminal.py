@@ -73,7 +73,7 @@ def working(words: str) -> Iterator[Callable[[str], None]]:
     from rich.text import Text
 
     spinner = Spinner("dots", Text(words))
-    # a descriptor of its own: the process's is closed to decoders that chatter (data/quiet.py)
+    # a descriptor of its own: decoders that chatter close the process's (data/suppress_stderr.py)
     with (
         os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal,
         Live(spinner, console=Console(file=terminal), transient=True, redirect_stdout=False),

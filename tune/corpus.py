@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from genretune.data.clip_analysis import Progress
 from genretune.data.exclude import resolve_exclusions
-from genretune.data.listening import Progress
 from genretune.data.store import Store, find_store, open_corpus, require_samples
 from genretune.tune.errors import TuneError
 

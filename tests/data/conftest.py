@@ -12,7 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from genretune.data.arrow_file import Packed, Store, write_store
-from genretune.data.names import gtzan_names
+from genretune.data.clip_names import gtzan_names
 
 Samples = NDArray[np.int16]
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from genretune.data.clip_names import GTZAN_GENRES
 from genretune.data.duplicates import Duplicates, Near, find_duplicates
-from genretune.data.names import GTZAN_GENRES
-from genretune.data.soundprint import soundprint
+from genretune.data.near_duplicate_hash import soundprint
 from genretune.data.synth import render
 
 RATE = 22050

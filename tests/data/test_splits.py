@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from genretune.data.clip_names import GTZAN_GENRES, gtzan_names
 from genretune.data.errors import DataError
-from genretune.data.names import GTZAN_GENRES, gtzan_names
 from genretune.data.specs import SplitSpec, WindowSpec
 from genretune.data.splits import fold_windows, split_clips
 

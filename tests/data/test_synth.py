@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from genretune.data.clip_names import GTZAN_GENRES
 from genretune.data.errors import DataError
-from genretune.data.names import GTZAN_GENRES
 from genretune.data.scan import scan_corpus
 from genretune.data.synth import render, write_corpus
 

@@ -14,7 +14,7 @@ ROWS = [["optimizer.lr", "0.001", "0.01", "0.1"]]
 HEADERS = ["parameter", "trial 0", "trial 1", "trial 2"]
 CODE = """\
 import sys, time
-from genretune.data.quiet import quiet
+from genretune.data.suppress_stderr import quiet
 from genretune.scripts.terminal import packing, working
 with working("checking [the] corpus") as say, quiet():
     time.sleep(0.2)

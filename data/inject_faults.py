@@ -14,8 +14,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from genretune.data.clip_names import GTZAN_GENRES
 from genretune.data.errors import DataError, did_you_mean, shown
-from genretune.data.names import GTZAN_GENRES
 
 COPIES = ("exact", "near", "exact-across", "near-across")
 """The same recording again: in its class or under another one, near with gain and offset."""

@@ -13,8 +13,8 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from genretune.data.arrow_file import Store
+from genretune.data.clip_names import GTZAN_CLIPS, GTZAN_GENRES, gtzan_names, is_gtzan
 from genretune.data.errors import DataError, shown
-from genretune.data.names import GTZAN_CLIPS, GTZAN_GENRES, gtzan_names, is_gtzan
 from genretune.data.specs import SplitSpec
 from genretune.data.split_file import file_folds
 

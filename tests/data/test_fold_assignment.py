@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genretune.data.errors import DataError
-from genretune.data.members import fold_members, groups_of, held_out
+from genretune.data.fold_assignment import fold_members, groups_of, held_out
 from genretune.data.specs import SplitSpec
 
 NAMES = [f"{label}.{n:05d}" for label in "ab" for n in range(8)]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from genretune.data.names import (
+from genretune.data.clip_names import (
     GTZAN_GENRES,
     canonical_name,
     canonical_names,

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from genretune.data.arrow_file import numbers, samples_sha256
 from genretune.data.audio import decode
 from genretune.data.corpus import Clip, Corpus
-from genretune.data.quiet import quiet
-from genretune.data.soundprint import soundprint
+from genretune.data.near_duplicate_hash import soundprint
+from genretune.data.suppress_stderr import quiet
 from genretune.data.versions import decoders
 
 VERSION = "1"

@@ -1,6 +1,6 @@
 import pytest
 
-from genretune.models.rules import did_you_mean, in_words, show
+from genretune.models.schema_text import did_you_mean, in_words, show
 
 
 @pytest.mark.parametrize(

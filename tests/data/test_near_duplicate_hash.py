@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from genretune.data.soundprint import frames_a_second, soundprint
+from genretune.data.near_duplicate_hash import frames_a_second, soundprint
 from genretune.data.synth import render
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genretune.data import listening
+from genretune.data import clip_analysis as listening
+from genretune.data.clip_analysis import Notebook, listen_all, load_heard, save_heard
 from genretune.data.corpus import list_corpus
-from genretune.data.listening import Notebook, listen_all, load_heard, save_heard
 
 
 @pytest.fixture

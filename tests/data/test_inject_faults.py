@@ -7,7 +7,7 @@ import pytest
 
 from genretune.data.corpus import list_corpus
 from genretune.data.errors import DataError
-from genretune.data.plant import COPIES, FAULTS, parse_plants
+from genretune.data.inject_faults import COPIES, FAULTS, parse_plants
 from genretune.data.scan import scan_corpus
 from genretune.data.synth import write_corpus
 

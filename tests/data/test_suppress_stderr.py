@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from genretune.data.quiet import quiet, quietly
+from genretune.data.suppress_stderr import quiet, quietly
 
 
 def test_standard_error_comes_back(capfd: pytest.CaptureFixture[str]) -> None:
@@ -30,6 +30,9 @@ def test_only_making_an_item_is_quiet(capfd: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_closed_standard_error_is_no_fault() -> None:
-    code = "import os\nfrom genretune.data.quiet import quiet\nos.close(2)\nwith quiet(): print(1)"
+    code = (
+        "import os\nfrom genretune.data.suppress_stderr import quiet\n"
+        "os.close(2)\nwith quiet(): print(1)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (0, b"1\n")
