@@ -24,7 +24,7 @@ def doctor(
     """
     from genretune.tune.dispatch.cluster import cluster
     from genretune.tune.dispatch.doctor import examine
-    from genretune.tune.objects import check_uri
+    from genretune.tune.storage.object_store import check_uri
 
     if storage is not None:
         check_uri(storage)

@@ -8,11 +8,11 @@ import typer
 
 from genretune.scripts.run_options import Keeping
 from genretune.tune.errors import TuneError
-from genretune.tune.files import storage
-from genretune.tune.foreign import refuse_links
-from genretune.tune.keep import Keep
-from genretune.tune.remote import Saved, remote_run
-from genretune.tune.rundir import RunFolder
+from genretune.tune.space.keep import Keep
+from genretune.tune.storage.atomic_io import storage
+from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.storage.s3_run import Saved, remote_run
+from genretune.tune.storage.untrusted import refuse_links
 
 
 def gc(
@@ -58,8 +58,8 @@ def gc(
 
 def _surplus(run: RunFolder, keep: Keep, top: int | None) -> tuple[list[Path], list[Saved]]:
     """What need not be kept of finished trials, here and in S3; what dead writers left of any."""
-    from genretune.tune.dispatch.aftermath import kept_epochs, surplus
-    from genretune.tune.results import read_rows, read_state
+    from genretune.tune.run.results import read_rows, read_state
+    from genretune.tune.run.retention import kept_epochs, surplus
 
     first = {row.trial for row in read_rows(run)[:top]}
     gone: list[Path] = []

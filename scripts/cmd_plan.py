@@ -33,7 +33,7 @@ def plan(
 
     Example: genretune plan search_spaces/quickstart.yaml --workers 8
     """
-    from genretune.tune.levels import start_anew
+    from genretune.tune.reproducibility.determinism_env import start_anew
     from genretune.tune.space.load import load_space
 
     given = [*(overrides or []), *([f"trials={trials}"] if trials is not None else [])]
@@ -42,9 +42,9 @@ def plan(
         raise TuneError("--measure: needs the corpus to take its windows from, got none (--data)")
     start_anew(found.trial.get("determinism", "strict"), sys.argv[1:])  # type: ignore[arg-type]
     from genretune.scripts import planning
-    from genretune.tune.prepare import new_sweep
-    from genretune.tune.single import load_plugins
+    from genretune.tune.run.sweep_setup import new_sweep
     from genretune.tune.sweep.plan import make_plan
+    from genretune.tune.trial.standalone import load_plugins
 
     loaded = load_plugins(plugin or [])
     sweep = None if data is None else new_sweep(found, data, plugins=plugin or [])
@@ -111,7 +111,7 @@ def _show(facts: dict[str, Any], epochs: int) -> None:
 
 
 def _show_configurations(first: Sequence[dict[str, object]]) -> None:
-    from genretune.tune.results import cell
+    from genretune.tune.run.results import cell
 
     names = list(dict.fromkeys(name for parameters in first for name in parameters))
     print_table(

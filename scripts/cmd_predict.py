@@ -9,11 +9,11 @@ import typer
 
 from genretune.scripts.terminal import complain, print_json, print_table, working
 from genretune.tune.errors import TuneError
-from genretune.tune.levels import start_anew
-from genretune.tune.settings_file import read_settings
+from genretune.tune.reproducibility.determinism_env import start_anew
+from genretune.tune.trial.settings_file import read_settings
 
 if TYPE_CHECKING:
-    from genretune.tune.predict import Prediction, Predictor
+    from genretune.tune.trial.predict import Prediction, Predictor
 
 _SHOWN = 3
 
@@ -33,10 +33,10 @@ def predict(
     settings = read_settings(folder / "config.json")
     start_anew(settings.get("determinism", "strict"), sys.argv[1:])
     from genretune.data.errors import shown
-    from genretune.tune.config import trial_config
-    from genretune.tune.predict import Predictor, audio_files, on_this_machine
-    from genretune.tune.records import TrialFolder
-    from genretune.tune.single import check_plugins, load_plugins
+    from genretune.tune.training.config import trial_config
+    from genretune.tune.trial.predict import Predictor, audio_files, on_this_machine
+    from genretune.tune.trial.standalone import check_plugins, load_plugins
+    from genretune.tune.trial.trial_dir import TrialFolder
 
     files = audio_files(path)
     plugins = load_plugins(plugin or [])
@@ -89,9 +89,9 @@ def _folder(run: Path, trial: str) -> Path:
     """The trial's folder that is meant."""
     if (run / "config.json").exists():
         return run
-    from genretune.tune.remote import remote_run
-    from genretune.tune.results import choose
-    from genretune.tune.rundir import RunFolder
+    from genretune.tune.run.results import choose
+    from genretune.tune.storage.run_dir import RunFolder
+    from genretune.tune.storage.s3_run import remote_run
 
     chosen = choose(run, trial)
     if len(chosen) > 1:

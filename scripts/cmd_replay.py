@@ -8,8 +8,8 @@ import typer
 
 from genretune.scripts.terminal import plain, print_json
 from genretune.tune.errors import TuneError
-from genretune.tune.levels import start_anew
-from genretune.tune.settings_file import read_settings
+from genretune.tune.reproducibility.determinism_env import start_anew
+from genretune.tune.trial.settings_file import read_settings
 
 
 def replay(
@@ -26,9 +26,9 @@ def replay(
     folders = _folders(run, trial)
     settings = [read_settings(folder / "config.json") for folder, _ in folders]
     start_anew(settings[0].get("determinism", "strict"), sys.argv[1:])
-    from genretune.tune import replay as replays
-    from genretune.tune.records import TrialFolder
-    from genretune.tune.single import prepare
+    from genretune.tune.trial import replay as replays
+    from genretune.tune.trial.standalone import prepare
+    from genretune.tune.trial.trial_dir import TrialFolder
 
     verdicts = []
     for (folder, index), given in zip(folders, settings, strict=True):
@@ -52,7 +52,7 @@ def _folders(run: Path, trial: str) -> list[tuple[Path, int | None]]:
         if run.name != "config.json":
             raise TuneError(f"{run}: must be a run directory or a config.json (name one)")
         return [(run.parent, None)]
-    from genretune.tune.results import choose
+    from genretune.tune.run.results import choose
 
     return choose(run, trial)
 

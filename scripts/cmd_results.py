@@ -10,7 +10,7 @@ import typer
 
 from genretune.scripts.terminal import plain, print_json
 from genretune.tune.errors import TuneError
-from genretune.tune.rundir import RunFolder
+from genretune.tune.storage.run_dir import RunFolder
 
 
 class Format(StrEnum):
@@ -36,7 +36,7 @@ def results(
     Example: genretune results runs/quickstart --top 5 --format csv
     """
     from genretune.scripts.show_results import print_leaderboard
-    from genretune.tune import results as reading
+    from genretune.tune.run import results as reading
     from genretune.tune.sweep.explain import explain
 
     run = RunFolder(run_directory)

@@ -10,12 +10,12 @@ import typer
 
 from genretune.scripts import run_options as run_as
 from genretune.scripts.terminal import complain, packing, working
-from genretune.tune.dispatch.options import RunOptions
+from genretune.tune.dispatch.run_options import RunOptions
 from genretune.tune.dispatch.signals import EXIT, Interrupted, Wanted, signals
 from genretune.tune.errors import TuneError
-from genretune.tune.levels import start_anew
-from genretune.tune.remote import require_new
-from genretune.tune.rundir import RunFolder
+from genretune.tune.reproducibility.determinism_env import start_anew
+from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.storage.s3_run import require_new
 
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="your models or features")]
 Strict = Annotated[
@@ -100,7 +100,7 @@ def _search(
         require_new(options.storage)
     with working("loading torch") as say:
         from genretune.scripts.driving import become_driver, job_of
-        from genretune.tune.prepare import new_sweep
+        from genretune.tune.run.sweep_setup import new_sweep
 
         say("checking the search space and the corpus")
         sweep = new_sweep(found, data, plugins=plugins, overrides=given, progress=packing(say))
@@ -193,7 +193,7 @@ def _resume(
             job_of,
             moved,
         )
-        from genretune.tune.prepare import saved_sweep
+        from genretune.tune.run.sweep_setup import saved_sweep
 
         check_trials(trials)
         keep = check_unedited(run, saved)
@@ -207,7 +207,7 @@ def _resume(
 
 def _is_finished(run: RunFolder) -> bool:
     """Whether every trial is over; found out without torch and without Ray."""
-    from genretune.tune.results import read_state
+    from genretune.tune.run.results import read_state
 
     state = read_state(run)
     return len(state.trials) >= state.total and all(trial.final for trial in state.trials)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from genretune.scripts.terminal import plain, print_json
-from genretune.tune.rundir import RunFolder
+from genretune.tune.storage.run_dir import RunFolder
 
 
 def status(
@@ -32,8 +32,8 @@ def status(
 
 
 def _facts(run: RunFolder) -> dict[str, Any]:
-    from genretune.tune.results import as_json
-    from genretune.tune.status import read_status
+    from genretune.tune.run.results import as_json
+    from genretune.tune.run.status import read_status
 
     found = read_status(run)
     return {

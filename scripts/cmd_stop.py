@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from genretune.tune.errors import RunFailure, TuneError
-from genretune.tune.rundir import RunFolder
+from genretune.tune.storage.run_dir import RunFolder
 
 _EVERY = 0.2  # s
 
@@ -25,7 +25,7 @@ def stop(
 
     Example: genretune stop runs/quickstart 17
     """
-    from genretune.tune.results import read_state
+    from genretune.tune.run.results import read_state
 
     run = RunFolder(run_directory)
     run.sweep()
@@ -43,8 +43,8 @@ def stop(
 
 
 def _ask(run: RunFolder, trial: int | None, wait: float) -> int:
-    from genretune.tune.dispatch.requests import ask_to_stop
-    from genretune.tune.results import read_state
+    from genretune.tune.run.results import read_state
+    from genretune.tune.run.stop_requests import ask_to_stop
 
     request = ask_to_stop(run, trial)
     end = time.monotonic() + wait
@@ -66,7 +66,7 @@ def _ask(run: RunFolder, trial: int | None, wait: float) -> int:
 
 def _at_rest(run: RunFolder, trial: int | None) -> int:
     """The driver ended before it heard."""
-    from genretune.tune.results import read_state
+    from genretune.tune.run.results import read_state
 
     if trial is None:
         print("its driver has ended meanwhile")
@@ -79,9 +79,9 @@ def _at_rest(run: RunFolder, trial: int | None) -> int:
 
 def _stop_at_rest(run: RunFolder, trial: int) -> int:
     """Journal it without a driver, under the lock."""
+    from genretune.tune.run.journal import Journal
     from genretune.tune.space.load import space_from_json
-    from genretune.tune.sweep.journal import Journal
-    from genretune.tune.sweep.machine import Machine
+    from genretune.tune.sweep.state_machine import Machine
 
     with run.drive(), Journal(run.journal) as journal:
         machine = Machine(space_from_json(run.sweep()["space"]), journal.events)

@@ -11,12 +11,12 @@ import typer
 from genretune.scripts.terminal import complain, packing, print_json, print_table, span, working
 from genretune.tune.dispatch.signals import EXIT, Interrupted, signals
 from genretune.tune.errors import TuneError
-from genretune.tune.levels import ENVIRONMENT, start_anew
-from genretune.tune.settings_file import read_settings
+from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, start_anew
+from genretune.tune.trial.settings_file import read_settings
 
 if TYPE_CHECKING:
-    from genretune.tune.single import Single
-    from genretune.tune.train import Outcome
+    from genretune.tune.training.train import Outcome
+    from genretune.tune.trial.standalone import Single
 
 Report = Callable[[Mapping[str, Any]], None]
 _SUMMARISED = ("val_loss", "val_acc", "val_clip_accuracy", "val_macro_f1", "val_clip_macro_f1")
@@ -63,7 +63,7 @@ def _prepared(
 ) -> list["Single"]:
     """The trials to train, checked before anything is written."""
     with working("loading torch") as say:
-        from genretune.tune.single import prepare
+        from genretune.tune.trial.standalone import prepare
 
         say("checking the configuration and the corpus")
         single = prepare(settings, data=data, plugins=plugins, progress=packing(say))
@@ -81,8 +81,8 @@ def _train(
     every_fold: bool,
     as_json: bool,
 ) -> None:
-    from genretune.tune.records import Keep
-    from genretune.tune.single import run_single
+    from genretune.tune.trial.standalone import run_single
+    from genretune.tune.trial.trial_dir import Keep
 
     outcomes = []
     for one in chosen:
@@ -118,8 +118,8 @@ def _print_folds(
     chosen: Sequence["Single"], outcomes: Sequence["Outcome"], *, as_json: bool
 ) -> None:
     """Each fold at its best epoch, then mean and standard deviation."""
-    from genretune.tune.metrics import best_epoch
-    from genretune.tune.single import summary
+    from genretune.tune.training.metrics import best_epoch
+    from genretune.tune.trial.standalone import summary
 
     metric = chosen[0].config.best.metric
     found = summary(outcomes, metric)

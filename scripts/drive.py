@@ -12,15 +12,15 @@ import psutil
 from genretune.scripts.ending import show_end
 from genretune.scripts.progress import progress
 from genretune.scripts.terminal import complain
-from genretune.tune.dispatch.desk import Desk
 from genretune.tune.dispatch.driver import EXIT_CODES, Show, drive
-from genretune.tune.dispatch.job import Job, job_from_json
+from genretune.tune.dispatch.driver_job import Job, job_from_json
 from genretune.tune.dispatch.signals import EXIT, NUMBERS, Interrupted, Wanted, signals
+from genretune.tune.dispatch.sweep_controller import Desk
 from genretune.tune.errors import TuneError
-from genretune.tune.results import read_state
-from genretune.tune.rundir import RunFolder
-from genretune.tune.sweep.journal import read_journal
-from genretune.tune.sweep.machine import Machine
+from genretune.tune.run.journal import read_journal
+from genretune.tune.run.results import read_state
+from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.sweep.state_machine import Machine
 
 _WORDS = {
     "stopped": "stopped by the user",

@@ -6,18 +6,18 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from genretune.tune.dispatch.job import Job
-from genretune.tune.dispatch.options import RunOptions
+from genretune.tune.dispatch.driver_job import Job
+from genretune.tune.dispatch.run_options import RunOptions
 from genretune.tune.dispatch.signals import NUMBERS
-from genretune.tune.environment import environment
 from genretune.tune.errors import TuneError
-from genretune.tune.foreign import read_text
-from genretune.tune.keep import Keep
-from genretune.tune.objects import Objects
-from genretune.tune.prepare import Sweep
-from genretune.tune.remote import RemoteRun
-from genretune.tune.rundir import RunFolder
+from genretune.tune.reproducibility.environment import environment
+from genretune.tune.run.sweep_setup import Sweep
+from genretune.tune.space.keep import Keep
 from genretune.tune.space.load import changed_keys, space_from_json, space_from_text
+from genretune.tune.storage.object_store import Objects
+from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.storage.s3_run import RemoteRun
+from genretune.tune.storage.untrusted import read_text
 
 
 def check_trials(trials: str | None) -> None:

@@ -2,8 +2,8 @@
 
 from genretune.scripts.show_results import print_leaderboard
 from genretune.scripts.terminal import complain
-from genretune.tune.results import caution, machine_classes, write_leaderboard
-from genretune.tune.rundir import RunFolder
+from genretune.tune.run.results import caution, machine_classes, write_leaderboard
+from genretune.tune.storage.run_dir import RunFolder
 
 
 def show_end(run: RunFolder, *, strict: bool, finished: bool = True) -> int:

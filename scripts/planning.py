@@ -14,18 +14,18 @@ from genretune.data.splits import fold_windows
 from genretune.data.store import Store
 from genretune.data.windows import WindowSet, window_length
 from genretune.models.errors import ModelError
-from genretune.tune import determinism
-from genretune.tune.config import TrialConfig, trial_config
-from genretune.tune.corpus import open_data
-from genretune.tune.epoch import evaluate, train_epoch
 from genretune.tune.errors import TuneError
-from genretune.tune.parts import Plugins, Side, build_network, build_parts
-from genretune.tune.prepare import Sweep, located, probes
-from genretune.tune.single import load_plugins
+from genretune.tune.reproducibility import determinism
+from genretune.tune.run.sweep_setup import Sweep, located, probes
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import Flat
-from genretune.tune.sweep.machine import trial_seed
 from genretune.tune.sweep.plan import Plan
+from genretune.tune.sweep.state_machine import trial_seed
+from genretune.tune.training.components import Plugins, Side, build_network, build_parts
+from genretune.tune.training.config import TrialConfig, trial_config
+from genretune.tune.training.epoch import evaluate, train_epoch
+from genretune.tune.trial.corpus import open_data
+from genretune.tune.trial.standalone import load_plugins
 
 _FILES_A_TRIAL = 4
 """config.json, result.json, metrics.tsv, stdout.log; checkpoints come beside."""

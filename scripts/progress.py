@@ -9,8 +9,8 @@ from rich.live import Live
 from rich.text import Text
 
 from genretune.scripts.terminal import span
-from genretune.tune.dispatch.desk import Desk
 from genretune.tune.dispatch.driver import Show
+from genretune.tune.dispatch.sweep_controller import Desk
 from genretune.tune.sweep.leaderboard import Row, leaderboard
 
 _PLAIN_EVERY = 10.0  # s

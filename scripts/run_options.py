@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from genretune.tune.dispatch.options import Resources, RunOptions
+from genretune.tune.dispatch.run_options import Resources, RunOptions
 from genretune.tune.errors import TuneError
 
 Address = Annotated[str, typer.Option(help="Ray: local, auto or HOST:PORT")]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from genretune.scripts.terminal import print_table
-from genretune.tune.results import cell, parameter_names
+from genretune.tune.run.results import cell, parameter_names
 from genretune.tune.sweep.leaderboard import Row
 
 

@@ -252,8 +252,8 @@ def _start(bed: LocalNodes, arguments: Sequence[str], log: Path) -> psutil.Popen
 
 
 def _rows(run: Path) -> list[dict[str, Any]]:
-    from genretune.tune.results import as_json, read_rows
-    from genretune.tune.rundir import RunFolder
+    from genretune.tune.run.results import as_json, read_rows
+    from genretune.tune.storage.run_dir import RunFolder
 
     return as_json(read_rows(RunFolder(run)))
 

@@ -11,7 +11,7 @@ import pytest
 
 from genretune.data.store import Store, open_corpus
 from genretune.data.synth import write_corpus
-from genretune.tune.levels import ENVIRONMENT, MEMORY
+from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, MEMORY
 from tests.s3_server import CREDENTIALS, S3, s3_server
 
 # as the command line sets them before torch starts, so that none has to start itself anew

@@ -85,7 +85,7 @@ def test_only_dispatch_imports_ray_and_one_file_optuna() -> None:
 
 def test_nothing_seeds_globally_but_seeds() -> None:
     for path, tree in SOURCES.items():
-        if path == "tune/seeds.py" or path.startswith(COUNTERPARTS):
+        if path == "tune/reproducibility/seeds.py" or path.startswith(COUNTERPARTS):
             continue
         for node in ast.walk(tree):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
@@ -97,7 +97,7 @@ def test_nothing_seeds_globally_but_seeds() -> None:
 
 def test_torchs_global_settings_are_set_in_one_place() -> None:
     for path, tree in SOURCES.items():
-        if path == "tune/determinism.py" or path.startswith(COUNTERPARTS):
+        if path == "tune/reproducibility/determinism.py" or path.startswith(COUNTERPARTS):
             continue
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):

@@ -9,8 +9,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from genretune.tune.reproducibility.seeds import derive
 from genretune.tune.samplers.suggest import fingerprint
-from genretune.tune.seeds import derive
 from genretune.tune.space.load import space_from_text
 from genretune.tune.space.space import Space
 from genretune.tune.sweep.simulate import End

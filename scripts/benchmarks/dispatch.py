@@ -124,10 +124,10 @@ def _one(what: str, trials: int) -> dict[str, float]:
 
 def _ours(trials: int, *, sleeping: bool) -> dict[str, float]:
     from genretune.tune.dispatch import driver
+    from genretune.tune.dispatch.driver_job import job_from_json
     from genretune.tune.dispatch.idle_segments import idle_segment, memory_mb, sleeping_segment
-    from genretune.tune.dispatch.job import job_from_json
     from genretune.tune.dispatch.signals import Wanted
-    from genretune.tune.rundir import RunFolder
+    from genretune.tune.storage.run_dir import RunFolder
 
     with tempfile.TemporaryDirectory(prefix="genretune-bench-") as scratch:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -160,10 +160,10 @@ def _make(folder: Path, trials: int) -> None:
     """A run directory that is ready to be driven; prints its job."""
     from genretune.data.synth import write_corpus
     from genretune.scripts.driving import job_of
-    from genretune.tune.dispatch.options import Resources, RunOptions
-    from genretune.tune.prepare import new_sweep
-    from genretune.tune.rundir import RunFolder
+    from genretune.tune.dispatch.run_options import Resources, RunOptions
+    from genretune.tune.run.sweep_setup import new_sweep
     from genretune.tune.space.load import load_space
+    from genretune.tune.storage.run_dir import RunFolder
 
     os.environ["GENRETUNE_CACHE"] = str(folder / "cache")
     write_corpus(folder / "corpus", clips=3, seconds=1.0, seed=5)

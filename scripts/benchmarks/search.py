@@ -21,8 +21,8 @@ from tabulate import tabulate
 from genretune.scripts.benchmarks.curves import Curves, Flat, accuracy, space
 from genretune.tune.samplers import random_search, tpe
 from genretune.tune.samplers.history import Told
-from genretune.tune.sweep.machine import Machine
 from genretune.tune.sweep.simulate import simulate
+from genretune.tune.sweep.state_machine import Machine
 
 OPTUNA = "Optuna, 1 worker"
 QUALITY = 0.88

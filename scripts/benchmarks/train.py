@@ -18,7 +18,7 @@ from tabulate import tabulate
 from genretune.data.synth import write_corpus
 from genretune.scripts.benchmarks.train_accuracy import accuracy, print_accuracy
 from genretune.scripts.benchmarks.train_workers import Measured, Worker, together
-from genretune.tune.environment import computes_bf16
+from genretune.tune.reproducibility.environment import computes_bf16
 
 _STEPS, _ROUNDS = 1, 5
 

@@ -13,12 +13,12 @@ from unittest import mock
 
 import torch
 
-from genretune.tune import train as training
-from genretune.tune.config import TrialConfig
-from genretune.tune.parts import Parts, build_parts
-from genretune.tune.records import TrialFolder
-from genretune.tune.run_trial import run_trial
-from genretune.tune.single import Single
+from genretune.tune.training import train as training
+from genretune.tune.training.components import Parts, build_parts
+from genretune.tune.training.config import TrialConfig
+from genretune.tune.trial.run_trial import run_trial
+from genretune.tune.trial.standalone import Single
+from genretune.tune.trial.trial_dir import TrialFolder
 
 
 class Clock:

@@ -20,12 +20,12 @@ from genretune.data.store import Store
 from genretune.models.cost import model_cost
 from genretune.scripts.benchmarks.plain_loop import PlainLoop
 from genretune.scripts.benchmarks.train_share import spent
-from genretune.tune import determinism
-from genretune.tune.epoch import train_epoch
-from genretune.tune.levels import ENVIRONMENT, MEMORY
-from genretune.tune.parts import Parts, build_parts
-from genretune.tune.single import Single, prepare
-from genretune.tune.train import train
+from genretune.tune.reproducibility import determinism
+from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, MEMORY
+from genretune.tune.training.components import Parts, build_parts
+from genretune.tune.training.epoch import train_epoch
+from genretune.tune.training.train import train
+from genretune.tune.trial.standalone import Single, prepare
 
 MICRO_BATCH = 8
 _FLOOR_SIZE = 2048

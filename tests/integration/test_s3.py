@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from genretune.tune.objects import Objects
-from genretune.tune.remote import saved_objects
+from genretune.tune.storage.object_store import Objects
+from genretune.tune.storage.s3_run import saved_objects
 from tests.integration.driver import Driver
 from tests.s3_server import CREDENTIALS, S3
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from genretune.tune.checkpoint import newest_sound
+from genretune.tune.trial.checkpoint_file import newest_sound
 
 pytestmark = pytest.mark.integration
 

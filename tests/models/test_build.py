@@ -21,7 +21,7 @@ from genretune.models.build import (
 )
 from genretune.models.dropout import seed_dropout
 from genretune.models.errors import ModelError
-from genretune.tune.seeds import initialise
+from genretune.tune.reproducibility.seeds import initialise
 from genretune.tune.space.load import space_from_text
 
 SHAPE = (1, 64, 64)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from genretune.scripts.cli import run as command
-from genretune.tune.rundir import RunFolder
+from genretune.tune.run.journal import Journal
 from genretune.tune.space.load import space_from_text
-from genretune.tune.sweep.journal import Journal
-from genretune.tune.sweep.machine import Machine
+from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.sweep.state_machine import Machine
 from tests.spaces import tiny_space
 
 SPACE = tiny_space(1)

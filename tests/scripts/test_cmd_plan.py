@@ -29,7 +29,7 @@ MODELS = {"flat": Flat}
 @pytest.fixture(autouse=True)
 def as_the_command_line_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that no process is started anew."""
-    from genretune.tune.levels import ENVIRONMENT
+    from genretune.tune.reproducibility.determinism_env import ENVIRONMENT
 
     for name, value in ENVIRONMENT["strict"].items():
         if value is None:

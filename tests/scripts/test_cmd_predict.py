@@ -7,7 +7,7 @@ import pytest
 
 from genretune.data.errors import DataError
 from genretune.scripts.cmd_predict import _listen
-from genretune.tune.predict import Prediction, Predictor
+from genretune.tune.trial.predict import Prediction, Predictor
 
 FILES = [Path("a.wav"), Path("b.wav"), Path("c.wav")]
 

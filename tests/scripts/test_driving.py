@@ -6,8 +6,8 @@ import pytest
 
 from genretune.scripts.driving import check_unedited
 from genretune.tune.errors import TuneError
-from genretune.tune.rundir import RunFolder
 from genretune.tune.space.load import space_from_text
+from genretune.tune.storage.run_dir import RunFolder
 
 SPACE = """\
 version: 1

@@ -14,13 +14,13 @@ import pytest
 
 from genretune.scripts.cli import run as command
 from genretune.scripts.terminal import plain
-from genretune.tune.checkpoint import load_checkpoint
-from genretune.tune.dispatch.requests import requests
 from genretune.tune.errors import DamagedRecord
-from genretune.tune.rundir import RunFolder
+from genretune.tune.run.journal import Journal
+from genretune.tune.run.stop_requests import requests
 from genretune.tune.space.load import space_from_text
-from genretune.tune.sweep.journal import Journal
-from genretune.tune.sweep.machine import Machine
+from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.sweep.state_machine import Machine
+from genretune.tune.trial.checkpoint_file import load_checkpoint
 from tests.spaces import tiny_space
 
 SPACE = tiny_space(2)

@@ -8,8 +8,8 @@ import pytest
 
 from genretune.scripts.run_options import Keeping, options_of
 from genretune.scripts.run_options import _seconds_until as seconds_until
-from genretune.tune.dispatch.job import Job, job_from_json
-from genretune.tune.dispatch.options import Resources, RunOptions
+from genretune.tune.dispatch.driver_job import Job, job_from_json
+from genretune.tune.dispatch.run_options import Resources, RunOptions
 from genretune.tune.errors import TuneError
 
 USUAL: dict[str, Any] = {

@@ -12,9 +12,9 @@ from genretune.data.specs import SplitSpec
 from genretune.data.splits import split_clips
 from genretune.data.store import Store
 from genretune.scripts.cli import run
-from genretune.tune.prepare import new_sweep
-from genretune.tune.rundir import RunFolder
+from genretune.tune.run.sweep_setup import new_sweep
 from genretune.tune.space.load import load_space
+from genretune.tune.storage.run_dir import RunFolder
 
 SPACE = """\
 version: 1

@@ -6,7 +6,7 @@ import io
 import pytest
 
 from genretune.scripts.show_results import print_leaderboard
-from genretune.tune.results import as_csv, cell
+from genretune.tune.run.results import as_csv, cell
 from genretune.tune.sweep.leaderboard import Row
 
 WITH = {"optimizer.lr": 0.1 + 0.2, "model.reduction": [None, 4, 8], "optimizer.amsgrad": True}

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from genretune.tune import own_code
-from genretune.tune.dispatch.options import Resources
-from genretune.tune.dispatch.pinned import on_node
+from genretune.tune.dispatch.node_task import on_node
+from genretune.tune.dispatch.package_wheel import build_wheel
+from genretune.tune.dispatch.run_options import Resources
 from genretune.tune.dispatch.signals import Interrupted
-from genretune.tune.dispatch.wheel import build_wheel
 from genretune.tune.errors import RunFailure, TuneError
-from genretune.tune.levels import ENVIRONMENT, MEMORY, Level
+from genretune.tune.reproducibility import code_digest as own_code
+from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, MEMORY, Level
 
 _ANSWER = 120.0  # s that nodes have to say which package they have
 

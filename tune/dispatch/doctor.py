@@ -46,8 +46,8 @@ def probe(asked: Mapping[str, Any]) -> dict[str, Any]:
     """
     import psutil
 
-    from genretune.tune.config import available_device
-    from genretune.tune.environment import machine_class
+    from genretune.tune.reproducibility.environment import machine_class
+    from genretune.tune.training.config import available_device
 
     facts: dict[str, Any] = {
         "host": platform.node(),
@@ -76,7 +76,7 @@ def examine(asked: Mapping[str, Any]) -> list[Finding]:
     """Every check of every node of the cluster that Ray is connected to."""
     import ray
 
-    from genretune.tune.dispatch.pinned import on_node
+    from genretune.tune.dispatch.node_task import on_node
 
     own = probe(asked)
     asked = {**asked, "head": ray.get_runtime_context().gcs_address}
@@ -198,8 +198,8 @@ def _readable(path: Path) -> str:
 
 def _puts(uri: str) -> str:
     """Whether objects can be put below a URI and removed again; else why not."""
-    from genretune.tune.files import StorageFailure
-    from genretune.tune.objects import Objects
+    from genretune.tune.storage.atomic_io import StorageFailure
+    from genretune.tune.storage.object_store import Objects
 
     name = f"probe-{platform.node()}-{os.getpid()}"
     try:

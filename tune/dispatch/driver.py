@@ -10,24 +10,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from genretune.tune.dispatch.accept import check_environment, last_environment
 from genretune.tune.dispatch.cluster import cluster, require_room
-from genretune.tune.dispatch.desk import Desk, Terms
-from genretune.tune.dispatch.job import Job
+from genretune.tune.dispatch.driver_job import Job
+from genretune.tune.dispatch.hang_detector import Watch
 from genretune.tune.dispatch.nodes import Nodes, Wants
-from genretune.tune.dispatch.options import Resources
-from genretune.tune.dispatch.requests import forget_drains
-from genretune.tune.dispatch.segment import run_segment
+from genretune.tune.dispatch.run_options import Resources
 from genretune.tune.dispatch.signals import Interrupted, Wanted
-from genretune.tune.dispatch.watch import Watch
-from genretune.tune.levels import Level
-from genretune.tune.objects import Objects
-from genretune.tune.remote import RemoteRun
-from genretune.tune.rundir import RunFolder
+from genretune.tune.dispatch.sweep_controller import Desk, Terms
+from genretune.tune.dispatch.trainable import run_segment
+from genretune.tune.reproducibility.determinism_env import Level
+from genretune.tune.run.journal import Journal
+from genretune.tune.run.resume_check import check_environment, last_environment
+from genretune.tune.run.stop_requests import forget_drains
 from genretune.tune.space.load import space_from_json
+from genretune.tune.storage.object_store import Objects
+from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.storage.s3_run import RemoteRun
 from genretune.tune.sweep.events import MIXED
-from genretune.tune.sweep.journal import Journal
-from genretune.tune.sweep.machine import Machine
+from genretune.tune.sweep.state_machine import Machine
 
 End = Literal["finished", "undecided", "drained", "stopped", "interrupted", "terminated"]
 EXIT_CODES: dict[End, int] = {
@@ -174,7 +174,7 @@ def _dispatch(desk: Desk, place: _Place, job: Job, *, show: Show, segment: Segme
     """
     from ray import tune as ray_tune
 
-    from genretune.tune.dispatch.ray_parts import (
+    from genretune.tune.dispatch.ray_adapters import (
         DeskCallback,
         DeskScheduler,
         DeskSearcher,

@@ -7,7 +7,7 @@ from typing import Any
 
 import psutil
 
-from genretune.tune.rundir import Lease, RunFolder
+from genretune.tune.storage.run_dir import Lease, RunFolder
 
 
 def idle_segment(order: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genretune.tune.dispatch.pinned import on_node
+from genretune.tune.dispatch.node_task import on_node
 from genretune.tune.errors import RunFailure, TuneError
 
 _PREPARING = 300.0  # s that the first nodes have to answer
@@ -53,9 +53,9 @@ def describe(wants: Mapping[str, Any]) -> dict[str, Any]:
     from typing import cast
 
     from genretune.data.store import Store, find_store
-    from genretune.tune.config import Device
-    from genretune.tune.environment import machine_class
-    from genretune.tune.levels import Level
+    from genretune.tune.reproducibility.determinism_env import Level
+    from genretune.tune.reproducibility.environment import machine_class
+    from genretune.tune.training.config import Device
 
     level = cast(Level, wants["level"])
     there = Path(wants["store"]).exists()

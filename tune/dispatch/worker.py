@@ -12,14 +12,14 @@ from ray import tune as ray_tune
 
 from genretune.data.store import Store
 from genretune.models.errors import ModelError
-from genretune.tune.config import Device, TrialConfig, trial_config
-from genretune.tune.corpus import open_data
-from genretune.tune.dispatch.places import Place, place_of
-from genretune.tune.environment import machine_class
 from genretune.tune.errors import RunFailure, TuneError
-from genretune.tune.levels import Level
-from genretune.tune.run_trial import in_one_line, run_trial
+from genretune.tune.reproducibility.determinism_env import Level
+from genretune.tune.reproducibility.environment import machine_class
 from genretune.tune.space.load import space_from_json
+from genretune.tune.training.config import Device, TrialConfig, trial_config
+from genretune.tune.trial.corpus import open_data
+from genretune.tune.trial.run_trial import in_one_line, run_trial
+from genretune.tune.trial.workspace import Place, place_of
 
 _SENDING = 120.0  # s that samples may take to a node that has just joined
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from scipy.stats import qmc
 
-from genretune.tune.seeds import derive
+from genretune.tune.reproducibility.seeds import derive
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import Choice, Flat, Parameter
 

@@ -3,7 +3,7 @@
 So adding a parameter, or taking one out, leaves the values of all others as they were.
 """
 
-from genretune.tune.seeds import derive
+from genretune.tune.reproducibility.seeds import derive
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import Choice, Flat, Parameter
 

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 
+from genretune.tune.reproducibility.seeds import derive
 from genretune.tune.samplers import grid, random_search
 from genretune.tune.samplers.history import Told
-from genretune.tune.seeds import derive
 from genretune.tune.space.settings import GridSampler, QmcSampler, TpeSampler
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import Flat

@@ -20,8 +20,8 @@ from optuna.distributions import (
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from genretune.tune.reproducibility.seeds import derive
 from genretune.tune.samplers.history import Told
-from genretune.tune.seeds import derive
 from genretune.tune.space.distributions import Distribution, Normal, Range, Values
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import Choice, Flat, Parameter

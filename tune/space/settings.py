@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from genretune.tune.keep import Keep
+from genretune.tune.space.keep import Keep
 from genretune.tune.space.problems import Path, Problems, did_you_mean, show
 
 METRICS: dict[str, Literal["max", "min"]] = {

@@ -4,8 +4,8 @@ import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from genretune.tune.keep import Keep
 from genretune.tune.space.distributions import Values
+from genretune.tune.space.keep import Keep
 from genretune.tune.space.problems import Path, SpaceError, dotted, show
 from genretune.tune.space.settings import Data, EarlyTermination, Metric, Sampler
 from genretune.tune.space.tree import (

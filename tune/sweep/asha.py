@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from genretune.tune.sweep.events import Compared, Verdict
-from genretune.tune.sweep.rules import Rules
 from genretune.tune.sweep.state import State, Trial
+from genretune.tune.sweep.sweep_rules import Rules
 
 Key = tuple[float, int]
 

@@ -11,11 +11,12 @@ from genretune.tune.samplers.suggest import fingerprint, sampler, suggest
 from genretune.tune.space.distributions import same
 from genretune.tune.space.settings import TpeSampler
 from genretune.tune.space.space import Space
-from genretune.tune.sweep import asha, lag
+from genretune.tune.sweep import asha
+from genretune.tune.sweep import sampler_history as lag
 from genretune.tune.sweep.events import Event
-from genretune.tune.sweep.machine import trial_seed
-from genretune.tune.sweep.rules import rules_of
 from genretune.tune.sweep.state import State, fold
+from genretune.tune.sweep.state_machine import trial_seed
+from genretune.tune.sweep.sweep_rules import rules_of
 
 
 def audit(space: Space, events: Sequence[Event]) -> list[str]:

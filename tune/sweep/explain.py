@@ -2,8 +2,8 @@
 
 from genretune.tune.sweep.events import Compared
 from genretune.tune.sweep.leaderboard import why
-from genretune.tune.sweep.rules import Rules
 from genretune.tune.sweep.state import State
+from genretune.tune.sweep.sweep_rules import Rules
 
 
 def explain(state: State, trial: int) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from genretune.tune.sweep.rules import Rules
 from genretune.tune.sweep.state import State, Trial
+from genretune.tune.sweep.sweep_rules import Rules
 
 _GROUPS = ("completed", "stopped", "running", "paused", "pending", "diverged", "failed")
 

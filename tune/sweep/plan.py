@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from genretune.tune.space.settings import TpeSampler
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import Flat, conditional
-from genretune.tune.sweep.answers import Segment
-from genretune.tune.sweep.machine import Machine
-from genretune.tune.sweep.pretend import Pretended
-from genretune.tune.sweep.rules import rules_of
+from genretune.tune.sweep.decisions import Segment
 from genretune.tune.sweep.simulate import simulate
+from genretune.tune.sweep.state_machine import Machine
+from genretune.tune.sweep.sweep_rules import rules_of
+from genretune.tune.sweep.synthetic_trials import Pretended
 
 _SIMULATED = 5
 SEGMENT_SECONDS = 0.1

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Collection
 
-from genretune.tune.sweep import asha, lag
+from genretune.tune.sweep import asha
+from genretune.tune.sweep import sampler_history as lag
 from genretune.tune.sweep.state import State
 
 _STATUSES = ("completed", "stopped", "diverged", "failed", "running", "paused", "pending")

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from genretune.tune.sweep.answers import CONTINUE, WAIT, Done, Segment
+from genretune.tune.sweep.decisions import CONTINUE, WAIT, Done, Segment
 from genretune.tune.sweep.events import Event
-from genretune.tune.sweep.machine import Machine
+from genretune.tune.sweep.state_machine import Machine
 
 End = Literal["completed", "diverged", "failed", "lost"]
 

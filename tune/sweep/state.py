@@ -23,7 +23,7 @@ from genretune.tune.sweep.events import (
     Stop,
     Verdict,
 )
-from genretune.tune.sweep.rules import Rules
+from genretune.tune.sweep.sweep_rules import Rules
 
 Final = Literal["completed", "stopped", "diverged", "failed"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from genretune.tune.dispatch.doctor import judge, probe, reach
-from genretune.tune.objects import Objects
+from genretune.tune.storage.object_store import Objects
 from tests.s3_server import S3
 
 

@@ -11,9 +11,9 @@ import pytest
 from genretune.tune.samplers.history import Told
 from genretune.tune.samplers.suggest import fingerprint, sampler, suggest
 from genretune.tune.space.space import Space
-from genretune.tune.sweep.machine import Machine
-from genretune.tune.sweep.pretend import Pretended
 from genretune.tune.sweep.simulate import simulate
+from genretune.tune.sweep.state_machine import Machine
+from genretune.tune.sweep.synthetic_trials import Pretended
 
 Spaces = Callable[..., Space]
 TYPES = ("random", "qmc", "tpe")
@@ -21,8 +21,8 @@ TYPES = ("random", "qmc", "tpe")
 _PROCESS = """
 import json, sys
 from genretune.tune.space.load import space_from_json
-from genretune.tune.sweep.machine import Machine
-from genretune.tune.sweep.pretend import Pretended
+from genretune.tune.sweep.state_machine import Machine
+from genretune.tune.sweep.synthetic_trials import Pretended
 from genretune.tune.sweep.simulate import simulate
 
 for saved in json.load(sys.stdin):

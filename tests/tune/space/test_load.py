@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from genretune.tune import metrics
 from genretune.tune.space.load import (
     changed_keys,
     load_space,
@@ -15,6 +14,7 @@ from genretune.tune.space.load import (
 )
 from genretune.tune.space.problems import SpaceError
 from genretune.tune.space.settings import METRICS
+from genretune.tune.training import metrics
 
 MALFORMED = json.loads((Path(__file__).parent / "malformed.json").read_text())
 SPACES = sorted((Path(__file__).parents[3] / "search_spaces").glob("*.yaml"))

@@ -8,7 +8,7 @@ import pytest
 from genretune.tune.space.load import space_from_text
 from genretune.tune.space.space import Space
 from genretune.tune.sweep.leaderboard import leaderboard
-from genretune.tune.sweep.machine import Machine
+from genretune.tune.sweep.state_machine import Machine
 
 SPACE = """
 version: 1

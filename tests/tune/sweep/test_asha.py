@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from genretune.tune.space.space import Space
-from genretune.tune.sweep.machine import Machine
-from genretune.tune.sweep.pretend import Pretended
-from genretune.tune.sweep.rules import rules_of
 from genretune.tune.sweep.simulate import simulate
+from genretune.tune.sweep.state_machine import Machine
+from genretune.tune.sweep.sweep_rules import rules_of
+from genretune.tune.sweep.synthetic_trials import Pretended
 
 Spaces = Callable[..., Space]
 

@@ -9,9 +9,9 @@ from genretune.tune.space.space import Space
 from genretune.tune.sweep.audit import audit
 from genretune.tune.sweep.events import Created, Event, Verdict
 from genretune.tune.sweep.explain import explain
-from genretune.tune.sweep.machine import Machine
-from genretune.tune.sweep.pretend import Pretended
 from genretune.tune.sweep.simulate import simulate
+from genretune.tune.sweep.state_machine import Machine
+from genretune.tune.sweep.synthetic_trials import Pretended
 
 Spaces = Callable[..., Space]
 WORLD = Pretended(digits=1, failing=0.1, diverging=0.1, patience=0.1, losing=0.05)

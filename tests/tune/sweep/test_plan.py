@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from genretune.tune.space.space import Space
-from genretune.tune.sweep.machine import Machine
 from genretune.tune.sweep.plan import make_plan
-from genretune.tune.sweep.pretend import Pretended
 from genretune.tune.sweep.simulate import simulate
+from genretune.tune.sweep.state_machine import Machine
+from genretune.tune.sweep.synthetic_trials import Pretended
 
 
 def test_a_plan_tells_sizes_rungs_and_work(space: Callable[..., Space]) -> None:

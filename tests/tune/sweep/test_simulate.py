@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from genretune.tune.run.journal import Journal, read_journal
 from genretune.tune.space.space import Space
 from genretune.tune.sweep.events import Event
-from genretune.tune.sweep.journal import Journal, read_journal
-from genretune.tune.sweep.machine import Machine
-from genretune.tune.sweep.pretend import Pretended
 from genretune.tune.sweep.simulate import simulate
+from genretune.tune.sweep.state_machine import Machine
+from genretune.tune.sweep.synthetic_trials import Pretended
 
 Spaces = Callable[..., Space]
 Outcome = Callable[[Machine], Any]

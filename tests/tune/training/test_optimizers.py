@@ -1,0 +1,113 @@
+"""Optimizers: torch's own steps, their arguments, and their state put back."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn, optim
+
+from genretune.models.errors import ModelError
+from genretune.tune.training.optimizers import OPTIMIZERS, build_optimizer, resolve_optimizer
+from genretune.tune.trial.checkpoint_file import restore, snapshot
+
+# Those whose step needs a closure, or takes other gradients than dense ones of any shape.
+LEFT_OUT = {"LBFGS", "SparseAdam", "Muon", "Optimizer"}
+GIVEN: dict[str, dict[str, Any]] = {
+    "Adafactor": {"lr": 0.02, "weight_decay": 0.01},
+    "Adam": {"lr": 0.02, "weight_decay": 0.01, "amsgrad": True},
+    "AdamW": {"lr": 0.02, "betas": [0.8, 0.9]},
+    "NAdam": {"lr": 0.02, "decoupled_weight_decay": True, "weight_decay": 0.1},
+    "RMSprop": {"lr": 0.02, "momentum": 0.5, "centered": True},
+    "Rprop": {"lr": 0.02, "etas": [0.4, 1.3]},
+    "SGD": {"lr": 0.02, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
+}
+
+
+def network() -> nn.Module:
+    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(27, 4))
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+def walk(model: nn.Module, optimizer: optim.Optimizer, steps: range) -> None:
+    for step in steps:
+        generator = torch.Generator().manual_seed(step)
+        x = torch.randn(5, 2, 5, 5, generator=generator)
+        optimizer.zero_grad()
+        model(x).square().mean().backward()
+        optimizer.step()
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_every_optimizer_of_torch_is_there() -> None:
+    theirs = {
+        name
+        for name, item in vars(optim).items()
+        if isinstance(item, type) and issubclass(item, optim.Optimizer)
+    }
+    assert theirs - LEFT_OUT == set(OPTIMIZERS)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_steps_are_torchs_own(name: str) -> None:
+    given = GIVEN.get(name, {"lr": 0.02})
+    ours, theirs = network(), network()
+    walk(
+        ours,
+        build_optimizer(resolve_optimizer({"name": name, **given}), ours.parameters()),
+        range(4),
+    )
+    fused = {"fused": True} if name in ("Adam", "AdamW") else {}
+    arguments = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+    walk(theirs, vars(optim)[name](theirs.parameters(), **arguments, **fused), range(4))
+    assert same(ours, theirs)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_defaults_are_torchs_own(name: str) -> None:
+    resolved = resolve_optimizer({"name": name})
+    theirs = vars(optim)[name](network().parameters()).defaults
+    for key, value in resolved.items():
+        if key != "name":
+            expected = theirs[key]
+            assert value == (list(expected) if isinstance(expected, tuple) else expected), key
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_state_put_back_goes_on_as_if_nothing_had_been(name: str) -> None:
+    config = resolve_optimizer({"name": name, **GIVEN.get(name, {"lr": 0.02})})
+    straight = network().to(memory_format=torch.channels_last)
+    walk(straight, build_optimizer(config, straight.parameters()), range(5))
+    first = network().to(memory_format=torch.channels_last)
+    optimizer = build_optimizer(config, first.parameters())
+    walk(first, optimizer, range(2))
+    kept = snapshot(first, optimizer, [])
+    second = network().to(memory_format=torch.channels_last)
+    optimizer = build_optimizer(config, second.parameters())
+    restore(kept, second, optimizer)
+    walk(second, optimizer, range(2, 5))
+    assert same(straight, second)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"name": "Adam", "lr": -1.0}, "optimizer.lr: must be a number >= 0, got -1.0"),
+        ({"name": "Adam", "lr": "1e-3"}, "optimizer.lr: must be a number"),
+        ({"name": "Adam", "betas": [0.9, 1.0]}, "optimizer.betas"),
+        ({"name": "SGD", "momentun": 0.9}, "did you mean 'momentum'"),
+        ({"name": "Adan"}, "did you mean 'Adam'"),
+        ({"name": "LBFGS"}, "optimizer.name: must be the name of a known optimizer"),
+        ({"name": "Adam", "eps": 0.0}, "optimizer.eps: must be a number > 0, got 0.0"),
+    ],
+)
+def test_wrong_arguments_are_named(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        resolve_optimizer(given)

@@ -1,0 +1,144 @@
+"""The trial as one function: what it depends on, and what it does not."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from genretune.data.store import Store
+from genretune.tune.errors import TuneError
+from genretune.tune.training.components import build_parts
+from genretune.tune.training.config import trial_config
+from genretune.tune.training.epoch import evaluate, train_epoch
+from genretune.tune.training.train import Outcome, train
+from genretune.tune.trial.checkpoint_file import Checkpoint
+from genretune.tune.trial.run_trial import run_trial
+from genretune.tune.trial.trial_dir import TrialFolder
+
+Tiny = Callable[..., dict[str, Any]]
+
+
+def digests(outcome: Outcome) -> list[str]:
+    return [record["weights_sha256"] for record in outcome.history]
+
+
+def values(outcome: Outcome) -> list[dict[str, Any]]:
+    return [{k: v for k, v in record.items() if k != "seconds"} for record in outcome.history]
+
+
+def stopped_after(epochs: int, into: list[Checkpoint]) -> Callable[[Checkpoint], bool]:
+    def on_epoch(checkpoint: Checkpoint) -> bool:
+        into.append(checkpoint)
+        return checkpoint.epoch < epochs
+
+    return on_epoch
+
+
+def test_same_configuration_same_bits_whatever_was_drawn_before(store: Store, tiny: Tiny) -> None:
+    config = trial_config(tiny(epochs=2))
+    one = train(config, store)
+    torch.manual_seed(12345)
+    torch.rand(100)
+    assert values(train(config, store)) == values(one)
+    assert one.status == "completed" and one.why == "all 2 epochs"
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "adam": {},
+    "micro": {"micro_batch_size": 5},
+    "sgd-plateau": {
+        "optimizer": {"name": "SGD", "lr": 0.01, "momentum": 0.9},
+        "lr_scheduler": {"name": "ReduceLROnPlateau", "patience": 0, "threshold": 0.5},
+    },
+    "one-cycle": {"lr_scheduler": {"name": "OneCycleLR", "max_lr": 0.01}},
+    "warm-cosine": {"lr_scheduler": {"name": "CosineAnnealingLR", "warmup_epochs": 1}},
+    "augmented": {
+        "augment": {"gain": {}, "noise": {}, "specaugment": {}, "mixup": {}},
+        "clip_grad_norm": 1.0,
+    },
+    "bf16": {"precision": "bf16"},
+    "resnet": {"model": {"name": "resnet18", "reduction": 16}, "epochs": 3},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_straight_equals_interrupted(store: Store, tiny: Tiny, case: str) -> None:
+    config = trial_config(tiny(**CASES[case]))
+    straight = train(config, store)
+    kept: list[Checkpoint] = []
+    first = train(config, store, on_epoch=stopped_after(2, kept))
+    assert first.status == "interrupted" and len(kept) == 2
+    rest = train(config, store, resume_from=kept[-1])
+    assert values(rest) == values(straight)
+
+
+def test_evaluation_leaves_no_trace_in_training(store: Store, tiny: Tiny) -> None:
+    config = trial_config(tiny(model=tiny()["model"] | {"name": "cnn"}, epochs=2))
+    with_evaluation = build_parts(config, store)
+    without = build_parts(config, store)
+    for epoch in (1, 2):
+        train_epoch(with_evaluation, epoch)
+        evaluate(with_evaluation, with_evaluation.validation)
+        train_epoch(without, epoch)
+    for one, other in zip(
+        with_evaluation.model.state_dict().values(),
+        without.model.state_dict().values(),
+        strict=True,
+    ):
+        assert torch.equal(one, other)
+
+
+def test_one_setting_changes_nothing_else(store: Store, tiny: Tiny) -> None:
+    plain = build_parts(trial_config(tiny()), store)
+    other = build_parts(
+        trial_config(tiny(model=tiny()["model"] | {"reduction": None}, augment={"gain": {}})), store
+    )
+    theirs = other.model.state_dict()
+    shared = [name for name in plain.model.state_dict() if name in theirs]
+    assert len(shared) >= 5
+    for name in shared:
+        assert torch.equal(plain.model.state_dict()[name], theirs[name])
+
+
+def test_patience_ends_a_trial_and_survives_a_restart(store: Store, tiny: Tiny) -> None:
+    rule = {"metric": "val_loss", "patience": 2, "min_delta": 100.0}
+    config = trial_config(tiny(epochs=9, early_stopping=rule))
+    kept: list[Checkpoint] = []
+    outcome = train(config, store, on_epoch=stopped_after(99, kept))
+    assert (outcome.status, len(outcome.history)) == ("completed", 3)
+    assert outcome.why == "out of patience: val_loss did not improve for 2 epochs"
+    again = train(config, store, resume_from=kept[-1])
+    assert again == outcome
+
+
+def test_a_loss_that_is_not_finite_is_a_result(store: Store, tiny: Tiny) -> None:
+    config = trial_config(tiny(optimizer={"name": "SGD", "lr": 1e30}))
+    outcome = train(config, store)
+    assert outcome.status == "diverged"
+    assert "is nan in epoch" in outcome.why or "is inf in epoch" in outcome.why
+
+
+def test_other_samples_are_refused(store: Store, tiny: Tiny) -> None:
+    config = trial_config(tiny())
+    data = config.data.model_copy(update={"samples": "0" * 64})
+    with pytest.raises(TuneError, match=r"data\.samples: must be the digest of the corpus"):
+        train(config.model_copy(update={"data": data}), store)
+
+
+def test_a_damaged_checkpoint_is_passed_over(store: Store, tiny: Tiny, tmp_path: Path) -> None:
+    config = trial_config(tiny(epochs=3))
+    straight = train(config, store)
+    folder = TrialFolder(tmp_path / "trial")
+    run_trial(config, store, folder, on_report=lambda record: record["epoch"] < 2)
+    newest = max(folder.checkpoints.glob("0*.safetensors"))
+    content = bytearray(newest.read_bytes())
+    content[-1] ^= 1
+    newest.write_bytes(content)
+    outcome = run_trial(config, store, folder, on_report=lambda record: True)
+    assert digests(outcome) == digests(straight)
+    result = folder.result()
+    assert result is not None
+    assert [segment["from_epoch"] for segment in result["segments"]] == [0, 1]
+    assert result["status"] == "completed"

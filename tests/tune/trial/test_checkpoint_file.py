@@ -1,0 +1,92 @@
+"""Checkpoints: whole or not there, and nothing lost in between."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from genretune.tune.trial.checkpoint_file import (
+    Checkpoint,
+    checkpoint_path,
+    load_checkpoint,
+    newest_sound,
+    save_checkpoint,
+    weights_digest,
+)
+
+
+def checkpoint(epoch: int = 1) -> Checkpoint:
+    history: tuple[dict[str, Any], ...] = tuple(
+        {"epoch": k, "val_loss": 0.1 + 0.2, "weights_sha256": "x"} for k in range(1, epoch + 1)
+    )
+    return Checkpoint(
+        history=history,
+        model={"a.weight": torch.arange(6.0).reshape(2, 3), "a.count": torch.tensor(3)},
+        optimizer={"0.exp_avg": torch.ones(2, 3, dtype=torch.bfloat16)},
+        feature={"mean": torch.zeros(4, 1)},
+    )
+
+
+def equal(one: Checkpoint, other: Checkpoint) -> bool:
+    return one.history == other.history and all(
+        mine.keys() == theirs.keys()
+        and all(torch.equal(mine[k], theirs[k]) and mine[k].dtype == theirs[k].dtype for k in mine)
+        for mine, theirs in (
+            (one.model, other.model),
+            (one.optimizer, other.optimizer),
+            (one.feature, other.feature),
+        )
+    )
+
+
+def test_what_is_saved_comes_back(tmp_path: Path) -> None:
+    path = checkpoint_path(tmp_path, 2)
+    save_checkpoint(checkpoint(2), path, mark="m")
+    found = load_checkpoint(path)
+    assert found is not None and equal(found, checkpoint(2)) and found.epoch == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["00002.safetensors"]
+    assert "model.a.weight" in load_file(path)  # no pickle: any reader of safetensors can
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "header", "missing"])
+def test_the_newest_sound_one_is_used(tmp_path: Path, damage: str) -> None:
+    for epoch in (8, 9, 10):
+        save_checkpoint(checkpoint(epoch), checkpoint_path(tmp_path, epoch), mark="m")
+    newest = checkpoint_path(tmp_path, 10)
+    content = bytearray(newest.read_bytes())
+    if damage == "cut":
+        newest.write_bytes(content[:-3])
+    elif damage == "flipped":
+        content[-1] ^= 1
+        newest.write_bytes(content)
+    elif damage == "empty":
+        newest.write_bytes(b"")
+    elif damage == "header":
+        newest.write_bytes(content.replace(b"0.30000000000000004", b"0.30000000000000005", 1))
+    else:
+        newest.unlink()
+    found = newest_sound(tmp_path)
+    assert found is not None and found.epoch == 9
+
+
+def test_no_checkpoint_is_none(tmp_path: Path) -> None:
+    assert newest_sound(tmp_path / "nothing") is None
+    (tmp_path / "best.safetensors").write_bytes(b"x")
+    assert newest_sound(tmp_path) is None
+
+
+def test_the_digest_is_of_values_names_and_types() -> None:
+    model = nn.Conv2d(2, 3, 3)
+    with torch.no_grad():
+        model.weight.fill_(0.5)
+        assert model.bias is not None
+        model.bias.fill_(0.0)
+    before = weights_digest(model)
+    assert weights_digest(model.to(memory_format=torch.channels_last)) == before
+    with torch.no_grad():
+        model.weight[0, 0, 0, 0] = torch.nextafter(torch.tensor(0.5), torch.tensor(1.0))
+    assert weights_digest(model) != before
+    assert before == "653222bd768987649fd0cf9d80f4e1c217ffca21af63601f298e91cb4a3608ec"

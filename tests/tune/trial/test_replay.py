@@ -1,0 +1,94 @@
+"""Replay: the first difference, and the word for it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from genretune.data.store import Store
+from genretune.tune.training.config import TrialConfig, trial_config
+from genretune.tune.trial.replay import Difference, first_difference, replay
+from genretune.tune.trial.run_trial import run_trial
+from genretune.tune.trial.trial_dir import TrialFolder
+
+Tiny = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def recorded(store: Store, tiny: Tiny, tmp_path: Path) -> tuple[TrialConfig, dict[str, Any]]:
+    config = trial_config(tiny(epochs=2))
+    folder = TrialFolder(tmp_path / "trial")
+    run_trial(config, store, folder, on_report=lambda record: True)
+    result = folder.result()
+    assert result is not None
+    return config, result
+
+
+def test_the_same_trial_is_exact(store: Store, recorded: tuple[TrialConfig, Any]) -> None:
+    verdict = replay(*[recorded[0], store, recorded[1]])
+    assert (verdict.verdict, verdict.epochs) == ("exact", 2)
+    assert verdict.first_difference is None and verdict.environment_differences == []
+
+
+def test_one_bit_is_a_divergence(store: Store, recorded: tuple[TrialConfig, Any]) -> None:
+    config, result = recorded
+    weights = result["history"][1]["weights_sha256"]
+    result["history"][1]["weights_sha256"] = "0" * 64
+    verdict = replay(config, store, result)
+    assert verdict.verdict == "diverged"
+    assert verdict.first_difference == Difference(2, "weights_sha256", "0" * 64, weights)
+    assert verdict.distance is not None and max(verdict.distance.values()) == 0.0
+
+
+def test_another_machine_is_not_comparable_unless_equal(
+    store: Store, recorded: tuple[TrialConfig, Any]
+) -> None:
+    config, result = recorded
+    result["segments"][0]["environment"]["machine_class"] = "another"
+    verdict = replay(config, store, result)
+    assert verdict.verdict == "exact"  # the bits say so
+    assert any(
+        line.startswith("machine_class: another ->") for line in verdict.environment_differences
+    )
+    result["history"][0]["val_loss"] += 1e-9
+    verdict = replay(config, store, result)
+    assert (verdict.verdict, verdict.why) == (
+        "not comparable",
+        "it was recorded on another machine class",
+    )
+
+
+def test_a_stopped_trial_is_compared_as_far_as_it_went(
+    store: Store, recorded: tuple[TrialConfig, Any]
+) -> None:
+    config, result = recorded
+    result |= {"status": "running", "history": result["history"][:1]}
+    verdict = replay(config, store, result)
+    assert (verdict.verdict, verdict.epochs) == ("exact", 1)
+
+
+def test_without_a_record_there_is_nothing_to_compare(store: Store, tiny: Tiny) -> None:
+    verdict = replay(trial_config(tiny(epochs=1)), store, None)
+    assert (verdict.verdict, verdict.why) == (
+        "not comparable",
+        "there is no record to compare with",
+    )
+
+
+def test_a_gpus_trial_is_not_trained_where_there_is_none(
+    store: Store, recorded: tuple[TrialConfig, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    verdict = replay(recorded[0].model_copy(update={"device": "cuda"}), store, recorded[1])
+    assert (verdict.verdict, verdict.epochs) == ("not comparable", 0)
+    assert verdict.why == "it was recorded on a GPU, and there is none here"
+
+
+def test_histories_of_different_lengths_differ() -> None:
+    record = {name: 0 for name in ("epoch", "weights_sha256")}
+    from genretune.tune.training.metrics import COLUMNS
+
+    full = {**dict.fromkeys(COLUMNS, 0), **record}
+    assert first_difference([full, full], [full]) == Difference(2, "epochs", 2, 1)

@@ -1,0 +1,73 @@
+"""What is done to a trial's folder once the trial is over: its last word, and its checkpoints.
+
+The driver does it while no worker has the trial; it needs no torch for that.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from genretune.tune.errors import DamagedRecord
+from genretune.tune.space.keep import Keep
+from genretune.tune.storage import untrusted as foreign
+from genretune.tune.storage.atomic_io import write_whole
+from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.sweep.leaderboard import row
+from genretune.tune.sweep.state import Trial
+from genretune.tune.sweep.sweep_rules import Rules
+
+_SAVED = "[0-9]*.safetensors"
+_BEST = "best.safetensors"
+
+
+def close(run: RunFolder, trial: Trial, rules: Rules, keep: Keep) -> None:
+    """Drop what need not be kept, then let the trial's own record say why it ended.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder = run.trial_path(trial.index)
+    for path in surplus(folder, trial.status, keep):
+        path.unlink(missing_ok=True)
+    result = read_result(folder)
+    if result is None:
+        return
+    told = {"status": trial.status, "why": row(trial, rules).why}
+    if {key: result.get(key) for key in told} != told:
+        text = json.dumps(result | told, indent=1, allow_nan=False) + "\n"
+        write_whole(folder / "result.json", text.encode())
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """``result.json`` of a trial; None without one that can be read."""
+    try:
+        return foreign.read_result(folder)
+    except DamagedRecord:
+        return None
+
+
+def surplus(folder: Path, status: str | None, keep: Keep) -> list[Path]:
+    """Checkpoints of a trial that need not be kept; of an open trial none."""
+    if status is None or keep == "all":
+        return []
+    saved = sorted((folder / "checkpoints").glob(_SAVED))
+    best = [folder / "checkpoints" / _BEST]
+    if status != "completed" or keep == "none":
+        return _existing([*saved, *best])
+    return saved if keep == "best" else saved[:-1]
+
+
+def kept_epochs(folder: Path, status: str | None, keep: Keep) -> set[int] | None:
+    """As ``surplus``, for a trial whose checkpoints lie in S3: the epochs that stay; None: all."""
+    if status is None or keep == "all":
+        return None
+    result = read_result(folder)
+    if status != "completed" or keep == "none" or result is None:
+        return set()
+    best = {int(result["best_epoch"])}
+    return best if keep == "best" else {*best, len(result["history"])}
+
+
+def _existing(paths: Iterable[Path]) -> list[Path]:
+    return [path for path in paths if path.exists()]

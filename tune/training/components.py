@@ -1,0 +1,183 @@
+"""A trial's parts, built from its configuration: what the training loop turns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from genretune.data.batches import gather, labels, offset_room
+from genretune.data.errors import DataError
+from genretune.data.splits import fold_windows
+from genretune.data.store import Store
+from genretune.data.windows import WindowSet, window_hop, window_length
+from genretune.models.augment import Mixup, SpecAugment
+from genretune.models.build import build_augment, build_feature, build_model, feature_shape
+from genretune.models.errors import ModelError
+from genretune.models.layers import send
+from genretune.models.plugins import merge
+from genretune.tune.errors import TuneError
+from genretune.tune.reproducibility.seeds import derive, initialise, isolated
+from genretune.tune.training.config import TrialConfig
+from genretune.tune.training.losses import Loss, build_loss
+from genretune.tune.training.lr_schedule import LrSchedule
+from genretune.tune.training.optimizers import build_optimizer
+
+Plugins = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Side:
+    """The windows of one side of the fold, with their classes.
+
+    Attributes:
+        target: class of each window, int64 [N], on the CPU.
+        room: samples by which each window may be moved in training, int64 [N].
+    """
+
+    windows: WindowSet
+    target: Tensor
+    room: Tensor
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that one trial trains and evaluates with."""
+
+    config: TrialConfig
+    store: Store
+    train: Side
+    validation: Side
+    samples: int
+    waveform_augment: dict[str, nn.Module]
+    spectrogram_augment: dict[str, nn.Module]
+    mixup: Mixup | None
+    feature: nn.Module
+    model: nn.Module
+    loss: Loss
+    optimizer: Optimizer
+    schedule: LrSchedule
+    device: torch.device
+
+    def waveforms(self, side: Side, rows: Tensor, offsets: Tensor | None = None) -> Tensor:
+        """Waveforms [B, 1, T] of the windows ``rows``, on the trial's device."""
+        batch = gather(self.store, side.windows, rows, length=self.samples, offsets=offsets)
+        return self.send(batch)
+
+    def send(self, tensor: Tensor) -> Tensor:
+        """``tensor`` on the trial's device."""
+        return send(tensor, self.device)
+
+
+def build_parts(config: TrialConfig, store: Store, plugins: Plugins | None = None) -> Parts:
+    """Build a trial from its configuration and its samples.
+
+    Raises:
+        TuneError, DataError, ModelError: the configuration does not fit the data, or itself.
+    """
+    if store.samples_digest != config.data.samples:
+        raise TuneError(
+            f"data.samples: must be the digest of the corpus, got {config.data.samples[:12]}... "
+            f"for a corpus of {store.samples_digest[:12]}... (open the corpus it was made with)"
+        )
+    window = config.data.window
+    fold = fold_windows(store, split=config.data.split, window=window, exclude=config.data.exclude)
+    samples = window_length(window, store.sample_rate)
+    hop = window_hop(window, store.sample_rate)
+    train, validation = (_side(store, w, samples, hop) for w in (fold.train, fold.validation))
+    device = torch.device(config.device)
+    feature, model = build_network(
+        config, classes=len(store.classes), samples=samples, plugins=plugins
+    )
+    initialise(model, config.seed)
+    feature, model = feature.to(device), model.to(device)
+    if config.memory_format == "channels_last":
+        model = model.to(memory_format=torch.channels_last)
+    sizes = torch.bincount(train.target, minlength=len(store.classes)).to(device)
+    optimizer = build_optimizer(config.optimizer, model.parameters())
+    augment = build_augment(config.augment)
+    parts = Parts(
+        config=config,
+        store=store,
+        train=train,
+        validation=validation,
+        samples=samples,
+        waveform_augment={k: m for k, m in augment.items() if m.domain == "waveform"},
+        spectrogram_augment={k: m for k, m in augment.items() if m.domain == "spectrogram"},
+        mixup=next((m for m in augment.values() if isinstance(m, Mixup)), None),
+        feature=feature,
+        model=model,
+        loss=build_loss(config.loss, class_sizes=sizes),
+        optimizer=optimizer,
+        schedule=LrSchedule(
+            config.lr_scheduler,
+            optimizer,
+            steps_per_epoch=-(-len(train) // config.batch_size),
+            epochs=config.epochs,
+        ),
+        device=device,
+    )
+    _fit_feature(parts)
+    return parts
+
+
+def build_network(
+    config: TrialConfig,
+    *,
+    classes: int,
+    samples: int,
+    plugins: Plugins | None = None,
+    model_device: str = "cpu",
+) -> tuple[nn.Module, nn.Module]:
+    """The feature and the model of a trial, before their weights are drawn.
+
+    Args:
+        samples: of one window.
+        model_device: ``meta`` builds the model without memory, to see that it can be built.
+    """
+    models, features = merge((plugins or {}).values())
+    with isolated(derive(config.seed, "construction")):
+        feature = build_feature(config.feature, sample_rate=config.data.sample_rate, extra=features)
+        shape = feature_shape(feature, channels=1, samples=samples)
+        for augment in build_augment(config.augment).values():
+            if isinstance(augment, SpecAugment):
+                augment.check(shape)
+        with torch.device(model_device):
+            model = build_model(config.model, classes=classes, input_shape=shape, extra=models)
+    if config.micro_batch_size is not None and normalises_batches(model):
+        raise ModelError(
+            "micro_batch_size: must be null for a network with batch normalisation, got "
+            f"{config.micro_batch_size} for {config.model['name']} (remove it)"
+        )
+    return feature, model
+
+
+def _side(store: Store, windows: WindowSet, samples: int, hop: int) -> Side:
+    if len(windows) == 0:
+        raise DataError("data.split: needs windows on both sides, got an empty side (add clips)")
+    room = torch.from_numpy(offset_room(store, windows, length=samples, hop=hop))
+    return Side(windows=windows, target=labels(store, windows), room=room)
+
+
+def normalises_batches(model: nn.Module) -> bool:
+    """Whether a window's result depends on the others of its batch."""
+    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules())
+
+
+def needs_statistics(feature: nn.Module) -> bool:
+    """Whether the feature holds figures of the training set."""
+    return bool(getattr(feature, "needs_statistics", False))
+
+
+def _fit_feature(parts: Parts) -> None:
+    """Give the feature the statistics of the training windows, where it wants them."""
+    if not needs_statistics(parts.feature):
+        return
+    rows = torch.arange(len(parts.train)).split(parts.config.eval_batch_size)
+    with torch.no_grad():
+        parts.feature.fit(parts.waveforms(parts.train, chunk) for chunk in rows)  # type: ignore[operator]
