@@ -24,21 +24,21 @@ class Verb(NamedTuple):
 
 
 VERBS = {
-    "data": Verb("cmd_data", "app", "Look at a corpus, pack it, split it, or make one."),
-    "plan": Verb("cmd_plan", "plan", "Show what a search would run; runs nothing."),
-    "search": Verb("cmd_search", "search", "Run the sweep that a search space describes."),
-    "resume": Verb("cmd_search", "resume", "Continue a sweep after a kill, or extend it."),
-    "stop": Verb("cmd_stop", "stop", "End one trial, or drain a sweep."),
-    "status": Verb("cmd_status", "status", "Say how far a sweep is."),
-    "results": Verb("cmd_results", "results", "Print the leaderboard, or one trial's story."),
-    "replay": Verb("cmd_replay", "replay", "Run a recorded trial again; compare to the bit."),
-    "train": Verb("cmd_train", "train", "Train one configuration without a sweep."),
-    "gc": Verb("cmd_gc", "gc", "Free disk space in a run directory."),
-    "doctor": Verb("cmd_doctor", "doctor", "Check every node of a cluster."),
-    "predict": Verb("cmd_predict", "predict", "Say what genre audio files probably are."),
-    "models": Verb("cmd_models", "models", "List the models with arguments and defaults."),
-    "schema": Verb("cmd_schema", "schema", "Print the JSON Schema of a search space."),
-    "features": Verb("cmd_models", "features", "List the features with arguments and defaults."),
+    "data": Verb("data", "app", "Look at a corpus, pack it, split it, or make one."),
+    "plan": Verb("plan", "plan", "Show what a search would run; runs nothing."),
+    "search": Verb("search", "search", "Run the sweep that a search space describes."),
+    "resume": Verb("search", "resume", "Continue a sweep after a kill, or extend it."),
+    "stop": Verb("stop", "stop", "End one trial, or drain a sweep."),
+    "status": Verb("status", "status", "Say how far a sweep is."),
+    "results": Verb("results", "results", "Print the leaderboard, or one trial's story."),
+    "replay": Verb("replay", "replay", "Run a recorded trial again; compare to the bit."),
+    "train": Verb("train", "train", "Train one configuration without a sweep."),
+    "gc": Verb("gc", "gc", "Free disk space in a run directory."),
+    "doctor": Verb("doctor", "doctor", "Check every node of a cluster."),
+    "predict": Verb("predict", "predict", "Say what genre audio files probably are."),
+    "models": Verb("models", "models", "List the models with arguments and defaults."),
+    "schema": Verb("schema", "schema", "Print the JSON Schema of a search space."),
+    "features": Verb("models", "features", "List the features with arguments and defaults."),
 }
 
 
@@ -54,7 +54,9 @@ class Verbs(TyperGroup):
         }  # only names matter: what did-you-mean chooses from
         if (verb := VERBS.get(cmd_name)) is None:
             return None
-        found = getattr(importlib.import_module(f"genretune.scripts.{verb.module}"), verb.attribute)
+        found = getattr(
+            importlib.import_module(f"genretune.scripts.commands.{verb.module}"), verb.attribute
+        )
         if not isinstance(found, typer.Typer):
             verb_app = _plain_app()
             verb_app.command(cmd_name)(found)

@@ -113,7 +113,7 @@ def _apart(what: str, trials: int) -> dict[str, float]:
 
 
 def _one(what: str, trials: int) -> dict[str, float]:
-    from genretune.tune.dispatch.idle_segments import plain_script
+    from genretune.scripts.benchmarks.idle_trainables import plain_script
 
     if what == "plain":
         with tempfile.TemporaryDirectory(prefix="genretune-bench-") as home:
@@ -123,9 +123,13 @@ def _one(what: str, trials: int) -> dict[str, float]:
 
 
 def _ours(trials: int, *, sleeping: bool) -> dict[str, float]:
+    from genretune.scripts.benchmarks.idle_trainables import (
+        idle_segment,
+        memory_mb,
+        sleeping_segment,
+    )
     from genretune.tune.dispatch import driver
     from genretune.tune.dispatch.driver_job import job_from_json
-    from genretune.tune.dispatch.idle_segments import idle_segment, memory_mb, sleeping_segment
     from genretune.tune.dispatch.signals import Wanted
     from genretune.tune.storage.run_dir import RunFolder
 
@@ -159,7 +163,7 @@ def _ours(trials: int, *, sleeping: bool) -> dict[str, float]:
 def _make(folder: Path, trials: int) -> None:
     """A run directory that is ready to be driven; prints its job."""
     from genretune.data.synth import write_corpus
-    from genretune.scripts.driving import job_of
+    from genretune.scripts.launch import job_of
     from genretune.tune.dispatch.run_options import Resources, RunOptions
     from genretune.tune.run.sweep_setup import new_sweep
     from genretune.tune.space.load import load_space

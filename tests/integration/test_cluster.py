@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from genretune.data.store import Store
-from genretune.tune.dispatch.local_nodes import LocalNodes, local_nodes
+from genretune.scripts.soaks.local_nodes import LocalNodes, local_nodes
 
 pytestmark = pytest.mark.integration
 

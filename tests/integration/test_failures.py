@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from genretune.data.store import Store
-from genretune.tune.dispatch.local_nodes import LocalNodes, local_nodes
+from genretune.scripts.soaks.local_nodes import LocalNodes, local_nodes
 from tests.integration.driver import Driver
 
 pytestmark = pytest.mark.integration

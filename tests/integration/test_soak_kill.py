@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from genretune.scripts.soak_kill import differences, soak
+from genretune.scripts.soaks.kill import differences, soak
 
 pytestmark = pytest.mark.integration
 

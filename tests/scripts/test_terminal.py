@@ -68,7 +68,7 @@ def test_an_interrupt_is_one_line_and_130(
     def interrupted() -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("genretune.scripts.cmd_models.features", interrupted)
+    monkeypatch.setattr("genretune.scripts.commands.models.features", interrupted)
     assert cli.run(["features"]) == 130
     assert capsys.readouterr() == ("", "genretune: interrupted\n")
 

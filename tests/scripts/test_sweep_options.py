@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from genretune.scripts.run_options import Keeping, options_of
-from genretune.scripts.run_options import _seconds_until as seconds_until
+from genretune.scripts.sweep_options import Keeping, options_of
+from genretune.scripts.sweep_options import _seconds_until as seconds_until
 from genretune.tune.dispatch.driver_job import Job, job_from_json
 from genretune.tune.dispatch.run_options import Resources, RunOptions
 from genretune.tune.errors import TuneError

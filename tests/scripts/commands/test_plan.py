@@ -7,7 +7,7 @@ import pytest
 
 from genretune.scripts.cli import run
 
-SPACES = Path(__file__).parents[2] / "search_spaces"
+SPACES = Path(__file__).parents[3] / "search_spaces"
 PLUGIN = """
 import torch
 from torch import Tensor, nn

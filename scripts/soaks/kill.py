@@ -24,7 +24,7 @@ from typing import Any
 
 import psutil
 
-from genretune.tune.dispatch.local_nodes import LocalNodes, local_nodes
+from genretune.scripts.soaks.local_nodes import LocalNodes, local_nodes
 
 NODES = 3
 SEEDS = 4  # sweeps that nothing disturbs

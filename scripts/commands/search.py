@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from genretune.scripts import run_options as run_as
+from genretune.scripts import sweep_options as run_as
 from genretune.scripts.terminal import complain, packing, working
 from genretune.tune.dispatch.run_options import RunOptions
 from genretune.tune.dispatch.signals import EXIT, Interrupted, Wanted, signals
@@ -99,7 +99,7 @@ def _search(
     if options.storage is not None:
         require_new(options.storage)
     with working("loading torch") as say:
-        from genretune.scripts.driving import become_driver, job_of
+        from genretune.scripts.launch import become_driver, job_of
         from genretune.tune.run.sweep_setup import new_sweep
 
         say("checking the search space and the corpus")
@@ -186,7 +186,7 @@ def _resume(
     saved = run.sweep()
     start_anew(saved["determinism"], sys.argv[1:])
     with working("loading torch") as say:
-        from genretune.scripts.driving import (
+        from genretune.scripts.launch import (
             become_driver,
             check_trials,
             check_unedited,

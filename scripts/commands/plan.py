@@ -41,7 +41,7 @@ def plan(
     if measured and data is None:
         raise TuneError("--measure: needs the corpus to take its windows from, got none (--data)")
     start_anew(found.trial.get("determinism", "strict"), sys.argv[1:])  # type: ignore[arg-type]
-    from genretune.scripts import planning
+    from genretune.scripts import plan_estimates as planning
     from genretune.tune.run.sweep_setup import new_sweep
     from genretune.tune.sweep.plan import make_plan
     from genretune.tune.trial.standalone import load_plugins

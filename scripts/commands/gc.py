@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from genretune.scripts.run_options import Keeping
+from genretune.scripts.sweep_options import Keeping
 from genretune.tune.errors import TuneError
 from genretune.tune.space.keep import Keep
 from genretune.tune.storage.atomic_io import storage

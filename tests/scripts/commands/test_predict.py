@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from genretune.data.errors import DataError
-from genretune.scripts.cmd_predict import _listen
+from genretune.scripts.commands.predict import _listen
 from genretune.tune.trial.predict import Prediction, Predictor
 
 FILES = [Path("a.wav"), Path("b.wav"), Path("c.wav")]

@@ -94,5 +94,5 @@ def become_driver(job: Job) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)
-    command = [sys.executable, "-m", "genretune.scripts.drive", job.as_json()]
+    command = [sys.executable, "-m", "genretune.scripts.driver_main", job.as_json()]
     os.execv(sys.executable, command)

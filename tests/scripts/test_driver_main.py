@@ -5,7 +5,7 @@ import sys
 
 LOOKED_AT = """\
 import sys
-from genretune.scripts.drive import heedless
+from genretune.scripts.driver_main import heedless
 
 def show(desk):
     print("progress", flush=True)

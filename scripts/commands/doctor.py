@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from genretune.scripts.run_options import Address, Stored
+from genretune.scripts.sweep_options import Address, Stored
 from genretune.scripts.terminal import print_json, print_table
 
 

@@ -1,8 +1,8 @@
 """Trains one step of each model in two fresh processes and compares the weights, to the bit.
 
-python -m genretune.scripts.soak_models            # all models
-python -m genretune.scripts.soak_models --small    # without the three largest
-python -m genretune.scripts.soak_models cnn lcnn9  # these
+python -m genretune.scripts.soaks.models            # all models
+python -m genretune.scripts.soaks.models --small    # without the three largest
+python -m genretune.scripts.soaks.models cnn lcnn9  # these
 """
 
 import argparse
@@ -20,7 +20,7 @@ _ARGUMENTS = {"reduction": 8, "fc_dropout": 0.5}  # so that SE and dropout take 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Compare two processes; 0 if all models agree, 1 with their names if not."""
-    parser = argparse.ArgumentParser(prog="soak_models", description=__doc__)
+    parser = argparse.ArgumentParser(prog="scripts/soak models", description=__doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="default: all")
     parser.add_argument("--small", action="store_true", help="leave out the three largest")
     parser.add_argument("--digests", action="store_true", help="one process: print its digests")
@@ -75,7 +75,7 @@ def _names(small: bool) -> list[str]:
 
 def _two_processes(names: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Run two processes side by side, each with one thread; return their digests by model."""
-    command = [sys.executable, "-m", "genretune.scripts.soak_models", "--digests", *names]
+    command = [sys.executable, "-m", "genretune.scripts.soaks.models", "--digests", *names]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     running = [
         subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)

@@ -1,7 +1,7 @@
 import pytest
 
 from genretune.models.build import MODELS
-from genretune.scripts import soak_models
+from genretune.scripts.soaks import models as soak_models
 
 
 def test_two_fresh_processes_train_the_same_weights(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from genretune.scripts.driving import check_unedited
+from genretune.scripts.launch import check_unedited
 from genretune.tune.errors import TuneError
 from genretune.tune.space.load import space_from_text
 from genretune.tune.storage.run_dir import RunFolder

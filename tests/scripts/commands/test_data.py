@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from genretune.data.synth import write_corpus
-from genretune.scripts.cmd_data import app
+from genretune.scripts.commands.data import app
 
 
 @pytest.fixture(scope="module")
