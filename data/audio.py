@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from genretune.data.errors import DataError, shown
 from genretune.data.headers import broken_promise, is_regular
-from genretune.data.suppress_stderr import quiet, quietly
+from genretune.data.suppress_stderr import suppress_stderr, suppress_stderr_while
 
 BLOCK = 1 << 16
 """Samples (frames times channels) decoded at once."""
@@ -106,11 +106,11 @@ def stream(path: Path, sample_rate: int) -> Iterator[NDArray[np.int16]]:
         size = path.stat().st_size
         if (promise := broken_promise(path)) and promise[0] == "truncated":
             raise _Unfit(*promise)
-        with quiet():
+        with suppress_stderr():
             opened = soundfile.SoundFile(os.fsencode(path))
         with opened as sound:
             meter = _Meter(most=max(32 << 20, EXPANSION * size // 2))
-            heard = quietly(_mono(sound, meter))
+            heard = suppress_stderr_while(_mono(sound, meter))
             samples = 0
             for block in _resampled(heard, _checked_rate(sound), sample_rate):
                 samples += len(block)

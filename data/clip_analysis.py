@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from genretune.data.arrow_file import numbers, samples_sha256
 from genretune.data.audio import decode
 from genretune.data.corpus import Clip, Corpus
-from genretune.data.near_duplicate_hash import soundprint
-from genretune.data.suppress_stderr import quiet
+from genretune.data.near_duplicate_hash import near_duplicate_hash
+from genretune.data.suppress_stderr import suppress_stderr
 from genretune.data.versions import decoders
 
 VERSION = "1"
@@ -30,7 +30,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Heard:
+class ClipAnalysis:
     """What listening to one clip gave; `samples` (int16 mono [T]) is empty when remembered."""
 
     name: str
@@ -49,10 +49,10 @@ class Heard:
     attributes: dict[str, str]
 
 
-def listen(clip: Clip, sample_rate: int) -> Heard:
+def analyze_clip(clip: Clip, sample_rate: int) -> ClipAnalysis:
     """Decode one clip; never raises for what is in it."""
     got = decode(clip.path, sample_rate)
-    return Heard(
+    return ClipAnalysis(
         name=clip.name,
         file=clip.file,
         label=clip.label,
@@ -64,25 +64,25 @@ def listen(clip: Clip, sample_rate: int) -> Heard:
         fault=got.fault,
         detail=got.detail,
         notes=got.notes,
-        prints=soundprint(got.samples, sample_rate),
+        prints=near_duplicate_hash(got.samples, sample_rate),
         samples=got.samples,
         attributes=clip.attributes,
     )
 
 
-def listen_all(
+def analyze_clips(
     corpus: Corpus, sample_rate: int, progress: Progress | None = None
-) -> Iterator[Heard]:
+) -> Iterator[ClipAnalysis]:
     """All clips in order, on as many threads as there are cores, few of them in memory at once."""
     threads = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
     chatty = any(clip.file.lower().endswith(".mp3") for clip in corpus.clips)
     # what Python writes to standard error meanwhile is lost, so only where it must be
-    with quiet() if chatty else nullcontext(), ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Heard]] = deque()
+    with suppress_stderr() if chatty else nullcontext(), ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[ClipAnalysis]] = deque()
         clips = iter(corpus.clips)
         for done in range(len(corpus.clips)):
             for clip in clips:
-                waiting.append(pool.submit(listen, clip, sample_rate))
+                waiting.append(pool.submit(analyze_clip, clip, sample_rate))
                 if len(waiting) > threads:
                     break
             yield waiting.popleft().result()
@@ -94,20 +94,20 @@ class Notebook:
     """Remembers what passes through `keep`, for `save`; samples are dropped."""
 
     def __init__(self) -> None:
-        self.heard: list[Heard] = []
+        self.heard: list[ClipAnalysis] = []
 
-    def keep(self, clips: Iterable[Heard]) -> Iterator[Heard]:
+    def keep(self, clips: Iterable[ClipAnalysis]) -> Iterator[ClipAnalysis]:
         for clip in clips:
             self.heard.append(replace(clip, samples=clip.samples[:0].copy()))
             yield clip
 
 
-def heard_path(cache: Path, source: str, sample_rate: int) -> Path:
+def analyses_path(cache: Path, source: str, sample_rate: int) -> Path:
     """Where what was heard of a corpus is kept."""
     return cache / f"heard-{source[:24]}-{sample_rate}.arrow"
 
 
-def save_heard(path: Path, heard: Sequence[Heard], source: str) -> None:
+def save_analyses(path: Path, heard: Sequence[ClipAnalysis], source: str) -> None:
     """Write beside and rename."""
     columns: dict[str, list[object]] = {
         name: [getattr(clip, name) for clip in heard] for name in _PLAIN
@@ -128,7 +128,7 @@ def save_heard(path: Path, heard: Sequence[Heard], source: str) -> None:
         beside.unlink(missing_ok=True)
 
 
-def load_heard(path: Path, source: str) -> list[Heard] | None:
+def load_analyses(path: Path, source: str) -> list[ClipAnalysis] | None:
     """What was heard, or None when it was not or cannot be read."""
     try:
         with pa.OSFile(str(path), "rb") as file:
@@ -142,7 +142,7 @@ def load_heard(path: Path, source: str) -> list[Heard] | None:
     prints = table.column("prints")
     silence = np.zeros(0, np.int16)
     return [
-        Heard(
+        ClipAnalysis(
             **{name: row[name] for name in _PLAIN},
             notes=tuple(zip(row["note_faults"], row["note_details"], strict=True)),
             prints=numbers(prints[i].values, np.uint32),

@@ -6,8 +6,6 @@
 Messages are one line: ``where: rule, got value (what to do)``.
 """
 
-import difflib
-from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -28,13 +26,3 @@ def shown(text: object, most: int = 120) -> str:
     line = str(text).encode("utf-8", "backslashreplace").decode("utf-8")
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
     return line if len(line) <= most else line[: most - 1] + "…"
-
-
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: what was probably meant, or what there is."""
-    names = list(known)
-    near = difflib.get_close_matches(given, names, n=1)
-    if near:
-        return f" (did you mean {shown(near[0])!r}?)"
-    some = ", ".join(shown(name) for name in names[:12])
-    return f" (there are: {some}{', ...' if len(names) > 12 else ''})"

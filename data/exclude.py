@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from genretune.data.arrow_file import Store
-from genretune.data.errors import DataError, did_you_mean, shown
+from genretune.data.errors import DataError, shown
+from genretune.data.name_suggestions import did_you_mean
 from genretune.data.store_duplicates import store_duplicates
 
 RULES = ("faults", "duplicates")
@@ -34,7 +35,9 @@ def _named(store: Store, name: str) -> str:
     if name in store.names:
         return name
     hint = did_you_mean(name, [*RULES, *store.names])
-    raise DataError(f"data.exclude: faults, duplicates or a clip's name, got {shown(name)!r}{hint}")
+    raise DataError(
+        f"data.exclude: faults, duplicates or a clip's name, got {shown(name)!r} ({hint})"
+    )
 
 
 def _no_faults_left(store: Store, faulty: set[str]) -> None:

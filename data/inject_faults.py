@@ -15,7 +15,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from genretune.data.clip_names import GTZAN_GENRES
-from genretune.data.errors import DataError, did_you_mean, shown
+from genretune.data.errors import DataError, shown
+from genretune.data.name_suggestions import did_you_mean
 
 COPIES = ("exact", "near", "exact-across", "near-across")
 """The same recording again: in its class or under another one, near with gain and offset."""
@@ -46,7 +47,7 @@ def parse_plants(given: Sequence[str]) -> dict[str, int]:
             continue
         if kind not in (*FAULTS, *COPIES, GROUPS):
             hint = did_you_mean(kind, ["all", *FAULTS, *COPIES, GROUPS])
-            raise DataError(f"plant: a known kind, got {shown(kind)!r}{hint}")
+            raise DataError(f"plant: a known kind, got {shown(kind)!r} ({hint})")
         if number and (not number.isdecimal() or int(number) < 1):
             raise DataError(f"plant: a count from 1, got {shown(word)!r}")
         counts[kind] = int(number or 1)

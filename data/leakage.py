@@ -19,7 +19,7 @@ from genretune.data.specs import SplitSpec
 from genretune.data.splits import PARTS, FoldWindows
 from genretune.data.store_duplicates import store_duplicates
 
-Level = Literal["error", "warn", "off"]
+LeakagePolicy = Literal["error", "warn", "off"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,9 @@ def check_leakage(store: Store, windows: FoldWindows, split: SplitSpec) -> Leaka
     return LeakageReport(tuple(leaks), split.leaks and split.i_know_this_leaks, split.name)
 
 
-def gate(store: Store, windows: FoldWindows, split: SplitSpec, level: Level) -> LeakageReport:
+def gate(
+    store: Store, windows: FoldWindows, split: SplitSpec, level: LeakagePolicy
+) -> LeakageReport:
     """The report; empty for level off. Errors: DataError for leaks at level error."""
     if level == "off":
         return LeakageReport((), split.leaks, split.name)

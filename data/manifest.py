@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 
-from genretune.data.errors import DataError, did_you_mean, shown
+from genretune.data.errors import DataError, shown
+from genretune.data.name_suggestions import did_you_mean
 
 SUFFIXES = (".csv", ".parquet")
 
@@ -44,7 +45,7 @@ def require_columns(columns: list[str], wanted: tuple[str, ...], path: Path, whe
     for name in wanted:
         if name not in columns:
             hint = did_you_mean(name, columns)
-            raise DataError(f"{where}: a column {name!r}, got none in {shown(path)}{hint}")
+            raise DataError(f"{where}: a column {name!r}, got none in {shown(path)} ({hint})")
 
 
 def manifest_rows(path: Path, attributes: tuple[str, ...]) -> list[Row]:

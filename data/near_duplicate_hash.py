@@ -26,7 +26,7 @@ def frames_a_second(sample_rate: int) -> float:
     return sample_rate / step / hop
 
 
-def soundprint(samples: NDArray[np.int16], sample_rate: int) -> NDArray[np.uint32]:
+def near_duplicate_hash(samples: NDArray[np.int16], sample_rate: int) -> NDArray[np.uint32]:
     """Prints of a clip [T] int16 -> [F] uint32; empty for one shorter than two frames."""
     step, size, hop = _sizes(sample_rate)
     low = _every(samples, step)

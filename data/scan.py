@@ -10,13 +10,13 @@ from pathlib import Path
 import soundfile
 
 from genretune.data.clip_analysis import (
-    Heard,
+    ClipAnalysis,
     Notebook,
     Progress,
-    heard_path,
-    listen_all,
-    load_heard,
-    save_heard,
+    analyses_path,
+    analyze_clips,
+    load_analyses,
+    save_analyses,
 )
 from genretune.data.corpus import Corpus, list_corpus
 from genretune.data.duplicates import Duplicates, find_duplicates
@@ -86,14 +86,14 @@ def scan_corpus(
     corpus = list_corpus(path)
     folder = cache_folder(cache)
     source = source_digest(corpus, folder)
-    remembered = heard_path(folder, source, sample_rate)
-    heard = load_heard(remembered, source)
+    remembered = analyses_path(folder, source, sample_rate)
+    heard = load_analyses(remembered, source)
     if heard is None:
         notebook = Notebook()
-        for _ in notebook.keep(listen_all(corpus, sample_rate, progress)):
+        for _ in notebook.keep(analyze_clips(corpus, sample_rate, progress)):
             pass
         heard = notebook.heard
-        save_heard(remembered, heard, source)
+        save_analyses(remembered, heard, source)
     return report(heard, source, sample_rate, corpus.notes)
 
 
@@ -132,7 +132,7 @@ def _summary(
 
 
 def report(
-    heard: Sequence[Heard], source: str, sample_rate: int, notes: Sequence[str] = ()
+    heard: Sequence[ClipAnalysis], source: str, sample_rate: int, notes: Sequence[str] = ()
 ) -> ScanReport:
     """The report of what was heard."""
     faults = [Finding(clip.file, clip.fault, clip.detail) for clip in heard if clip.fault]
@@ -153,7 +153,7 @@ def report(
     )
 
 
-def duplicates_of(heard: Sequence[Heard]) -> Duplicates:
+def duplicates_of(heard: Sequence[ClipAnalysis]) -> Duplicates:
     """Duplicates among the clips that can be used."""
     fit = [clip for clip in heard if clip.fault is None]
     return find_duplicates(
@@ -161,7 +161,7 @@ def duplicates_of(heard: Sequence[Heard]) -> Duplicates:
     )
 
 
-def wrong_lengths(heard: Sequence[Heard]) -> list[Finding]:
+def wrong_lengths(heard: Sequence[ClipAnalysis]) -> list[Finding]:
     """Clips far from the corpus' usual length; none when its clips have no usual length."""
     fit = [clip for clip in heard if clip.fault is None]
     if len(fit) < 3:
@@ -178,7 +178,7 @@ def wrong_lengths(heard: Sequence[Heard]) -> list[Finding]:
 
 
 def _as_json(
-    found: Duplicates, heard: Sequence[Heard], sample_rate: int
+    found: Duplicates, heard: Sequence[ClipAnalysis], sample_rate: int
 ) -> list[dict[str, object]]:
     """One entry for each group of equals, one for each near pair; files in order of names."""
     by_name = {clip.name: clip for clip in heard}
@@ -197,7 +197,7 @@ def _as_json(
     return entries
 
 
-def _who(clips: Sequence[Heard]) -> dict[str, object]:
+def _who(clips: Sequence[ClipAnalysis]) -> dict[str, object]:
     labels = [clip.label for clip in clips]
     return {
         "files": [clip.file for clip in clips],
@@ -206,7 +206,7 @@ def _who(clips: Sequence[Heard]) -> dict[str, object]:
     }
 
 
-def _length_notes(heard: Sequence[Heard]) -> list[str]:
+def _length_notes(heard: Sequence[ClipAnalysis]) -> list[str]:
     longer = sum(clip.seconds > 33.0 for clip in heard)
     if not longer:
         return []

@@ -17,7 +17,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from genretune.data.errors import DataError, did_you_mean, shown
+from genretune.data.errors import DataError, shown
+from genretune.data.name_suggestions import did_you_mean
 
 SplitName = Literal["stratified", "grouped", "fault-filtered", "file", "contaminated"]
 GroupColumn = Literal["group", "track", "artist", "album"]
@@ -146,8 +147,8 @@ def _line(kind: type[Spec], problem: ErrorDetails, where: str) -> str:
         return f"{key}: {rule}"
     if problem["type"] == "extra_forbidden":
         rule, value = "a known key", loc[-1]
-        hint = did_you_mean(str(value), kind.model_fields)
+        hint = f" ({did_you_mean(value, kind.model_fields)})"
     elif problem["type"] == "literal_error":
         names = get_args(kind.model_fields[str(loc[0])].annotation)
-        rule, hint = "one of " + " ".join(names), did_you_mean(str(value), names)
+        rule, hint = "one of " + " ".join(names), f" ({did_you_mean(value, names)})"
     return f"{key}: {rule[:1].lower() + rule[1:]}, got {shown(repr(value))}{hint}"

@@ -10,8 +10,9 @@ from pathlib import Path, PurePosixPath
 
 from genretune.data.arrow_file import Store
 from genretune.data.clip_names import canonical_name, gtzan_names, is_gtzan
-from genretune.data.errors import DataError, did_you_mean, shown
+from genretune.data.errors import DataError, shown
 from genretune.data.manifest import read_table, require_columns
+from genretune.data.name_suggestions import did_you_mean
 from genretune.data.specs import SplitSpec
 
 PART = {
@@ -124,7 +125,9 @@ def _value(row: dict[str, str], where: str) -> str:
         known = PART.get(part.lower())
         if known is None:
             hint = did_you_mean(part, PART)
-            raise DataError(f"{where}: split train, validation or test, got {shown(part)!r}{hint}")
+            raise DataError(
+                f"{where}: split train, validation or test, got {shown(part)!r} ({hint})"
+            )
         if known == "test" or "fold" not in row:
             return known
     fold = row.get("fold")
@@ -176,4 +179,4 @@ class _finder:
         if found:
             return found
         hint = did_you_mean(str(path), self._known)
-        raise DataError(f"data.split.file: a clip of the corpus, got {shown(file)!r}{hint}")
+        raise DataError(f"data.split.file: a clip of the corpus, got {shown(file)!r} ({hint})")

@@ -19,12 +19,12 @@ from filelock import FileLock
 
 from genretune.data.arrow_file import DamagedStore, Packed, Store, write_store
 from genretune.data.clip_analysis import (
-    Heard,
+    ClipAnalysis,
     Notebook,
     Progress,
-    heard_path,
-    listen_all,
-    save_heard,
+    analyses_path,
+    analyze_clips,
+    save_analyses,
 )
 from genretune.data.corpus import Corpus, list_corpus
 from genretune.data.errors import DataError, SamplesChanged, shown
@@ -169,14 +169,14 @@ def _pack(
     beside = folder / f"{stem}.{os.getpid()}.tmp"
     notebook = Notebook()
     try:
-        heard = notebook.keep(listen_all(corpus, sample_rate, progress))
+        heard = notebook.keep(analyze_clips(corpus, sample_rate, progress))
         write_store(
             beside, _packed(heard), sample_rate=sample_rate, source=source, decoders=decoders()
         )
         path = settle(beside, Store(beside), folder)
     finally:
         beside.unlink(missing_ok=True)
-    save_heard(heard_path(folder, source, sample_rate), notebook.heard, source)
+    save_analyses(analyses_path(folder, source, sample_rate), notebook.heard, source)
     return Store(path)
 
 
@@ -191,7 +191,7 @@ def settle(beside: Path, store: Store, folder: Path) -> Path:
     return path
 
 
-def _packed(heard: Iterator[Heard]) -> Iterator[Packed]:
+def _packed(heard: Iterator[ClipAnalysis]) -> Iterator[Packed]:
     for clip in heard:
         yield Packed(
             name=clip.name,

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genretune.data.arrow_file import Store
-from genretune.data.clip_analysis import heard_path, load_heard
+from genretune.data.clip_analysis import analyses_path, load_analyses
 from genretune.data.duplicates import Duplicates, Near, find_duplicates
-from genretune.data.near_duplicate_hash import soundprint
+from genretune.data.near_duplicate_hash import near_duplicate_hash
 
 VERSION = 1
 
@@ -38,13 +38,13 @@ def _find(store: Store) -> Duplicates:
 
 def _prints(store: Store) -> list[NDArray[np.uint32]]:
     """Sound prints in the store's order: what was heard when it was packed, or made anew."""
-    path = heard_path(store.path.parent, store.source_digest, store.sample_rate)
-    known = {clip.name: clip for clip in load_heard(path, store.source_digest) or []}
+    path = analyses_path(store.path.parent, store.source_digest, store.sample_rate)
+    known = {clip.name: clip for clip in load_analyses(path, store.source_digest) or []}
     if all(
         n in known and known[n].sha256 == d for n, d in zip(store.names, store.sha256, strict=True)
     ):
         return [known[name].prints for name in store.names]
-    return [soundprint(store.samples(i), store.sample_rate) for i in range(len(store))]
+    return [near_duplicate_hash(store.samples(i), store.sample_rate) for i in range(len(store))]
 
 
 def _load(path: Path, samples: str) -> Duplicates | None:

@@ -10,7 +10,7 @@ _Item = TypeVar("_Item")
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def suppress_stderr() -> Iterator[None]:
     """Keep libmpg123's words about damaged MP3 frames off the terminal for a ``with`` block.
 
     The descriptor is the whole process's: what Python or another thread writes to it meanwhile is
@@ -32,10 +32,10 @@ def quiet() -> Iterator[None]:
         os.close(nowhere)
 
 
-def quietly(items: Iterator[_Item]) -> Iterator[_Item]:
+def suppress_stderr_while(items: Iterator[_Item]) -> Iterator[_Item]:
     """The same items; only while the next one is made is standard error kept quiet."""
     while True:
-        with quiet():
+        with suppress_stderr():
             try:
                 item = next(items)
             except StopIteration:

@@ -18,9 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError
 from torch import nn
 
+from genretune.data.name_suggestions import closest_name
 from genretune.models.errors import ModelError
 from genretune.models.problems import problems
-from genretune.models.schema_text import did_you_mean, in_words, show
+from genretune.models.schema_text import in_words, show
 
 Component = Callable[..., object]
 
@@ -79,7 +80,7 @@ def lookup(kind: str, table: Mapping[str, Component], name: object) -> str:
     if isinstance(name, str) and name in table:
         return name
     choices = ", ".join(table) or "none"
-    close = did_you_mean(name, table) if isinstance(name, str) else None
+    close = closest_name(name, table) if isinstance(name, str) else None
     hint = f"did you mean '{close}'? choose from {choices}" if close else f"choose from {choices}"
     got = "nothing" if name is None else show(name)
     raise ModelError(f"{kind}.name: must be the name of a known {kind}, got {got} ({hint})")

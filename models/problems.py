@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping
 
 from pydantic import BaseModel, ValidationError
 
-from genretune.models.schema_text import did_you_mean, in_words, show
+from genretune.data.name_suggestions import closest_name
+from genretune.models.schema_text import in_words, show
 
 
 def problems(
@@ -45,7 +46,7 @@ def _unknown(
 ) -> str:
     if key in context:
         return f"{where}: is supplied by the program, got {show(value)} (leave it out)"
-    close = did_you_mean(key, properties)
+    close = closest_name(key, properties)
     known = ", ".join(properties) or "none"
     hint = f"did you mean '{close}'? arguments: {known}" if close else f"arguments: {known}"
     return f"{where}: must be an argument of {component}, got {key}={show(value)} ({hint})"
@@ -57,7 +58,7 @@ def _unfit(where: str, value: object, rule: Mapping[str, object], fault: str, me
         return f"{where}: {message.partition(', ')[2]}, got {show(value)} (must be {words})"
     hint = f"the default is {show(rule['default'])}" if "default" in rule else "it has no default"
     if isinstance(value, str):
-        close = did_you_mean(value, _choices(rule))
+        close = closest_name(value, _choices(rule))
         if close:
             hint = f"did you mean '{close}'?"
         elif _is_number(value):

@@ -1,8 +1,7 @@
 """JSON-schema fragments put into words, and values as a configuration file would show them."""
 
-import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 _TYPES = {
     "integer": "a whole number",
@@ -26,12 +25,6 @@ def show(value: object) -> str:
         return json.dumps(value)
     except (TypeError, ValueError):
         return repr(value)
-
-
-def did_you_mean(word: object, choices: Iterable[str]) -> str | None:
-    """Return the choice closest to ``word``, or None when none is close."""
-    close = difflib.get_close_matches(str(word).lower(), list(choices), n=1, cutoff=0.5)
-    return close[0] if close else None
 
 
 def in_words(schema: Mapping[str, object]) -> str:

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from genretune.scripts.terminal import complain
+from genretune.scripts.terminal import print_error
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
@@ -70,7 +70,7 @@ class Verbs(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:  # typer would leave without a word
-            complain("interrupted")
+            print_error("interrupted")
             return 130
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -118,13 +118,13 @@ def run(arguments: list[str]) -> int:
     try:
         result = command.main(arguments, prog_name="genretune", standalone_mode=False)
     except typer.Abort:
-        complain("interrupted")
+        print_error("interrupted")
         return 130
     except TyperException as error:
         context = getattr(error, "ctx", None)
         verb = context.command_path if context else "genretune"
         said = error.format_message().rstrip(".").replace(": Value error, ", ": ")
-        complain(f"{said} (see {verb} --help)")
+        print_error(f"{said} (see {verb} --help)")
         return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads any more
@@ -132,16 +132,16 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         if error.filename is None:
             raise
-        complain(f"{error.filename}: must be readable and writable, got {error.strerror}")
+        print_error(f"{error.filename}: must be readable and writable, got {error.strerror}")
         return 1
     except RecursionError:
-        complain("a file: must be data of this program, got one nested too deeply")
+        print_error("a file: must be data of this program, got one nested too deeply")
         return 5
     except Exception as error:
         code = getattr(error, "exit_code", None)
         if not isinstance(code, int):
             raise
-        complain(*str(error).splitlines())
+        print_error(*str(error).splitlines())
         return code
     return result if isinstance(result, int) else 0
 

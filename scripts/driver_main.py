@@ -11,16 +11,16 @@ import psutil
 
 from genretune.scripts.ending import show_end
 from genretune.scripts.progress import progress
-from genretune.scripts.terminal import complain
+from genretune.scripts.terminal import print_error
 from genretune.tune.dispatch.driver import EXIT_CODES, Show, drive
-from genretune.tune.dispatch.driver_job import Job, job_from_json
-from genretune.tune.dispatch.signals import EXIT, NUMBERS, Interrupted, Wanted, signals
-from genretune.tune.dispatch.sweep_controller import Desk
+from genretune.tune.dispatch.driver_job import DriverJob, job_from_json
+from genretune.tune.dispatch.signals import EXIT, NUMBERS, Interrupted, StopSignal, signals
+from genretune.tune.dispatch.sweep_controller import SweepController
 from genretune.tune.errors import TuneError
 from genretune.tune.run.journal import read_journal
 from genretune.tune.run.results import read_state
-from genretune.tune.storage.run_dir import RunFolder
-from genretune.tune.sweep.state_machine import Machine
+from genretune.tune.storage.run_dir import RunDir
+from genretune.tune.sweep.state_machine import StateMachine
 
 _WORDS = {
     "stopped": "stopped by the user",
@@ -38,56 +38,60 @@ def main(arguments: list[str]) -> int:
         try:
             return drive_and_show(job_from_json(arguments[0]), wanted)
         except Interrupted:
-            complain("interrupted before the first trial was dispatched")
+            print_error("interrupted before the first trial was dispatched")
             return EXIT[wanted.kind or "interrupted"]
         except TuneError as error:
-            complain(*str(error).splitlines())
+            print_error(*str(error).splitlines())
             return error.exit_code
 
 
-def drive_and_show(job: Job, wanted: Wanted) -> int:
+def drive_and_show(job: DriverJob, wanted: StopSignal) -> int:
     """Drive with progress, then print the leaderboard and how to go on; the exit code."""
-    run = RunFolder(Path(job.run))
+    run = RunDir(Path(job.run))
     with progress() as show:
         end = drive(
-            run, job, show=heedless(show), wanted=wanted, before=lambda machine: wish(machine, job)
+            run,
+            job,
+            show=tolerate_closed_stdout(show),
+            wanted=wanted,
+            before=lambda state_machine: wish(state_machine, job),
         )
     code = show_end(run, strict=job.strict_exit, finished=end == "finished")
     if end == "finished":
         return code
     if end == "undecided":
-        complain(*_lost(run))
-    complain(f"{_WORDS[end]}: genretune resume {run.path} goes on")
+        print_error(*_lost(run))
+    print_error(f"{_WORDS[end]}: genretune resume {run.path} goes on")
     return EXIT_CODES[end]
 
 
-def heedless(show: Show) -> Show:
+def tolerate_closed_stdout(show: Show) -> Show:
     """``show`` for an output that nobody may read to its end: the sweep goes on without it."""
 
-    def attempt(desk: Desk) -> None:
+    def attempt(controller: SweepController) -> None:
         try:
-            show(desk)
+            show(controller)
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            complain("nobody reads the output any more; the sweep goes on")
+            print_error("nobody reads the output any more; the sweep goes on")
 
     return attempt
 
 
-def _lost(run: RunFolder) -> list[str]:
+def _lost(run: RunDir) -> list[str]:
     """Why open trials were lost, for each the last time."""
     whys = {event.trial: event.why for event in read_journal(run.journal) if event.event == "lost"}
     still = [trial.index for trial in read_state(run).trials if not trial.final]
     return [f"trial {trial} was lost: {whys[trial]}" for trial in still if trial in whys]
 
 
-def wish(machine: Machine, job: Job) -> None:
+def wish(state_machine: StateMachine, job: DriverJob) -> None:
     """Ask the machine for what the user wants before it goes on."""
     if job.trials is not None:
-        more = machine.state.target if job.trials.startswith("+") else 0
-        machine.extend(more + int(job.trials.removeprefix("+")))
+        more = state_machine.state.target if job.trials.startswith("+") else 0
+        state_machine.extend(more + int(job.trials.removeprefix("+")))
     for trial in job.give_up:
-        machine.give_up(trial, "given up by the user")
+        state_machine.give_up(trial, "given up by the user")
 
 
 def leave(code: int) -> NoReturn:

@@ -1,12 +1,12 @@
 """The end of a sweep in words: the leaderboard, what failed, and what to do next."""
 
 from genretune.scripts.show_results import print_leaderboard
-from genretune.scripts.terminal import complain
+from genretune.scripts.terminal import print_error
 from genretune.tune.run.results import caution, machine_classes, write_leaderboard
-from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.storage.run_dir import RunDir
 
 
-def show_end(run: RunFolder, *, strict: bool, finished: bool = True) -> int:
+def show_end(run: RunDir, *, strict: bool, finished: bool = True) -> int:
     """Write and print the leaderboard; the exit code of a finished sweep.
 
     Args:
@@ -17,7 +17,7 @@ def show_end(run: RunFolder, *, strict: bool, finished: bool = True) -> int:
     print_leaderboard(rows, metric, caution(run), machine_classes(run))
     faulty = [row for row in rows if row.status in ("failed", "diverged")]
     for row in faulty:
-        complain(f"warning: trial {row.trial} {row.status}: {row.why}")
+        print_error(f"warning: trial {row.trial} {row.status}: {row.why}")
     if finished:
         print(f"\nfinished: {run.path} (genretune replay {run.path})")
     return 3 if faulty and strict else 0

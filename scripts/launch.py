@@ -6,17 +6,17 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from genretune.tune.dispatch.driver_job import Job
+from genretune.tune.dispatch.driver_job import DriverJob
 from genretune.tune.dispatch.run_options import RunOptions
 from genretune.tune.dispatch.signals import NUMBERS
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.environment import environment
 from genretune.tune.run.sweep_setup import Sweep
-from genretune.tune.space.keep import Keep
 from genretune.tune.space.load import changed_keys, space_from_json, space_from_text
-from genretune.tune.storage.object_store import Objects
-from genretune.tune.storage.run_dir import RunFolder
-from genretune.tune.storage.s3_run import RemoteRun
+from genretune.tune.space.settings import Keep
+from genretune.tune.storage.object_store import ObjectStore
+from genretune.tune.storage.run_dir import RunDir
+from genretune.tune.storage.s3_run import S3Run
 from genretune.tune.storage.untrusted import read_text
 
 
@@ -26,7 +26,7 @@ def check_trials(trials: str | None) -> None:
         raise TuneError(f"--trials: must be a number (50) or more by a number (+30), got {trials}")
 
 
-def check_unedited(run: RunFolder, saved: Mapping[str, Any]) -> Keep | None:
+def check_unedited(run: RunDir, saved: Mapping[str, Any]) -> Keep | None:
     """See that ``space.yaml`` is as the sweep began; its ``keep``, which may be edited.
 
     Raises:
@@ -46,7 +46,7 @@ def check_unedited(run: RunFolder, saved: Mapping[str, Any]) -> Keep | None:
     )
 
 
-def moved(run: RunFolder, storage: str | None) -> str | None:
+def moved(run: RunDir, storage: str | None) -> str | None:
     """Where checkpoints and records of a sweep lie now.
 
     Args:
@@ -63,19 +63,19 @@ def moved(run: RunFolder, storage: str | None) -> str | None:
             f"--storage: must be given from the beginning, got {storage} for a sweep that has its "
             f"checkpoints in {run.path} (leave it away)"
         )
-    objects = Objects(storage)
+    objects = ObjectStore(storage)
     if objects.get("sweep.json") is None:
         raise TuneError(f"--storage: must hold this sweep, got {storage} without a sweep.json")
-    RemoteRun(run, objects).require_same()
+    S3Run(run, objects).require_same()
     run.set_storage(storage)
     return storage
 
 
-def job_of(run: RunFolder, sweep: Sweep, options: RunOptions, **wishes: Any) -> Job:
+def driver_job(run: RunDir, sweep: Sweep, options: RunOptions, **wishes: Any) -> DriverJob:
     """The job of driving a sweep that is ready."""
     device: Any = sweep.device
     threads = sweep.space.trial.get("threads", 1)
-    return Job(
+    return DriverJob(
         run=str(run.path),
         device=sweep.device,
         level=sweep.level,
@@ -89,7 +89,7 @@ def job_of(run: RunFolder, sweep: Sweep, options: RunOptions, **wishes: Any) -> 
     )
 
 
-def become_driver(job: Job) -> NoReturn:
+def exec_driver(job: DriverJob) -> NoReturn:
     """Replace this process by the driver's, which needs no torch; no signal is lost on the way."""
     sys.stdout.flush()
     sys.stderr.flush()

@@ -21,7 +21,7 @@ from genretune.tune.space.space import Space
 from genretune.tune.space.tree import Flat
 from genretune.tune.sweep.plan import Plan
 from genretune.tune.sweep.state_machine import trial_seed
-from genretune.tune.training.components import Plugins, Side, build_network, build_parts
+from genretune.tune.training.components import FoldSubset, Plugins, build_components, build_network
 from genretune.tune.training.config import TrialConfig, trial_config
 from genretune.tune.training.epoch import evaluate, train_epoch
 from genretune.tune.trial.corpus import open_data
@@ -113,7 +113,7 @@ def _timed(
     """Seconds of a training and of a validation window, and the process's peak memory in bytes."""
     store: Store = open_data(None, samples=samples)
     determinism.apply(config)
-    parts = build_parts(config, store, load_plugins(plugin_files))
+    parts = build_components(config, store, load_plugins(plugin_files))
     count = config.batch_size * _TIMED_BATCHES
     parts = replace(
         parts, train=_part(parts.train, count), validation=_part(parts.validation, count)
@@ -133,10 +133,10 @@ def _timed(
     )
 
 
-def _part(side: Side, count: int) -> Side:
+def _part(side: FoldSubset, count: int) -> FoldSubset:
     """The first windows of a side."""
     windows = WindowSet(side.windows.clip[:count], side.windows.start[:count])
-    return Side(windows=windows, target=side.target[:count], room=side.room[:count])
+    return FoldSubset(windows=windows, target=side.target[:count], room=side.room[:count])
 
 
 def _config(space: Space, parameters: Flat, plugins: Plugins) -> TrialConfig:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from genretune.scripts.terminal import span
 from genretune.tune.dispatch.driver import Show
-from genretune.tune.dispatch.sweep_controller import Desk
+from genretune.tune.dispatch.sweep_controller import SweepController
 from genretune.tune.sweep.leaderboard import Row, leaderboard
 
 _PLAIN_EVERY = 10.0  # s
@@ -24,15 +24,15 @@ def progress() -> Iterator[Show]:
     if not console.is_terminal:
         last = [0.0]
 
-        def print_line(desk: Desk) -> None:
-            if time.monotonic() - last[0] >= _PLAIN_EVERY or desk.done is not None:
+        def print_line(controller: SweepController) -> None:
+            if time.monotonic() - last[0] >= _PLAIN_EVERY or controller.done is not None:
                 last[0] = time.monotonic()
-                print("; ".join(watch.lines(desk)), flush=True)
+                print("; ".join(watch.lines(controller)), flush=True)
 
         yield print_line
         return
     with Live(Text("starting Ray ..."), console=console, refresh_per_second=4) as live:
-        yield lambda desk: live.update(Text("\n".join(watch.lines(desk))))
+        yield lambda controller: live.update(Text("\n".join(watch.lines(controller))))
 
 
 class _Watch:
@@ -41,29 +41,28 @@ class _Watch:
     def __init__(self) -> None:
         self._started: float | None = None
 
-    def lines(self, desk: Desk) -> list[str]:
+    def lines(self, controller: SweepController) -> list[str]:
         """Trials by state, best so far, speed and time left, why a worker idles."""
         if self._started is None:
             self._started = time.monotonic()
         minutes = (time.monotonic() - self._started) / 60
-        machine = desk.machine
-        counts = machine.counts(desk.busy)
+        state_machine = controller.state_machine
+        counts = state_machine.counts(controller.busy)
         shown = [f"{number} {status}" for status, number in counts.items() if number]
         lines = [f"trials: {', '.join(shown) or 'none yet'}"]
-        rows = [row for row in leaderboard(machine.state) if row.value is not None]
+        rows = [row for row in leaderboard(state_machine.state) if row.value is not None]
         if rows:
-            best = min(rows, key=lambda row: self._rank(row, machine.state.rules.mode))
-            lines.append(
-                f"best: trial {best.trial}, {desk.machine.space.metric.name} {best.value:.4f}"
-            )
-        if desk.epochs and minutes > 0:
-            rate = desk.epochs / minutes
-            left = self._epochs_left(desk) / rate
+            best = min(rows, key=lambda row: self._rank(row, state_machine.state.rules.mode))
+            metric = state_machine.space.metric.name
+            lines.append(f"best: trial {best.trial}, {metric} {best.value:.4f}")
+        if controller.epochs and minutes > 0:
+            rate = controller.epochs / minutes
+            left = self._epochs_left(controller) / rate
             lines.append(f"{rate:.0f} epochs a minute, about {span(left)} left")
-        if len(desk.busy) < desk.concurrency and desk.done is None:
-            if why := machine.why_idle(desk.busy):
-                free = desk.concurrency - len(desk.busy)
-                lines.append(f"{free} of {desk.concurrency} workers idle: {why}")
+        if len(controller.busy) < controller.concurrency and controller.done is None:
+            if why := state_machine.why_idle(controller.busy):
+                free = controller.concurrency - len(controller.busy)
+                lines.append(f"{free} of {controller.concurrency} workers idle: {why}")
         return lines
 
     @staticmethod
@@ -72,9 +71,9 @@ class _Watch:
         return -value if mode == "max" else value
 
     @staticmethod
-    def _epochs_left(desk: Desk) -> float:
+    def _epochs_left(controller: SweepController) -> float:
         """Epochs to come, if open trials run as long as finished ones did on average."""
-        state = desk.machine.state
+        state = controller.state_machine.state
         over = [trial.epochs for trial in state.trials if trial.final]
         usual = sum(over) / len(over) if over else state.rules.epochs
         begun = [trial.epochs for trial in state.trials if not trial.final]

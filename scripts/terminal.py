@@ -11,7 +11,7 @@ from typing import Any
 from tabulate import tabulate
 
 
-def complain(*lines: str) -> None:
+def print_error(*lines: str) -> None:
     """Write errors, a line each, to standard error."""
     for line in lines:
         print(f"genretune: {plain(line)}", file=sys.stderr)

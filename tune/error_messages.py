@@ -1,11 +1,12 @@
 """Checked input as lines of text: ``where: rule, got value (did you mean '...'?)``."""
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+
+from genretune.data.name_suggestions import closest_name
 
 
 def problems(error: ValidationError, model: type[BaseModel], *, where: str = "") -> list[str]:
@@ -20,7 +21,7 @@ def _line(item: Mapping[str, Any], model: type[BaseModel], where: str) -> str:
     match item["type"]:
         case "extra_forbidden":
             known = model_keys(model, location[:-1])
-            return f"{key}: unknown key{did_you_mean(location[-1], known)}"
+            return f"{key}: unknown key{hint(location[-1], known)}"
         case "missing":
             return f"{key}: is required (add it)"
         case _:
@@ -45,10 +46,10 @@ def model_keys(model: type[BaseModel], location: Iterable[str]) -> list[str]:
     return list(here.model_fields)
 
 
-def did_you_mean(name: str, choices: Iterable[str]) -> str:
+def hint(name: str, choices: Iterable[str]) -> str:
     """`` (did you mean '...'?)`` for the closest choice, or nothing."""
-    close = difflib.get_close_matches(name, list(choices), n=1)
-    return f" (did you mean '{close[0]}'?)" if close else ""
+    close = closest_name(name, choices)
+    return f" (did you mean {close!r}?)" if close else ""
 
 
 def _short(value: Any) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from genretune.tune.reproducibility.seeds import derive
-from genretune.tune.samplers.suggest import fingerprint
+from genretune.tune.samplers.suggest import config_key
 from genretune.tune.space.load import space_from_text
 from genretune.tune.space.space import Space
 from genretune.tune.sweep.simulate import End
@@ -69,7 +69,7 @@ def accuracy(parameters: Flat, epoch: int) -> float:
     height -= _lookup(_SIZE, parameters, "feature.n_mels")
     height -= _lookup(_SIZE, parameters, "feature.n_mfcc")
     pace = 3.0 * 10 ** (-0.3 * min(distance, 0.5))
-    noise = 0.02 * (derive(0, "noise", fingerprint(parameters), epoch) / 2**63 - 0.5)
+    noise = 0.02 * (derive(0, "noise", config_key(parameters), epoch) / 2**63 - 0.5)
     return max(0.1, height) * (1 - 0.8 * math.exp(-epoch / pace)) + noise
 
 

@@ -130,8 +130,8 @@ def _ours(trials: int, *, sleeping: bool) -> dict[str, float]:
     )
     from genretune.tune.dispatch import driver
     from genretune.tune.dispatch.driver_job import job_from_json
-    from genretune.tune.dispatch.signals import Wanted
-    from genretune.tune.storage.run_dir import RunFolder
+    from genretune.tune.dispatch.signals import StopSignal
+    from genretune.tune.storage.run_dir import RunDir
 
     with tempfile.TemporaryDirectory(prefix="genretune-bench-") as scratch:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -140,13 +140,13 @@ def _ours(trials: int, *, sleeping: bool) -> dict[str, float]:
             [*command, "--one", scratch, str(trials)], check=True, capture_output=True, text=True
         )
         job = job_from_json(made.stdout.splitlines()[-1])
-        run = RunFolder(Path(job.run))
+        run = RunDir(Path(job.run))
         began = time.monotonic()
         driver.drive(
             run,
             job,
-            show=lambda desk: None,
-            wanted=Wanted(),
+            show=lambda controller: None,
+            wanted=StopSignal(),
             segment=sleeping_segment if sleeping else idle_segment,
         )
         seconds = time.monotonic() - began
@@ -163,21 +163,21 @@ def _ours(trials: int, *, sleeping: bool) -> dict[str, float]:
 def _make(folder: Path, trials: int) -> None:
     """A run directory that is ready to be driven; prints its job."""
     from genretune.data.synth import write_corpus
-    from genretune.scripts.launch import job_of
+    from genretune.scripts.launch import driver_job
     from genretune.tune.dispatch.run_options import Resources, RunOptions
     from genretune.tune.run.sweep_setup import new_sweep
     from genretune.tune.space.load import load_space
-    from genretune.tune.storage.run_dir import RunFolder
+    from genretune.tune.storage.run_dir import RunDir
 
     os.environ["GENRETUNE_CACHE"] = str(folder / "cache")
     write_corpus(folder / "corpus", clips=3, seconds=1.0, seed=5)
     space = folder / "idle.yaml"
     space.write_text(SPACE.format(trials=trials))
     sweep = new_sweep(load_space(space), folder / "corpus")
-    run = RunFolder(folder / "run")
+    run = RunDir(folder / "run")
     run.create(space.read_text(), sweep.as_json())
     options = RunOptions(concurrency=WORKERS, resources=Resources(cpu=0.5))
-    print(job_of(run, sweep, options).as_json())
+    print(driver_job(run, sweep, options).as_json())
 
 
 def utilisation(log: str) -> float:

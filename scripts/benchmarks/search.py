@@ -20,9 +20,9 @@ from tabulate import tabulate
 
 from genretune.scripts.benchmarks.curves import Curves, Flat, accuracy, space
 from genretune.tune.samplers import random_search, tpe
-from genretune.tune.samplers.history import Told
+from genretune.tune.samplers.history import Observation
 from genretune.tune.sweep.simulate import simulate
-from genretune.tune.sweep.state_machine import Machine
+from genretune.tune.sweep.state_machine import StateMachine
 
 OPTUNA = "Optuna, 1 worker"
 QUALITY = 0.88
@@ -68,9 +68,9 @@ def measure_waiting(workers: int, mixed: float, lag: int | None, *, seeds: int) 
         runs = []
         for seed in range(seeds):
             rule, size = f"early_terminate.order={order}", f"trials={8 * workers}"
-            machine = Machine(space(sampler, rule, size, f"seed={seed}"))
+            state_machine = StateMachine(space(sampler, rule, size, f"seed={seed}"))
             world = Curves(clock=seed, mixed=mixed)
-            runs.append(simulate(machine, world, workers, overhead=_STARTING))
+            runs.append(simulate(state_machine, world, workers, overhead=_STARTING))
         reached = [next((at for at, _, v in r.best if v >= QUALITY), r.seconds) for r in runs]
         row[order] = {
             "utilisation": statistics.mean(r.utilisation(workers) for r in runs),
@@ -104,7 +104,7 @@ def compare_samplers(seeds: Sequence[int]) -> dict[str, dict[str, Any]]:
 def sweep_seconds(trials: int, workers: int) -> float:
     """Real seconds of a simulated sweep."""
     started = time.perf_counter()
-    simulate(Machine(space(_RANDOM, f"trials={trials}")), Curves(), workers)
+    simulate(StateMachine(space(_RANDOM, f"trials={trials}")), Curves(), workers)
     return time.perf_counter() - started
 
 
@@ -116,7 +116,9 @@ def tpe_seconds(trials: int) -> float:
         parameters = random_search.draw(given, trial, 0)
         value = accuracy(parameters, 3)
         known = trial < trials - 16 and math.isfinite(value)
-        history.append(Told(parameters, "value", value) if known else Told(parameters))
+        history.append(
+            Observation(parameters, "value", value) if known else Observation(parameters)
+        )
     tpe.configuration(given, trials, 0, history)
     started = time.perf_counter()
     tpe.configuration(given, trials, 1, history)
@@ -125,8 +127,8 @@ def tpe_seconds(trials: int) -> float:
 
 def _ours(seed: int, *overrides: str, workers: int = 16) -> tuple[list[float], float]:
     """(best value at each budget, seconds until the last budget was spent)."""
-    machine = Machine(space(f"seed={seed}", *overrides))
-    result = simulate(machine, Curves(clock=seed), workers, overhead=_STARTING)
+    state_machine = StateMachine(space(f"seed={seed}", *overrides))
+    result = simulate(state_machine, Curves(clock=seed), workers, overhead=_STARTING)
     makespan = result.seconds * min(1.0, BUDGETS[-1] / result.epochs)
     return _at_budgets([(epochs, value) for _, epochs, value in result.best]), makespan
 

@@ -14,11 +14,11 @@ from unittest import mock
 import torch
 
 from genretune.tune.training import train as training
-from genretune.tune.training.components import Parts, build_parts
+from genretune.tune.training.components import Components, build_components
 from genretune.tune.training.config import TrialConfig
 from genretune.tune.trial.run_trial import run_trial
-from genretune.tune.trial.standalone import Single
-from genretune.tune.trial.trial_dir import TrialFolder
+from genretune.tune.trial.standalone import StandaloneTrial
+from genretune.tune.trial.trial_dir import TrialDir
 
 
 class Clock:
@@ -45,33 +45,33 @@ class Clock:
         return timed
 
 
-def spent(single: Single) -> dict[str, float]:
+def spent(standalone: StandaloneTrial) -> dict[str, float]:
     """Share of the time of one epoch's segment by what it was spent on, 0 to 1.
 
     ``outside`` is what is neither feature, forward, backward nor optimizer; what is done once a
     trial (the parts are built) does not count.
     """
     clock = Clock()
-    config = single.config.model_copy(update={"epochs": 1})
-    built = build_parts(config, single.store)
+    config = standalone.config.model_copy(update={"epochs": 1})
+    built = build_components(config, standalone.store)
     with tempfile.TemporaryDirectory() as folder, _timing(built, clock):
         started = time.perf_counter()
-        _run(config, single, Path(folder) / "trial")
+        _run(config, standalone, Path(folder) / "trial")
         whole = time.perf_counter() - started
     shares = {name: seconds / whole for name, seconds in clock.seconds.items()}
     return {**shares, "outside": 1.0 - sum(shares.values()), "seconds": whole}
 
 
-def _run(config: TrialConfig, single: Single, folder: Path) -> None:
-    run_trial(config, single.store, TrialFolder(folder), on_report=lambda record: True)
+def _run(config: TrialConfig, standalone: StandaloneTrial, folder: Path) -> None:
+    run_trial(config, standalone.store, TrialDir(folder), on_report=lambda record: True)
 
 
 @contextmanager
-def _timing(parts: Parts, clock: Clock) -> Iterator[None]:
+def _timing(components: Components, clock: Clock) -> Iterator[None]:
     """Clocks around the trial's parts, and these parts in place of those that it would build."""
-    feature, model, optimizer = parts.feature, parts.model, parts.optimizer
+    feature, model, optimizer = components.feature, components.model, components.optimizer
     with (
-        mock.patch.object(training, "build_parts", lambda *_: parts),
+        mock.patch.object(training, "build_components", lambda *_: components),
         mock.patch.object(feature, "forward", clock.around("features", feature.forward)),
         mock.patch.object(model, "forward", clock.around("forward", model.forward)),
         mock.patch.object(torch.Tensor, "backward", clock.around("backward", _backward)),

@@ -22,10 +22,10 @@ from genretune.scripts.benchmarks.plain_loop import PlainLoop
 from genretune.scripts.benchmarks.train_share import spent
 from genretune.tune.reproducibility import determinism
 from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, MEMORY
-from genretune.tune.training.components import Parts, build_parts
+from genretune.tune.training.components import Components, build_components
 from genretune.tune.training.epoch import train_epoch
 from genretune.tune.training.train import train
-from genretune.tune.trial.standalone import Single, prepare
+from genretune.tune.trial.standalone import StandaloneTrial, prepare
 
 MICRO_BATCH = 8
 _FLOOR_SIZE = 2048
@@ -111,7 +111,7 @@ def settings(precision: str) -> dict[str, Any]:
     }
 
 
-def shortened(parts: Parts, steps: int) -> Parts:
+def shortened(parts: Components, steps: int) -> Components:
     """The same trial with so many batches an epoch, of all clips in turn."""
     side = parts.train
     count = min(len(side), steps * parts.config.batch_size)
@@ -125,26 +125,26 @@ def shortened(parts: Parts, steps: int) -> Parts:
 def _roles(role: str, argument: str, corpus: Path, steps: int) -> Measure:
     if role == "floor":
         return _floor(argument)
-    single = prepare(settings("fp32" if role == "plain" else argument), data=corpus)
+    standalone = prepare(settings("fp32" if role == "plain" else argument), data=corpus)
     if role == "share":
-        return lambda: spent(single)
+        return lambda: spent(standalone)
     if role == "learn":
         return lambda: _learned(corpus, argument)
     if role == "trial":
-        return _trial(single, steps)
-    return _plain(single, corpus, steps, threads=int(argument))
+        return _trial(standalone, steps)
+    return _plain(standalone, corpus, steps, threads=int(argument))
 
 
-def _trial(single: Single, steps: int) -> Measure:
-    determinism.apply(single.config)
-    parts = shortened(build_parts(single.config, single.store), steps)
+def _trial(standalone: StandaloneTrial, steps: int) -> Measure:
+    determinism.apply(standalone.config)
+    parts = shortened(build_components(standalone.config, standalone.store), steps)
     epochs = iter(range(1, sys.maxsize))
     return lambda: _timed(lambda: train_epoch(parts, next(epochs)), len(parts.train))
 
 
-def _plain(single: Single, corpus: Path, steps: int, *, threads: int) -> Measure:
-    store = single.store
-    windows = shortened(build_parts(single.config, store), steps).train.windows
+def _plain(standalone: StandaloneTrial, corpus: Path, steps: int, *, threads: int) -> Measure:
+    store = standalone.store
+    windows = shortened(build_components(standalone.config, store), steps).train.windows
     files = [
         (_file(corpus, store, clip), start, store.labels[clip])
         for clip, start in zip(windows.clip.tolist(), windows.start.tolist(), strict=True)
@@ -169,8 +169,8 @@ def _learned(corpus: Path, precision: str) -> Measured:
         "data": {"split": {"folds": 5}},
     }
     started = time.perf_counter()
-    single = prepare(given, data=corpus)
-    last = train(single.config, single.store).history[-1]
+    standalone = prepare(given, data=corpus)
+    last = train(standalone.config, standalone.store).history[-1]
     return {
         "clip_accuracy": last["val_clip_accuracy"],
         "acc": last["val_acc"],

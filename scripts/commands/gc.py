@@ -8,10 +8,10 @@ import typer
 
 from genretune.scripts.sweep_options import Keeping
 from genretune.tune.errors import TuneError
-from genretune.tune.space.keep import Keep
+from genretune.tune.space.settings import Keep
 from genretune.tune.storage.atomic_io import storage
-from genretune.tune.storage.run_dir import RunFolder
-from genretune.tune.storage.s3_run import Saved, remote_run
+from genretune.tune.storage.run_dir import RunDir
+from genretune.tune.storage.s3_run import StoredObject, open_s3_run
 from genretune.tune.storage.untrusted import refuse_links
 
 
@@ -33,7 +33,7 @@ def gc(
 
     Example: genretune gc runs/quickstart --keep best --top 10
     """
-    run = RunFolder(run_directory)
+    run = RunDir(run_directory)
     saved = run.sweep()
     if run.driving():
         raise TuneError(f"{run.path}: must not be driven while it is cleaned (genretune stop)")
@@ -49,22 +49,22 @@ def gc(
             freed = _told(gone, away)
             for path in gone:
                 path.unlink(missing_ok=True)
-            remote = remote_run(run)
+            remote = open_s3_run(run)
             if remote is not None:
                 remote.delete(away)
     print(f"freed {freed}")
     return 0
 
 
-def _surplus(run: RunFolder, keep: Keep, top: int | None) -> tuple[list[Path], list[Saved]]:
+def _surplus(run: RunDir, keep: Keep, top: int | None) -> tuple[list[Path], list[StoredObject]]:
     """What need not be kept of finished trials, here and in S3; what dead writers left of any."""
     from genretune.tune.run.results import read_rows, read_state
     from genretune.tune.run.retention import kept_epochs, surplus
 
     first = {row.trial for row in read_rows(run)[:top]}
     gone: list[Path] = []
-    away: list[Saved] = []
-    remote = remote_run(run)
+    away: list[StoredObject] = []
+    remote = open_s3_run(run)
     if remote is not None:
         remote.require_same()
     for trial in read_state(run).trials:
@@ -78,7 +78,7 @@ def _surplus(run: RunFolder, keep: Keep, top: int | None) -> tuple[list[Path], l
     return gone, away
 
 
-def _told(gone: list[Path], away: list[Saved]) -> str:
+def _told(gone: list[Path], away: list[StoredObject]) -> str:
     freed = _bytes(gone) + sum(saved.bytes for saved in away)
     return f"{freed / 1e6:.1f} MB in {len(gone) + len(away)} files"
 

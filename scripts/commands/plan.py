@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from genretune.scripts.terminal import complain, print_json, print_table
+from genretune.scripts.terminal import print_error, print_json, print_table
 from genretune.tune.errors import TuneError
 
 
@@ -33,15 +33,15 @@ def plan(
 
     Example: genretune plan search_spaces/quickstart.yaml --workers 8
     """
-    from genretune.tune.reproducibility.determinism_env import start_anew
+    from genretune.tune.reproducibility.determinism_env import reexec_with_level
     from genretune.tune.space.load import load_space
 
     given = [*(overrides or []), *([f"trials={trials}"] if trials is not None else [])]
     found = load_space(space, given)
     if measured and data is None:
         raise TuneError("--measure: needs the corpus to take its windows from, got none (--data)")
-    start_anew(found.trial.get("determinism", "strict"), sys.argv[1:])  # type: ignore[arg-type]
-    from genretune.scripts import plan_estimates as planning
+    reexec_with_level(found.trial.get("determinism", "strict"), sys.argv[1:])  # type: ignore[arg-type]
+    from genretune.scripts import plan_estimates
     from genretune.tune.run.sweep_setup import new_sweep
     from genretune.tune.sweep.plan import make_plan
     from genretune.tune.trial.standalone import load_plugins
@@ -49,20 +49,20 @@ def plan(
     loaded = load_plugins(plugin or [])
     sweep = None if data is None else new_sweep(found, data, plugins=plugin or [])
     if sweep is None:
-        planning.check_without_data(found, loaded)
+        plan_estimates.check_without_data(found, loaded)
     made = make_plan(found, workers=workers, first=first)
     facts: dict[str, Any] = {"name": found.name, **asdict(made)}
-    facts |= planning.disk(found, made, loaded)
+    facts |= plan_estimates.disk(found, made, loaded)
     if sweep is not None:
-        facts["train_windows"], facts["validation_windows"] = planning.windows_of(sweep)
+        facts["train_windows"], facts["validation_windows"] = plan_estimates.windows_of(sweep)
     if measured and sweep is not None:
-        timed = planning.measure(sweep, made.first)
+        timed = plan_estimates.measure(sweep, made.first)
         mean = sum(one.epoch_seconds for one in timed) / max(1, len(timed))
         facts["measured"] = [asdict(one) for one in timed]
         facts["seconds"] = mean * made.rounds
         facts["peak_mb"] = max((one.peak_mb for one in timed), default=0.0)
     for note in found.notes:
-        complain(f"note: {note}")
+        print_error(f"note: {note}")
     if as_json:
         print_json(facts)
     else:

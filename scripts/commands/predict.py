@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genretune.scripts.terminal import complain, print_json, print_table, working
+from genretune.scripts.terminal import print_error, print_json, print_table, working
 from genretune.tune.errors import TuneError
-from genretune.tune.reproducibility.determinism_env import start_anew
+from genretune.tune.reproducibility.determinism_env import reexec_with_level
 from genretune.tune.trial.settings_file import read_settings
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ def predict(
     """
     folder = _folder(run, trial)
     settings = read_settings(folder / "config.json")
-    start_anew(settings.get("determinism", "strict"), sys.argv[1:])
+    reexec_with_level(settings.get("determinism", "strict"), sys.argv[1:])
     from genretune.data.errors import shown
     from genretune.tune.training.config import trial_config
     from genretune.tune.trial.predict import Predictor, audio_files, on_this_machine
     from genretune.tune.trial.standalone import check_plugins, load_plugins
-    from genretune.tune.trial.trial_dir import TrialFolder
+    from genretune.tune.trial.trial_dir import TrialDir
 
     files = audio_files(path)
     plugins = load_plugins(plugin or [])
@@ -44,8 +44,8 @@ def predict(
     config = trial_config(settings, plugins=plugins)
     here = on_this_machine(config)
     if here != config:
-        complain("note: trained on a GPU, and there is none here: the CPU predicts")
-    predictor = Predictor(TrialFolder(folder), here, plugins)
+        print_error("note: trained on a GPU, and there is none here: the CPU predicts")
+    predictor = Predictor(TrialDir(folder), here, plugins)
     found, code = _listen(predictor, files, alone=not path.is_dir())
     if as_json:
         facts = [_facts(one) for one in found]
@@ -78,9 +78,9 @@ def _listen(
                     if alone:
                         raise
                     unread += 1
-                    complain(str(error))
+                    print_error(str(error))
     except KeyboardInterrupt:
-        complain(f"interrupted after {len(found) + unread} of {len(files)} files")
+        print_error(f"interrupted after {len(found) + unread} of {len(files)} files")
         return found, 130
     return found, 1 if unread else 0
 
@@ -90,14 +90,14 @@ def _folder(run: Path, trial: str) -> Path:
     if (run / "config.json").exists():
         return run
     from genretune.tune.run.results import choose
-    from genretune.tune.storage.run_dir import RunFolder
-    from genretune.tune.storage.s3_run import remote_run
+    from genretune.tune.storage.run_dir import RunDir
+    from genretune.tune.storage.s3_run import open_s3_run
 
     chosen = choose(run, trial)
     if len(chosen) > 1:
         raise TuneError(f"--trial: must be best or a trial's number, got {trial}")
     folder, index = chosen[0]
-    remote = remote_run(RunFolder(run))
+    remote = open_s3_run(RunDir(run))
     if remote is not None and index is not None:
         remote.bring_best(index)
     return folder

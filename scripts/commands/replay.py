@@ -8,7 +8,7 @@ import typer
 
 from genretune.scripts.terminal import plain, print_json
 from genretune.tune.errors import TuneError
-from genretune.tune.reproducibility.determinism_env import start_anew
+from genretune.tune.reproducibility.determinism_env import reexec_with_level
 from genretune.tune.trial.settings_file import read_settings
 
 
@@ -25,17 +25,17 @@ def replay(
     """
     folders = _folders(run, trial)
     settings = [read_settings(folder / "config.json") for folder, _ in folders]
-    start_anew(settings[0].get("determinism", "strict"), sys.argv[1:])
+    reexec_with_level(settings[0].get("determinism", "strict"), sys.argv[1:])
     from genretune.tune.trial import replay as replays
     from genretune.tune.trial.standalone import prepare
-    from genretune.tune.trial.trial_dir import TrialFolder
+    from genretune.tune.trial.trial_dir import TrialDir
 
     verdicts = []
     for (folder, index), given in zip(folders, settings, strict=True):
-        single = prepare(given, data=data, plugins=plugin or [])
-        result = TrialFolder(folder).result()
+        standalone = prepare(given, data=data, plugins=plugin or [])
+        result = TrialDir(folder).result()
         verdict = replays.replay(
-            single.config, single.store, result, trial=index, plugins=single.plugins
+            standalone.config, standalone.store, result, trial=index, plugins=standalone.plugins
         )
         verdicts.append(verdict)
         if not as_json:

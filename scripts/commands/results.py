@@ -10,7 +10,7 @@ import typer
 
 from genretune.scripts.terminal import plain, print_json
 from genretune.tune.errors import TuneError
-from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.storage.run_dir import RunDir
 
 
 class Format(StrEnum):
@@ -39,7 +39,7 @@ def results(
     from genretune.tune.run import results as reading
     from genretune.tune.sweep.explain import explain
 
-    run = RunFolder(run_directory)
+    run = RunDir(run_directory)
     if audit:
         return _audit(reading.audit_run(run), as_json)
     rows = reading.read_rows(run)

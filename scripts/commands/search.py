@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from genretune.scripts import sweep_options as run_as
-from genretune.scripts.terminal import complain, packing, working
+from genretune.scripts import sweep_options
+from genretune.scripts.terminal import packing, print_error, working
 from genretune.tune.dispatch.run_options import RunOptions
-from genretune.tune.dispatch.signals import EXIT, Interrupted, Wanted, signals
+from genretune.tune.dispatch.signals import EXIT, Interrupted, StopSignal, signals
 from genretune.tune.errors import TuneError
-from genretune.tune.reproducibility.determinism_env import start_anew
-from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.reproducibility.determinism_env import reexec_with_level
+from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.storage.s3_run import require_new
 
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="your models or features")]
@@ -31,17 +31,17 @@ def search(
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="the corpus")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="how many trials")] = None,
     out: Annotated[Path | None, typer.Option(help="run directory; default runs/NAME")] = None,
-    address: run_as.Address = "local",
-    concurrency: run_as.Concurrency = None,
-    resources: run_as.Granted = None,
-    time: run_as.Time = None,
-    until: run_as.Until = None,
-    heartbeat: run_as.Heartbeat = 600.0,
-    storage_wait: run_as.StorageWait = 600.0,
-    keep: run_as.Kept = None,
-    storage: run_as.Stored = None,
-    machine_class: run_as.Class = None,
-    allow_mixed: run_as.Mixed = False,
+    address: sweep_options.Address = "local",
+    concurrency: sweep_options.Concurrency = None,
+    resources: sweep_options.Granted = None,
+    time: sweep_options.Time = None,
+    until: sweep_options.Until = None,
+    heartbeat: sweep_options.Heartbeat = 600.0,
+    storage_wait: sweep_options.StorageWait = 600.0,
+    keep: sweep_options.Kept = None,
+    storage: sweep_options.Stored = None,
+    machine_class: sweep_options.Class = None,
+    allow_mixed: sweep_options.Mixed = False,
     plugin: Plugins = None,
     strict_exit: Strict = False,
 ) -> int:
@@ -49,7 +49,7 @@ def search(
 
     Example: genretune search search_spaces/quickstart.yaml --data DIR --trials 12
     """
-    options = run_as.options_of(
+    options = sweep_options.options_of(
         address,
         concurrency,
         resources,
@@ -86,29 +86,29 @@ def _search(
     options: RunOptions,
     plugins: list[Path],
     strict: bool,
-    wanted: Wanted,
+    wanted: StopSignal,
 ) -> int:
     from genretune.tune.space.load import load_space
 
     found = load_space(space, given)
     if data is None:
         raise TuneError("--data: must name the corpus, got nothing (--data DIR)")
-    start_anew(found.trial.get("determinism", "strict"), sys.argv[1:])  # type: ignore[arg-type]
-    run = RunFolder(out or Path("runs") / found.name)
+    reexec_with_level(found.trial.get("determinism", "strict"), sys.argv[1:])  # type: ignore[arg-type]
+    run = RunDir(out or Path("runs") / found.name)
     run.require_new()
     if options.storage is not None:
         require_new(options.storage)
     with working("loading torch") as say:
-        from genretune.scripts.launch import become_driver, job_of
+        from genretune.scripts.launch import driver_job, exec_driver
         from genretune.tune.run.sweep_setup import new_sweep
 
         say("checking the search space and the corpus")
         sweep = new_sweep(found, data, plugins=plugins, overrides=given, progress=packing(say))
     for note in found.notes:
-        complain(f"note: {note}")
+        print_error(f"note: {note}")
     run.create(space.read_text(), sweep.as_json(), options.storage)
     wanted.check()
-    become_driver(job_of(run, sweep, options, strict_exit=strict))
+    exec_driver(driver_job(run, sweep, options, strict_exit=strict))
 
 
 def resume(
@@ -121,18 +121,18 @@ def resume(
     takeover: Annotated[
         bool, typer.Option("--takeover", help="from a driver on another host, known to be gone")
     ] = False,
-    address: run_as.Address = "local",
-    concurrency: run_as.Concurrency = None,
-    resources: run_as.Granted = None,
-    time: run_as.Time = None,
-    until: run_as.Until = None,
-    heartbeat: run_as.Heartbeat = 600.0,
-    storage_wait: run_as.StorageWait = 600.0,
-    keep: run_as.Kept = None,
-    storage: run_as.Stored = None,
-    machine_class: run_as.Class = None,
-    allow_mixed: run_as.Mixed = False,
-    accept_new_environment: run_as.Accepted = False,
+    address: sweep_options.Address = "local",
+    concurrency: sweep_options.Concurrency = None,
+    resources: sweep_options.Granted = None,
+    time: sweep_options.Time = None,
+    until: sweep_options.Until = None,
+    heartbeat: sweep_options.Heartbeat = 600.0,
+    storage_wait: sweep_options.StorageWait = 600.0,
+    keep: sweep_options.Kept = None,
+    storage: sweep_options.Stored = None,
+    machine_class: sweep_options.Class = None,
+    allow_mixed: sweep_options.Mixed = False,
+    accept_new_environment: sweep_options.Accepted = False,
     plugin: Plugins = None,
     strict_exit: Strict = False,
 ) -> int:
@@ -140,7 +140,7 @@ def resume(
 
     Example: genretune resume runs/quickstart --trials +30
     """
-    options = run_as.options_of(
+    options = sweep_options.options_of(
         address,
         concurrency,
         resources,
@@ -155,7 +155,7 @@ def resume(
         accept_environment=accept_new_environment,
         storage=storage,
     )
-    run = RunFolder(run_directory)
+    run = RunDir(run_directory)
     if trials is None and not give_up and _is_finished(run):
         return _nothing_left(run, strict_exit)
     return _interruptibly(
@@ -173,7 +173,7 @@ def resume(
 
 
 def _resume(
-    run: RunFolder,
+    run: RunDir,
     data: Path | None,
     trials: str | None,
     give_up: list[int],
@@ -181,16 +181,16 @@ def _resume(
     options: RunOptions,
     plugins: list[Path],
     strict: bool,
-    wanted: Wanted,
+    wanted: StopSignal,
 ) -> int:
     saved = run.sweep()
-    start_anew(saved["determinism"], sys.argv[1:])
+    reexec_with_level(saved["determinism"], sys.argv[1:])
     with working("loading torch") as say:
         from genretune.scripts.launch import (
-            become_driver,
             check_trials,
             check_unedited,
-            job_of,
+            driver_job,
+            exec_driver,
             moved,
         )
         from genretune.tune.run.sweep_setup import saved_sweep
@@ -202,10 +202,10 @@ def _resume(
         sweep = saved_sweep(saved, folder=data, plugins=plugins, progress=packing(say))
     wanted.check()
     wishes = {"trials": trials, "give_up": tuple(give_up), "strict_exit": strict}
-    become_driver(job_of(run, sweep, options, **wishes))
+    exec_driver(driver_job(run, sweep, options, **wishes))
 
 
-def _is_finished(run: RunFolder) -> bool:
+def _is_finished(run: RunDir) -> bool:
     """Whether every trial is over; found out without torch and without Ray."""
     from genretune.tune.run.results import read_state
 
@@ -213,17 +213,17 @@ def _is_finished(run: RunFolder) -> bool:
     return len(state.trials) >= state.total and all(trial.final for trial in state.trials)
 
 
-def _nothing_left(run: RunFolder, strict: bool) -> int:
+def _nothing_left(run: RunDir, strict: bool) -> int:
     from genretune.scripts.ending import show_end
 
     return show_end(run, strict=strict)
 
 
-def _interruptibly(act: Callable[[Wanted], int]) -> int:
+def _interruptibly(act: Callable[[StopSignal], int]) -> int:
     """Do it under the signals that end a driver in order; the exit code."""
     with signals() as wanted:
         try:
             return act(wanted)
         except Interrupted:
-            complain("interrupted before the first trial was dispatched")
+            print_error("interrupted before the first trial was dispatched")
             return EXIT[wanted.kind or "interrupted"]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from genretune.scripts.terminal import plain, print_json
-from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.storage.run_dir import RunDir
 
 
 def status(
@@ -19,7 +19,7 @@ def status(
 
     Example: genretune status runs/quickstart --watch
     """
-    run = RunFolder(run_directory)
+    run = RunDir(run_directory)
     while True:
         facts = _facts(run)
         if as_json:
@@ -31,7 +31,7 @@ def status(
         time.sleep(2.0)
 
 
-def _facts(run: RunFolder) -> dict[str, Any]:
+def _facts(run: RunDir) -> dict[str, Any]:
     from genretune.tune.run.results import as_json
     from genretune.tune.run.status import read_status
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from genretune.tune.errors import RunFailure, TuneError
-from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.storage.run_dir import RunDir
 
 _EVERY = 0.2  # s
 
@@ -27,7 +27,7 @@ def stop(
     """
     from genretune.tune.run.results import read_state
 
-    run = RunFolder(run_directory)
+    run = RunDir(run_directory)
     run.sweep()
     state = read_state(run)
     if trial is not None:
@@ -42,7 +42,7 @@ def stop(
     return _stop_at_rest(run, trial)
 
 
-def _ask(run: RunFolder, trial: int | None, wait: float) -> int:
+def _ask(run: RunDir, trial: int | None, wait: float) -> int:
     from genretune.tune.run.results import read_state
     from genretune.tune.run.stop_requests import ask_to_stop
 
@@ -64,7 +64,7 @@ def _ask(run: RunFolder, trial: int | None, wait: float) -> int:
     return 0
 
 
-def _at_rest(run: RunFolder, trial: int | None) -> int:
+def _at_rest(run: RunDir, trial: int | None) -> int:
     """The driver ended before it heard."""
     from genretune.tune.run.results import read_state
 
@@ -77,15 +77,15 @@ def _at_rest(run: RunFolder, trial: int | None) -> int:
     return 0
 
 
-def _stop_at_rest(run: RunFolder, trial: int) -> int:
+def _stop_at_rest(run: RunDir, trial: int) -> int:
     """Journal it without a driver, under the lock."""
     from genretune.tune.run.journal import Journal
     from genretune.tune.space.load import space_from_json
-    from genretune.tune.sweep.state_machine import Machine
+    from genretune.tune.sweep.state_machine import StateMachine
 
     with run.drive(), Journal(run.journal) as journal:
-        machine = Machine(space_from_json(run.sweep()["space"]), journal.events)
-        machine.stop(trial)
-        journal.append(machine.take())
+        state_machine = StateMachine(space_from_json(run.sweep()["space"]), journal.events)
+        state_machine.stop(trial)
+        journal.append(state_machine.take())
     print(f"trial {trial}: stopped")
     return 0

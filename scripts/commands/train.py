@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genretune.scripts.terminal import complain, packing, print_json, print_table, span, working
+from genretune.scripts.terminal import packing, print_error, print_json, print_table, span, working
 from genretune.tune.dispatch.signals import EXIT, Interrupted, signals
 from genretune.tune.errors import TuneError
-from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, start_anew
+from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, reexec_with_level
 from genretune.tune.trial.settings_file import read_settings
 
 if TYPE_CHECKING:
     from genretune.tune.training.train import Outcome
-    from genretune.tune.trial.standalone import Single
+    from genretune.tune.trial.standalone import StandaloneTrial
 
 Report = Callable[[Mapping[str, Any]], None]
 _SUMMARISED = ("val_loss", "val_acc", "val_clip_accuracy", "val_macro_f1", "val_clip_macro_f1")
@@ -45,7 +45,7 @@ def train(
     """
     settings = read_settings(file, overrides or [])
     level = settings.get("determinism", "strict")
-    start_anew(level if level in [*ENVIRONMENT] else "strict", sys.argv[1:])
+    reexec_with_level(level if level in [*ENVIRONMENT] else "strict", sys.argv[1:])
     folder = out or Path("runs") / file.stem
     with signals() as wanted:
         try:
@@ -53,36 +53,36 @@ def train(
             keep = {"last": keep_last, "every": keep_every}
             _train(chosen, folder, keep=keep, every_fold=fold == "all", as_json=as_json)
         except Interrupted:
-            complain("interrupted: the same command goes on after the last whole epoch")
+            print_error("interrupted: the same command goes on after the last whole epoch")
             return EXIT[wanted.kind or "interrupted"]
     return 0
 
 
 def _prepared(
     settings: Mapping[str, Any], data: Path | None, plugins: Sequence[Path], fold: str | None
-) -> list["Single"]:
+) -> list["StandaloneTrial"]:
     """The trials to train, checked before anything is written."""
     with working("loading torch") as say:
         from genretune.tune.trial.standalone import prepare
 
         say("checking the configuration and the corpus")
-        single = prepare(settings, data=data, plugins=plugins, progress=packing(say))
-        chosen = _chosen(single, fold)
+        standalone = prepare(settings, data=data, plugins=plugins, progress=packing(say))
+        chosen = _chosen(standalone, fold)
         warnings = [report.message() for report in [one.check() for one in chosen]]
-    complain(*(f"warning: {said}" for said in warnings if said))
+    print_error(*(f"warning: {said}" for said in warnings if said))
     return chosen
 
 
 def _train(
-    chosen: Sequence["Single"],
+    chosen: Sequence["StandaloneTrial"],
     folder: Path,
     *,
     keep: Mapping[str, Any],
     every_fold: bool,
     as_json: bool,
 ) -> None:
-    from genretune.tune.trial.standalone import run_single
-    from genretune.tune.trial.trial_dir import Keep
+    from genretune.tune.trial.standalone import run_standalone
+    from genretune.tune.trial.trial_dir import CheckpointRetention
 
     outcomes = []
     for one in chosen:
@@ -90,7 +90,7 @@ def _train(
         where = folder / f"fold-{number}" if every_fold else folder
         words = f"fold {number}, epoch" if every_fold else "epoch"
         with _watch(words, one.config.epochs, quiet=as_json) as report:
-            outcome = run_single(one, where, on_report=report, keep=Keep(**keep))
+            outcome = run_standalone(one, where, on_report=report, keep=CheckpointRetention(**keep))
         outcomes.append(outcome)
         if not as_json:
             print(f"{outcome.status}: {outcome.why}; records in {where}", flush=True)
@@ -100,14 +100,14 @@ def _train(
         print_json(_facts(outcomes[0]))
 
 
-def _chosen(single: "Single", fold: str | None) -> list["Single"]:
+def _chosen(standalone: "StandaloneTrial", fold: str | None) -> list["StandaloneTrial"]:
     if fold is None:
-        return [single]
+        return [standalone]
     if fold == "all":
-        return single.folds()
+        return standalone.folds()
     if not fold.isdigit():
         raise TuneError(f"--fold: must be all or a fold's number, got {fold}")
-    return [single.on_fold(int(fold))]
+    return [standalone.on_fold(int(fold))]
 
 
 def _facts(outcome: "Outcome") -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _facts(outcome: "Outcome") -> dict[str, Any]:
 
 
 def _print_folds(
-    chosen: Sequence["Single"], outcomes: Sequence["Outcome"], *, as_json: bool
+    chosen: Sequence["StandaloneTrial"], outcomes: Sequence["Outcome"], *, as_json: bool
 ) -> None:
     """Each fold at its best epoch, then mean and standard deviation."""
     from genretune.tune.training.metrics import best_epoch

@@ -253,9 +253,9 @@ def _start(bed: LocalNodes, arguments: Sequence[str], log: Path) -> psutil.Popen
 
 def _rows(run: Path) -> list[dict[str, Any]]:
     from genretune.tune.run.results import as_json, read_rows
-    from genretune.tune.storage.run_dir import RunFolder
+    from genretune.tune.storage.run_dir import RunDir
 
-    return as_json(read_rows(RunFolder(run)))
+    return as_json(read_rows(RunDir(run)))
 
 
 def _events(run: Path) -> list[dict[str, Any]]:

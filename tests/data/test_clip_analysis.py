@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genretune.data import clip_analysis as listening
-from genretune.data.clip_analysis import Notebook, listen_all, load_heard, save_heard
+from genretune.data import clip_analysis
+from genretune.data.clip_analysis import Notebook, analyze_clips, load_analyses, save_analyses
 from genretune.data.corpus import list_corpus
 
 
@@ -22,7 +22,7 @@ def music(audio, tmp_path: Path) -> Path:
 
 def test_clips_come_in_order_with_progress(music: Path) -> None:
     corpus, told = list_corpus(music), []
-    heard = list(listen_all(corpus, 22050, lambda done, total: told.append((done, total))))
+    heard = list(analyze_clips(corpus, 22050, lambda done, total: told.append((done, total))))
     assert [clip.name for clip in heard] == [clip.name for clip in corpus.clips]
     assert told == [(n, 11) for n in range(1, 12)]
     assert [clip.fault for clip in heard].count("not audio") == 1
@@ -30,9 +30,9 @@ def test_clips_come_in_order_with_progress(music: Path) -> None:
 
 def test_what_was_heard_is_remembered_without_samples(music: Path, tmp_path: Path) -> None:
     notebook = Notebook()
-    heard = list(notebook.keep(listen_all(list_corpus(music), 22050)))
-    save_heard(tmp_path / "heard.arrow", notebook.heard, "source")
-    again = load_heard(tmp_path / "heard.arrow", "source")
+    heard = list(notebook.keep(analyze_clips(list_corpus(music), 22050)))
+    save_analyses(tmp_path / "heard.arrow", notebook.heard, "source")
+    again = load_analyses(tmp_path / "heard.arrow", "source")
     assert again is not None
     for one, other in zip(heard, again, strict=True):
         assert len(other.samples) == 0
@@ -43,15 +43,15 @@ def test_what_was_heard_is_remembered_without_samples(music: Path, tmp_path: Pat
 
 def test_what_cannot_be_trusted_is_heard_again(music: Path, tmp_path: Path, monkeypatch) -> None:
     notebook = Notebook()
-    list(notebook.keep(listen_all(list_corpus(music), 22050)))
+    list(notebook.keep(analyze_clips(list_corpus(music), 22050)))
     path = tmp_path / "heard.arrow"
-    assert load_heard(path, "source") is None
-    save_heard(path, notebook.heard, "source")
-    assert load_heard(path, "another") is None
-    monkeypatch.setattr(listening, "decoders", lambda: "libsndfile 9")
-    assert load_heard(path, "source") is None
+    assert load_analyses(path, "source") is None
+    save_analyses(path, notebook.heard, "source")
+    assert load_analyses(path, "another") is None
+    monkeypatch.setattr(clip_analysis, "decoders", lambda: "libsndfile 9")
+    assert load_analyses(path, "source") is None
     path.write_bytes(path.read_bytes()[:500])
-    assert load_heard(path, "source") is None
+    assert load_analyses(path, "source") is None
 
 
 def test_damaged_mp3_is_quiet(audio, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -60,6 +60,6 @@ def test_damaged_mp3_is_quiet(audio, tmp_path: Path, capfd: pytest.CaptureFixtur
     for at in range(1000, len(data), 97):
         data[at] ^= 0x5A
     (tmp_path / "music/a/x.mp3").write_bytes(data)
-    list(listen_all(list_corpus(tmp_path / "music"), 22050))
+    list(analyze_clips(list_corpus(tmp_path / "music"), 22050))
     os.write(2, b"still here")
     assert capfd.readouterr().err == "still here"

@@ -8,7 +8,7 @@ import soundfile
 
 from genretune.data.clip_names import GTZAN_GENRES
 from genretune.data.duplicates import Duplicates, Near, find_duplicates
-from genretune.data.near_duplicate_hash import soundprint
+from genretune.data.near_duplicate_hash import near_duplicate_hash
 from genretune.data.synth import render
 
 RATE = 22050
@@ -22,7 +22,7 @@ def clips() -> dict[str, np.ndarray]:
 
 def found(clips: dict[str, np.ndarray]) -> Duplicates:
     digests = [samples.tobytes().hex() for samples in clips.values()]
-    prints = [soundprint(samples, RATE) for samples in clips.values()]
+    prints = [near_duplicate_hash(samples, RATE) for samples in clips.values()]
     return find_duplicates(list(clips), digests, prints)
 
 

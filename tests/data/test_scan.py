@@ -53,7 +53,7 @@ def test_the_second_scan_and_the_one_after_packing_listen_to_nothing(
 ) -> None:
     first = scan_corpus(music, cache=tmp_path / "one")
     open_corpus(music, cache=tmp_path / "two")
-    monkeypatch.setattr(module, "listen_all", None)
+    monkeypatch.setattr(module, "analyze_clips", None)
     assert scan_corpus(music, cache=tmp_path / "one") == first
     assert scan_corpus(music, cache=tmp_path / "two") == first
 

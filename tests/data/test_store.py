@@ -41,7 +41,7 @@ def test_what_is_packed_is_what_the_files_hold(music: Path, tmp_path: Path) -> N
 
 def test_the_second_time_nothing_is_decoded(music: Path, tmp_path: Path, monkeypatch) -> None:
     first = open_corpus(music, cache=tmp_path / "cache")
-    monkeypatch.setattr(module, "listen_all", None)
+    monkeypatch.setattr(module, "analyze_clips", None)
     again = open_corpus(music, cache=tmp_path / "cache")
     assert again.samples_digest == first.samples_digest
     music.rename(tmp_path / "moved")
@@ -118,15 +118,15 @@ def test_same_files_with_other_samples_are_told(music, tmp_path: Path, monkeypat
     cache = tmp_path / "cache"
     first = open_corpus(music, cache=cache)
     flip(first.path, 0.5)
-    listen = module.listen_all
+    analyze_clip = module.analyze_clips
 
     def other(corpus, rate, progress):
         from dataclasses import replace
 
-        for heard in listen(corpus, rate, progress):
+        for heard in analyze_clip(corpus, rate, progress):
             yield replace(heard, samples=heard.samples + np.int16(1), sha256="0" * 64)
 
-    monkeypatch.setattr(module, "listen_all", other)
+    monkeypatch.setattr(module, "analyze_clips", other)
     monkeypatch.setattr(Store, "verify", lambda self: None)
     first.path.write_bytes(b"damaged")
     with pytest.raises(SamplesChanged, match="the same files gave samples .* decoded by lib") as e:
@@ -172,7 +172,7 @@ def test_an_interrupted_pack_leaves_nothing(music: Path, tmp_path: Path, monkeyp
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(module, "listen_all", interrupted)
+    monkeypatch.setattr(module, "analyze_clips", interrupted)
     with pytest.raises(KeyboardInterrupt):
         open_corpus(music, cache=tmp_path / "cache")
     assert not list((tmp_path / "cache").glob("*.arrow")) + list((tmp_path / "cache").glob("*.tmp"))

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from genretune.data.suppress_stderr import quiet, quietly
+from genretune.data.suppress_stderr import suppress_stderr, suppress_stderr_while
 
 
 def test_standard_error_comes_back(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(KeyError), quiet():
+    with pytest.raises(KeyError), suppress_stderr():
         os.write(2, b"chatter")
         raise KeyError
     os.write(2, b"still here")
@@ -24,15 +24,15 @@ def test_only_making_an_item_is_quiet(capfd: pytest.CaptureFixture[str]) -> None
             os.write(2, b"chatter")
             yield item
 
-    for item in quietly(chatty()):
+    for item in suppress_stderr_while(chatty()):
         os.write(2, str(item).encode())
     assert capfd.readouterr().err == "012"
 
 
 def test_a_closed_standard_error_is_no_fault() -> None:
     code = (
-        "import os\nfrom genretune.data.suppress_stderr import quiet\n"
-        "os.close(2)\nwith quiet(): print(1)"
+        "import os\nfrom genretune.data.suppress_stderr import suppress_stderr\n"
+        "os.close(2)\nwith suppress_stderr(): print(1)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (0, b"1\n")

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from genretune.tune.storage.object_store import Objects
-from genretune.tune.storage.s3_run import saved_objects
+from genretune.tune.storage.object_store import ObjectStore
+from genretune.tune.storage.s3_run import stored_objects
 from tests.integration.driver import Driver
 from tests.s3_server import CREDENTIALS, S3
 
@@ -58,7 +58,7 @@ def test_held_up_killed_and_resumed_equals_a_sweep_on_disk(
         assert result["history"][-1]["weights_sha256"] == row["weights_sha256"]
         expected = finished / "trials" / f"{row['trial']:05d}" / "config.json"
         assert (folder / "config.json").read_bytes() == expected.read_bytes()
-        kept = {saved.epoch for saved in saved_objects(Objects(uri), row["trial"])}
+        kept = {saved.epoch for saved in stored_objects(ObjectStore(uri), row["trial"])}
         completed = row["status"] == "completed"
         assert kept == ({result["best_epoch"], row["epochs"]} if completed else set())
     secret = CREDENTIALS["AWS_SECRET_ACCESS_KEY"].encode()
@@ -70,4 +70,4 @@ def test_held_up_killed_and_resumed_equals_a_sweep_on_disk(
     ours, theirs = (genretune("predict", one, song, "--json") for one in (run, finished))
     assert ours.returncode == 0 and ours.stdout == theirs.stdout
     freed = genretune("gc", run, "--keep", "none")
-    assert freed.returncode == 0 and saved_objects(Objects(uri)) == []
+    assert freed.returncode == 0 and stored_objects(ObjectStore(uri)) == []

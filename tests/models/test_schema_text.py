@@ -1,6 +1,6 @@
 import pytest
 
-from genretune.models.schema_text import did_you_mean, in_words, show
+from genretune.models.schema_text import in_words, show
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,3 @@ def test_in_words(schema: dict[str, object], words: str) -> None:
 def test_values_look_as_in_a_configuration() -> None:
     assert [show(v) for v in (None, True, "a", [1, None])] == ["null", "true", '"a"', "[1, null]"]
     assert show({1}) == "{1}"
-
-
-def test_did_you_mean() -> None:
-    assert did_you_mean("reductoin", ["dropout", "reduction"]) == "reduction"
-    assert did_you_mean("ResNet-18", ["resnet18", "cnn"]) == "resnet18"
-    assert did_you_mean("xyz", ["reduction"]) is None

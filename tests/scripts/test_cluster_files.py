@@ -52,7 +52,7 @@ exit ${CODE:-0}
 }
 
 
-class Desk:
+class StandIns:
     """A folder with the stand-ins, and what they were called with."""
 
     def __init__(self, folder: Path) -> None:
@@ -107,40 +107,40 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def stand_ins(tmp_path: Path) -> StandIns:
+    return StandIns(tmp_path)
 
 
-def test_slurm_searches_then_resumes(desk: Desk) -> None:
-    arguments = ("slurm.sh", "space.yaml", "/data", desk.run)
-    assert desk.start(*arguments, "--trials", "5").wait(20) == 0
-    assert not desk.job_file.exists()
-    trace = desk.trace.read_text()
+def test_slurm_searches_then_resumes(stand_ins: StandIns) -> None:
+    arguments = ("slurm.sh", "space.yaml", "/data", stand_ins.run)
+    assert stand_ins.start(*arguments, "--trials", "5").wait(20) == 0
+    assert not stand_ins.job_file.exists()
+    trace = stand_ins.trace.read_text()
     assert "symmetric-run --address node1:20123 --min-nodes 2 --num-cpus 8 --" in trace
-    searched = f"genretune search space.yaml --data /data --out {desk.run} --address auto"
+    searched = f"genretune search space.yaml --data /data --out {stand_ins.run} --address auto"
     assert f"{searched} --trials 5" in trace
-    assert desk.start(*arguments, CODE="3").wait(20) == 3
-    resumed = f"genretune resume {desk.run} --data /data --address auto"
-    assert resumed in desk.trace.read_text()
-    assert "requeue" not in desk.trace.read_text()
-    assert not list(desk.run.parent.glob("run.exit*"))
+    assert stand_ins.start(*arguments, CODE="3").wait(20) == 3
+    resumed = f"genretune resume {stand_ins.run} --data /data --address auto"
+    assert resumed in stand_ins.trace.read_text()
+    assert "requeue" not in stand_ins.trace.read_text()
+    assert not list(stand_ins.run.parent.glob("run.exit*"))
 
 
-def test_slurm_passes_the_warning_on_and_requeues(desk: Desk) -> None:
-    job = desk.start("slurm.sh", "space.yaml", "/data", desk.run, LONG="200")
-    desk.until("genretune search")
-    while not (desk.run / "driver.json").exists():
+def test_slurm_passes_the_warning_on_and_requeues(stand_ins: StandIns) -> None:
+    job = stand_ins.start("slurm.sh", "space.yaml", "/data", stand_ins.run, LONG="200")
+    stand_ins.until("genretune search")
+    while not (stand_ins.run / "driver.json").exists():
         time.sleep(0.02)
     job.send_signal(signal.SIGUSR1)
     assert job.wait(20) == 75
-    trace = desk.trace.read_text()
+    trace = stand_ins.trace.read_text()
     assert "--nodelist=node1 kill -USR1" in trace and "got USR1" in trace
     assert "scontrol requeue 123" in trace
-    assert desk.job_file.read_text() == "123\n"
-    assert desk.start("slurm.sh", "space.yaml", "/data", desk.run).wait(20) == 0
-    resumed = f"genretune resume {desk.run} --data /data --takeover --address auto"
-    assert resumed in desk.trace.read_text(), "the same job may replace its own driver"
-    assert "squeue" not in desk.trace.read_text()
+    assert stand_ins.job_file.read_text() == "123\n"
+    assert stand_ins.start("slurm.sh", "space.yaml", "/data", stand_ins.run).wait(20) == 0
+    resumed = f"genretune resume {stand_ins.run} --data /data --takeover --address auto"
+    assert resumed in stand_ins.trace.read_text(), "the same job may replace its own driver"
+    assert "squeue" not in stand_ins.trace.read_text()
 
 
 SCRIPTS = {
@@ -155,44 +155,46 @@ SCRIPTS = {
     [("77 spot genretune me R 1:02 1 node1", "77 spot"), ("down", "squeue failed: Unable to")],
 )
 def test_a_run_of_another_job_is_left_alone(
-    script: str, listed: str, said: str, desk: Desk
+    script: str, listed: str, said: str, stand_ins: StandIns
 ) -> None:
-    desk.job_file.write_text("77\n")
-    told = desk.refused(script, *SCRIPTS[script], desk.run, LISTED=listed)
-    assert f"{desk.run}: in use by job 77, got job 123 (wait, or scancel 77): " in told
-    assert said in told and desk.job_file.read_text() == "77\n"
+    stand_ins.job_file.write_text("77\n")
+    told = stand_ins.refused(script, *SCRIPTS[script], stand_ins.run, LISTED=listed)
+    assert f"{stand_ins.run}: in use by job 77, got job 123 (wait, or scancel 77): " in told
+    assert said in told and stand_ins.job_file.read_text() == "77\n"
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("listed", ["", "ended"])
-def test_a_run_of_a_job_that_is_gone_is_taken_over(script: str, listed: str, desk: Desk) -> None:
-    desk.run.mkdir()
-    (desk.run / "sweep.json").touch()
-    desk.job_file.write_text("77\n")
+def test_a_run_of_a_job_that_is_gone_is_taken_over(
+    script: str, listed: str, stand_ins: StandIns
+) -> None:
+    stand_ins.run.mkdir()
+    (stand_ins.run / "sweep.json").touch()
+    stand_ins.job_file.write_text("77\n")
     how = {"LISTED": listed, "CODE": "75", "GENRETUNE_POLL": "0.1"}
-    assert desk.start(script, *SCRIPTS[script], desk.run, **how).wait(20) == 75
-    assert f"genretune resume {desk.run} --data /data --takeover --address" in (
-        desk.trace.read_text()
+    assert stand_ins.start(script, *SCRIPTS[script], stand_ins.run, **how).wait(20) == 75
+    assert f"genretune resume {stand_ins.run} --data /data --takeover --address" in (
+        stand_ins.trace.read_text()
     )
-    assert desk.job_file.read_text() == "123\n"
-    assert [path.name for path in desk.run.parent.glob("run.job*")] == ["run.job"]
+    assert stand_ins.job_file.read_text() == "123\n"
+    assert [path.name for path in stand_ins.run.parent.glob("run.job*")] == ["run.job"]
 
 
-def test_a_claim_that_cannot_be_written_is_told(desk: Desk) -> None:
-    desk.job_file.touch()
-    said = desk.refused("slurm.sh", "space.yaml", "/data", desk.run)
+def test_a_claim_that_cannot_be_written_is_told(stand_ins: StandIns) -> None:
+    stand_ins.job_file.touch()
+    said = stand_ins.refused("slurm.sh", "space.yaml", "/data", stand_ins.run)
     assert "must hold a job's id, got nothing" in said
 
 
-def test_a_head_with_preemptible_workers(desk: Desk) -> None:
-    arguments = ("3", "spot", "space.yaml", "/data", desk.run)
-    job = desk.start("slurm_preemptible.sh", *arguments, LONG="200", GENRETUNE_POLL="0.1")
-    desk.until("genretune search")
-    while not (desk.run / "driver.json").exists():
+def test_a_head_with_preemptible_workers(stand_ins: StandIns) -> None:
+    arguments = ("3", "spot", "space.yaml", "/data", stand_ins.run)
+    job = stand_ins.start("slurm_preemptible.sh", *arguments, LONG="200", GENRETUNE_POLL="0.1")
+    stand_ins.until("genretune search")
+    while not (stand_ins.run / "driver.json").exists():
         time.sleep(0.02)
     job.send_signal(signal.SIGUSR1)
     assert job.wait(20) == 75
-    trace = desk.trace.read_text()
+    trace = stand_ins.trace.read_text()
     assert "ray start --head --node-ip-address=10.0.0.1 --port=20123 --num-cpus=0 --block" in trace
     assert "--partition=spot --array=1-3 --requeue" in trace
     assert "srun ray start --address=10.0.0.1:20123 --block" in trace
@@ -201,8 +203,8 @@ def test_a_head_with_preemptible_workers(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("script", ["slurm.sh", "slurm_preemptible.sh"])
-def test_too_few_arguments_are_refused(script: str, desk: Desk) -> None:
-    assert desk.start(script, "space.yaml").wait(20) == 2
+def test_too_few_arguments_are_refused(script: str, stand_ins: StandIns) -> None:
+    assert stand_ins.start(script, "space.yaml").wait(20) == 2
     assert subprocess.run(["sh", "-n", str(FOLDER / script)], check=False).returncode == 0
 
 

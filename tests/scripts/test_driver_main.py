@@ -5,13 +5,13 @@ import sys
 
 LOOKED_AT = """\
 import sys
-from genretune.scripts.driver_main import heedless
+from genretune.scripts.driver_main import tolerate_closed_stdout
 
-def show(desk):
+def show(controller):
     print("progress", flush=True)
 
 for _ in range(5):
-    heedless(show)(None)
+    tolerate_closed_stdout(show)(None)
 print("the end", file=sys.stderr)
 """
 

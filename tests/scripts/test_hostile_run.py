@@ -18,8 +18,8 @@ from genretune.tune.errors import DamagedRecord
 from genretune.tune.run.journal import Journal
 from genretune.tune.run.stop_requests import requests
 from genretune.tune.space.load import space_from_text
-from genretune.tune.storage.run_dir import RunFolder
-from genretune.tune.sweep.state_machine import Machine
+from genretune.tune.storage.run_dir import RunDir
+from genretune.tune.sweep.state_machine import StateMachine
 from genretune.tune.trial.checkpoint_file import load_checkpoint
 from tests.spaces import tiny_space
 
@@ -37,22 +37,22 @@ COMMANDS = {
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunFolder:
+def run(tmp_path: Path) -> RunDir:
     """Two trials with an epoch each and an open one, as a command left them."""
     space = space_from_text(SPACE, "tiny.yaml", [])
-    folder = RunFolder(tmp_path / "run")
+    folder = RunDir(tmp_path / "run")
     facts = {"overrides": [], "device": "cpu", "determinism": "strict", "plugins": {}}
     data = {"samples": "0" * 64, "sample_rate": 22050}
     facts |= {"data": data, "leakage": {}, "source": None, "corpus": None}
     folder.create(SPACE, {"version": 1, "space": space.as_json(), **facts})
     with Journal(folder.journal) as journal:
-        machine = Machine(space)
-        machine.begin(host="here", pid=1, environment={})
+        state_machine = StateMachine(space)
+        state_machine.begin(host="here", pid=1, environment={})
         for trial in range(3):
-            machine.next_segment(range(trial))
+            state_machine.next_segment(range(trial))
         for trial in range(2):
-            machine.report(trial, 1, 0.5, "a")
-        journal.append(machine.take())
+            state_machine.report(trial, 1, 0.5, "a")
+        journal.append(state_machine.take())
     for trial in range(3):
         saved = folder.trial_path(trial) / "checkpoints"
         saved.mkdir(parents=True)
@@ -69,7 +69,7 @@ Refused = Callable[..., str]
 
 
 @pytest.fixture
-def refused(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> Refused:
+def refused(run: RunDir, capsys: pytest.CaptureFixture[str]) -> Refused:
     """Gives a command the directory; the one line that it says, with nothing changed."""
 
     def check(verb: str) -> str:
@@ -100,28 +100,28 @@ def edit(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def in_sweep(**changes: Any) -> Callable[[RunFolder], None]:
+def in_sweep(**changes: Any) -> Callable[[RunDir], None]:
     return lambda run: edit(run.sweep_json, **changes)
 
 
-def sweep_text(text: str) -> Callable[[RunFolder], None]:
+def sweep_text(text: str) -> Callable[[RunDir], None]:
     return lambda run: (run.sweep_json.write_text(text), None)[1]
 
 
-def journaled(**event: Any) -> Callable[[RunFolder], None]:
-    def append(run: RunFolder) -> None:
+def journaled(**event: Any) -> Callable[[RunDir], None]:
+    def append(run: RunDir) -> None:
         with open(run.journal, "a") as file:
             file.write(json.dumps(event) + "\n")
 
     return append
 
 
-def driver(**holder: Any) -> Callable[[RunFolder], None]:
+def driver(**holder: Any) -> Callable[[RunDir], None]:
     return lambda run: (run.driver_json.write_text(json.dumps(holder)), None)[1]
 
 
-def pipe(name: str) -> Callable[[RunFolder], None]:
-    def replace(run: RunFolder) -> None:
+def pipe(name: str) -> Callable[[RunDir], None]:
+    def replace(run: RunDir) -> None:
         (run.path / name).unlink(missing_ok=True)
         os.mkfifo(run.path / name)
 
@@ -178,21 +178,21 @@ HOLDERS = {
 
 @pytest.mark.parametrize("verb", COMMANDS)
 @pytest.mark.parametrize("kind", SWEEPS)
-def test_sweep_json(kind: str, verb: str, run: RunFolder, refused: Refused) -> None:
+def test_sweep_json(kind: str, verb: str, run: RunDir, refused: Refused) -> None:
     SWEEPS[kind](run)
     assert str(run.path) in refused(verb) or kind == "no space"
 
 
 @pytest.mark.parametrize("verb", COMMANDS)
 @pytest.mark.parametrize("kind", JOURNALS)
-def test_journal(kind: str, verb: str, run: RunFolder, refused: Refused) -> None:
+def test_journal(kind: str, verb: str, run: RunDir, refused: Refused) -> None:
     JOURNALS[kind](run)
     assert "journal" in refused(verb)
 
 
 @pytest.mark.parametrize("verb", ["status", "gc", "stop"])
 @pytest.mark.parametrize("kind", HOLDERS)
-def test_driver_json(kind: str, verb: str, run: RunFolder, refused: Refused) -> None:
+def test_driver_json(kind: str, verb: str, run: RunDir, refused: Refused) -> None:
     HOLDERS[kind](run)
     assert "driver.json" in refused(verb)
 
@@ -202,7 +202,7 @@ LINKS = ("trials/00000", "trials/00001/checkpoints", "trials", "requests", ".dri
 
 @pytest.mark.parametrize("verb", ["gc", "stop"])
 @pytest.mark.parametrize("name", LINKS)
-def test_links_out_of_it(name: str, verb: str, run: RunFolder, refused: Refused) -> None:
+def test_links_out_of_it(name: str, verb: str, run: RunDir, refused: Refused) -> None:
     link = run.path / name
     if link.exists():
         link.rename(run.path.parent / "moved")
@@ -231,7 +231,7 @@ def test_links_out_of_it(name: str, verb: str, run: RunFolder, refused: Refused)
     ],
 )
 @pytest.mark.parametrize("verb", ["replay", "predict"])
-def test_config_json(config: str, verb: str, run: RunFolder, refused: Refused) -> None:
+def test_config_json(config: str, verb: str, run: RunDir, refused: Refused) -> None:
     (run.trial_path(0) / "config.json").write_text(config)
     refused(verb)
 
@@ -256,21 +256,21 @@ def test_a_pickle_is_no_checkpoint(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["five", "-1", "9" * 5000, "²", ""])
-def test_the_count_of_attempts(text: str, run: RunFolder) -> None:
+def test_the_count_of_attempts(text: str, run: RunDir) -> None:
     (run.trial_path(0) / "attempt").write_text(text)
     with pytest.raises(DamagedRecord, match="attempt: must be a number, got"):
         run.attempt(0)
 
 
 @pytest.mark.parametrize("request_text", ["{", '{"stop": true}', '{"stop": "../x"}', DEEP, "[1]"])
-def test_what_is_no_request_is_passed_over(request_text: str, run: RunFolder) -> None:
+def test_what_is_no_request_is_passed_over(request_text: str, run: RunDir) -> None:
     (run.path / "requests").mkdir()
     (run.path / "requests" / "1-1.json").write_text(request_text)
     os.mkfifo(run.path / "requests" / "2-1.json")
     assert list(requests(run)) == []
 
 
-def test_a_terminal_obeys_nothing(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_terminal_obeys_nothing(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
     evil = {"\x1b]0;owned\x07": "\x1b[2J"}
     journaled(event="created", trial=3, parameters=evil, seed=1)(run)
     assert command(["results", str(run.path)]) == 0
@@ -278,7 +278,7 @@ def test_a_terminal_obeys_nothing(run: RunFolder, capsys: pytest.CaptureFixture[
     assert plain("a\x1b[2Jé\n") == "a\\x1b[2Jé\n"
 
 
-def test_aliases_that_stand_for_billions(run: RunFolder, refused: Refused) -> None:
+def test_aliases_that_stand_for_billions(run: RunDir, refused: Refused) -> None:
     levels = "\n".join(f"  k{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))
     run.space_yaml.write_text(f"trial:\n  k0: &a0 [x]\n{levels}\n")
     assert "must have at most" in refused("resume")
@@ -286,7 +286,7 @@ def test_aliases_that_stand_for_billions(run: RunFolder, refused: Refused) -> No
     assert "nested too deeply" in refused("resume")
 
 
-def test_output_that_nobody_reads(run: RunFolder) -> None:
+def test_output_that_nobody_reads(run: RunDir) -> None:
     again = [sys.executable, "-m", "genretune.scripts.cli", "results", str(run.path), "--json"]
     reading, writing = os.pipe()
     os.close(reading)

@@ -7,7 +7,7 @@ import pytest
 from genretune.scripts.launch import check_unedited
 from genretune.tune.errors import TuneError
 from genretune.tune.space.load import space_from_text
-from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.storage.run_dir import RunDir
 
 SPACE = """\
 version: 1
@@ -23,9 +23,9 @@ parameters:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunFolder:
+def run(tmp_path: Path) -> RunDir:
     space = space_from_text(SPACE, "tiny.yaml")
-    run = RunFolder(tmp_path / "run")
+    run = RunDir(tmp_path / "run")
     run.create(SPACE, {"space": space.as_json(), "overrides": []})
     return run
 
@@ -35,7 +35,7 @@ def saved(overrides: tuple[str, ...] = ()) -> dict[str, object]:
     return {"space": space.as_json(), "overrides": list(overrides)}
 
 
-def test_checkpoints_may_be_kept_by_another_rule(run: RunFolder) -> None:
+def test_checkpoints_may_be_kept_by_another_rule(run: RunDir) -> None:
     assert check_unedited(run, saved()) == "none"
     run.space_yaml.write_text(SPACE.replace("keep: none", "keep: best"))
     assert check_unedited(run, saved()) == "best"
@@ -44,7 +44,7 @@ def test_checkpoints_may_be_kept_by_another_rule(run: RunFolder) -> None:
     assert check_unedited(run, saved()) is None
 
 
-def test_what_changes_a_result_may_not(run: RunFolder) -> None:
+def test_what_changes_a_result_may_not(run: RunDir) -> None:
     edited = SPACE.replace("keep: none", "keep: best").replace("seed: 3", "seed: 4")
     run.space_yaml.write_text(edited)
     with pytest.raises(TuneError) as error:

@@ -14,7 +14,7 @@ from genretune.data.store import Store
 from genretune.scripts.cli import run
 from genretune.tune.run.sweep_setup import new_sweep
 from genretune.tune.space.load import load_space
-from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.storage.run_dir import RunDir
 
 SPACE = """\
 version: 1
@@ -115,7 +115,7 @@ def test_a_fold_with_fewer_clips_than_classes(
 def test_a_run_directory_that_exists_or_is_driven(
     space: Path, corpus: Path, tmp_path: Path, refused: Refused, genretune: Genretune
 ) -> None:
-    there = RunFolder(tmp_path / "run")
+    there = RunDir(tmp_path / "run")
     sweep = new_sweep(load_space(space), corpus)
     there.create(SPACE, sweep.as_json())
     assert "which exists" in refused("search", space, "--data", corpus, "--out", there.path)

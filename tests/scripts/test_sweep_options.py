@@ -8,7 +8,7 @@ import pytest
 
 from genretune.scripts.sweep_options import Keeping, options_of
 from genretune.scripts.sweep_options import _seconds_until as seconds_until
-from genretune.tune.dispatch.driver_job import Job, job_from_json
+from genretune.tune.dispatch.driver_job import DriverJob, job_from_json
 from genretune.tune.dispatch.run_options import Resources, RunOptions
 from genretune.tune.errors import TuneError
 
@@ -59,7 +59,7 @@ def test_what_cannot_be_read_is_named(more: dict[str, Any], told: str) -> None:
 
 
 def test_a_job_survives_as_json() -> None:
-    job = Job(
+    job = DriverJob(
         run="runs/a b",
         device="cpu",
         level="strict",

@@ -14,9 +14,9 @@ ROWS = [["optimizer.lr", "0.001", "0.01", "0.1"]]
 HEADERS = ["parameter", "trial 0", "trial 1", "trial 2"]
 CODE = """\
 import sys, time
-from genretune.data.suppress_stderr import quiet
+from genretune.data.suppress_stderr import suppress_stderr
 from genretune.scripts.terminal import packing, working
-with working("checking [the] corpus") as say, quiet():
+with working("checking [the] corpus") as say, suppress_stderr():
     time.sleep(0.2)
     packing(say)(3, 40)
     time.sleep(0.3)

@@ -199,11 +199,11 @@ def _readable(path: Path) -> str:
 def _puts(uri: str) -> str:
     """Whether objects can be put below a URI and removed again; else why not."""
     from genretune.tune.storage.atomic_io import StorageFailure
-    from genretune.tune.storage.object_store import Objects
+    from genretune.tune.storage.object_store import ObjectStore
 
     name = f"probe-{platform.node()}-{os.getpid()}"
     try:
-        objects = Objects(uri)
+        objects = ObjectStore(uri)
         objects.put(name, b"")
         objects.delete(name)
     except StorageFailure as error:

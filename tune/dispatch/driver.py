@@ -11,23 +11,23 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from genretune.tune.dispatch.cluster import cluster, require_room
-from genretune.tune.dispatch.driver_job import Job
-from genretune.tune.dispatch.hang_detector import Watch
-from genretune.tune.dispatch.nodes import Nodes, Wants
+from genretune.tune.dispatch.driver_job import DriverJob
+from genretune.tune.dispatch.hang_detector import HangDetector
+from genretune.tune.dispatch.nodes import NodeRequirements, Nodes
 from genretune.tune.dispatch.run_options import Resources
-from genretune.tune.dispatch.signals import Interrupted, Wanted
-from genretune.tune.dispatch.sweep_controller import Desk, Terms
+from genretune.tune.dispatch.signals import Interrupted, StopSignal
+from genretune.tune.dispatch.sweep_controller import DriverSettings, SweepController
 from genretune.tune.dispatch.trainable import run_segment
 from genretune.tune.reproducibility.determinism_env import Level
 from genretune.tune.run.journal import Journal
 from genretune.tune.run.resume_check import check_environment, last_environment
 from genretune.tune.run.stop_requests import forget_drains
 from genretune.tune.space.load import space_from_json
-from genretune.tune.storage.object_store import Objects
-from genretune.tune.storage.run_dir import RunFolder
-from genretune.tune.storage.s3_run import RemoteRun
+from genretune.tune.storage.object_store import ObjectStore
+from genretune.tune.storage.run_dir import RunDir
+from genretune.tune.storage.s3_run import S3Run
 from genretune.tune.sweep.events import MIXED
-from genretune.tune.sweep.state_machine import Machine
+from genretune.tune.sweep.state_machine import StateMachine
 
 End = Literal["finished", "undecided", "drained", "stopped", "interrupted", "terminated"]
 EXIT_CODES: dict[End, int] = {
@@ -38,17 +38,17 @@ EXIT_CODES: dict[End, int] = {
     "terminated": 75,
     "interrupted": 130,
 }
-Show = Callable[[Desk], None]
+Show = Callable[[SweepController], None]
 Segment = Callable[[Mapping[str, Any]], None]
 
 
 def drive(
-    run: RunFolder,
-    job: Job,
+    run: RunDir,
+    job: DriverJob,
     *,
     show: Show,
-    wanted: Wanted,
-    before: Callable[[Machine], None] = lambda machine: None,
+    wanted: StopSignal,
+    before: Callable[[StateMachine], None] = lambda state_machine: None,
     segment: Segment | None = None,
 ) -> End:
     """Run a sweep from its journal to its end, or to an interruption.
@@ -66,20 +66,20 @@ def drive(
     options, space = job.options, space_from_json(run.sweep()["space"])
     with run.drive(takeover=options.takeover) as generation, Journal(run.journal) as journal:
         forget_drains(run)
-        machine = Machine(space, journal.events)
-        before(machine)
-        if _finished(machine):
-            journal.append(machine.take())
+        state_machine = StateMachine(space, journal.events)
+        before(state_machine)
+        if _finished(state_machine):
+            journal.append(state_machine.take())
             return "finished"
         try:
             with _joined(run, job, journal) as place:
                 wanted.install()  # Ray has put its own handler there
                 wanted.at_once = False
-                machine.begin(
+                state_machine.begin(
                     host=os.uname().nodename, pid=os.getpid(), environment=place.environment
                 )
-                journal.append(machine.take())
-                terms = Terms(
+                journal.append(state_machine.take())
+                terms = DriverSettings(
                     generation=generation,
                     concurrency=options.concurrency or place.room,
                     patience=options.patience,
@@ -87,9 +87,9 @@ def drive(
                     check=wanted.check,
                     remote=_remote(run, job, generation),
                 )
-                desk = Desk(run, machine, journal, terms)
-                _dispatch(desk, place, job, show=show, segment=segment or run_segment)
-                return _end(desk)
+                controller = SweepController(run, state_machine, journal, terms)
+                _dispatch(controller, place, job, show=show, segment=segment or run_segment)
+                return _end(controller)
         except Interrupted:
             return wanted.kind or "terminated"  # Ray had SIGTERM's handler while it started
 
@@ -112,7 +112,7 @@ class _Place:
 
 
 @contextmanager
-def _joined(run: RunFolder, job: Job, journal: Journal) -> Iterator[_Place]:
+def _joined(run: RunDir, job: DriverJob, journal: Journal) -> Iterator[_Place]:
     """Ray for a ``with`` block, once it is known that the sweep may go on there.
 
     Raises:
@@ -131,7 +131,9 @@ def _joined(run: RunFolder, job: Job, journal: Journal) -> Iterator[_Place]:
         room = require_room(resources)
         nodes = None
         if not local:
-            wants = Wants(device=job.device, level=job.level, store=job.store, samples=job.samples)
+            wants = NodeRequirements(
+                device=job.device, level=job.level, store=job.store, samples=job.samples
+            )
             nodes = Nodes(wants, per_trial)
             nodes.wait()
             chosen = nodes.choose(options.machine_class, options.allow_mixed)
@@ -140,33 +142,35 @@ def _joined(run: RunFolder, job: Job, journal: Journal) -> Iterator[_Place]:
         yield _Place(here, per_trial, room, nodes)
 
 
-def _remote(run: RunFolder, job: Job, generation: int) -> RemoteRun | None:
+def _remote(run: RunDir, job: DriverJob, generation: int) -> S3Run | None:
     """Where checkpoints and records lie, held by this driver; None for the run directory."""
     if job.options.storage is None:
         return None
-    remote = RemoteRun(run, Objects(job.options.storage))
+    remote = S3Run(run, ObjectStore(job.options.storage))
     remote.begin(generation, [Path(path) for path in job.plugins])
     return remote
 
 
-def _finished(machine: Machine) -> bool:
-    counts = machine.counts(())
+def _finished(state_machine: StateMachine) -> bool:
+    counts = state_machine.counts(())
     return not any(counts[status] for status in ("running", "paused", "pending"))
 
 
-def _usual(job: Job) -> Resources:
+def _usual(job: DriverJob) -> Resources:
     return Resources(cpu=float(job.threads), gpu=1.0 if job.device == "cuda" else 0.0)
 
 
-def _end(desk: Desk) -> End:
-    if desk.done is None:
+def _end(controller: SweepController) -> End:
+    if controller.done is None:
         return "undecided"
-    if desk.done.reason == "drained" and desk.machine.state.draining:
+    if controller.done.reason == "drained" and controller.state_machine.state.draining:
         return "stopped"  # journaled, so the user's own wish
-    return desk.done.reason
+    return controller.done.reason
 
 
-def _dispatch(desk: Desk, place: _Place, job: Job, *, show: Show, segment: Segment) -> None:
+def _dispatch(
+    controller: SweepController, place: _Place, job: DriverJob, *, show: Show, segment: Segment
+) -> None:
     """Let Ray Tune run segments until the machine is done.
 
     Raises:
@@ -175,32 +179,32 @@ def _dispatch(desk: Desk, place: _Place, job: Job, *, show: Show, segment: Segme
     from ray import tune as ray_tune
 
     from genretune.tune.dispatch.ray_adapters import (
-        DeskCallback,
-        DeskScheduler,
-        DeskSearcher,
+        ControllerCallback,
+        SegmentScheduler,
+        SegmentSearcher,
         bundle_of,
     )
 
     until = job.options.until
 
     def look() -> None:
-        desk.hear()
+        controller.hear()
         if place.nodes is not None:
             place.nodes.look()
         if until is not None and time.time() >= until:
-            desk.machine.drain()
+            controller.state_machine.drain()
 
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(desk.concurrency)
-    desk.tidy()
-    callback = DeskCallback(desk, look=look, show=lambda: show(desk))
-    where = partial(_where, desk, place.nodes)
-    order = _order(desk, job) | {"bundle": place.per_trial}
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(controller.concurrency)
+    controller.tidy()
+    callback = ControllerCallback(controller, look=look, show=lambda: show(controller))
+    where = partial(_where, controller, place.nodes)
+    order = _order(controller, job) | {"bundle": place.per_trial}
     with tempfile.TemporaryDirectory(prefix="genretune-") as scratch:
         tuner = ray_tune.Tuner(
             ray_tune.with_resources(segment, bundle_of),
             tune_config=ray_tune.TuneConfig(
-                search_alg=DeskSearcher(desk, order, where),
-                scheduler=DeskScheduler(desk, Watch(job.options.heartbeat)),
+                search_alg=SegmentSearcher(controller, order, where),
+                scheduler=SegmentScheduler(controller, HangDetector(job.options.heartbeat)),
                 num_samples=-1,
                 reuse_actors=True,
             ),
@@ -215,30 +219,30 @@ def _dispatch(desk: Desk, place: _Place, job: Job, *, show: Show, segment: Segme
         try:
             tuner.fit()
         except Interrupted:
-            desk.terms.check()
-        if desk.failure is not None:
-            raise desk.failure
-        show(desk)
+            controller.terms.check()
+        if controller.failure is not None:
+            raise controller.failure
+        show(controller)
 
 
-def _where(desk: Desk, nodes: Nodes | None, trial: int) -> dict[str, Any]:
+def _where(controller: SweepController, nodes: Nodes | None, trial: int) -> dict[str, Any]:
     """The machine class that a trial keeps to, and the nodes that are not of it."""
     if nodes is None:
         return {}
-    wanted = nodes.chosen or desk.begun_on(trial)
+    wanted = nodes.chosen or controller.begun_on(trial)
     return {"machine_class": wanted, "not_on": nodes.foreign(wanted)}
 
 
-def _order(desk: Desk, job: Job) -> dict[str, Any]:
+def _order(controller: SweepController, job: DriverJob) -> dict[str, Any]:
     """What all orders have in common."""
     storage = job.options.storage
     return {
         # workers of a sweep in S3 are told of no directory: none of theirs may be the driver's
-        "run": desk.run.path.absolute() if storage is None else "",
+        "run": controller.run.path.absolute() if storage is None else "",
         "storage": storage,
-        "generation": desk.terms.generation,
-        "patience": desk.terms.patience,
-        "metric": desk.machine.space.metric.name,
+        "generation": controller.terms.generation,
+        "patience": controller.terms.patience,
+        "metric": controller.state_machine.space.metric.name,
         "store": job.store,
         "plugins": list(job.plugins),
     }

@@ -13,7 +13,7 @@ from genretune.tune.dispatch.run_options import Resources, RunOptions
 
 
 @dataclass(frozen=True)
-class Job:
+class DriverJob:
     """One drive of a sweep; plain JSON.
 
     Attributes:
@@ -45,11 +45,11 @@ class Job:
         return json.dumps(asdict(self))
 
 
-def job_from_json(text: str) -> Job:
+def job_from_json(text: str) -> DriverJob:
     """The job that ``as_json`` wrote."""
     facts = json.loads(text)
     options = facts.pop("options")
     if options["resources"] is not None:
         options["resources"] = Resources(**options["resources"])
     facts["plugins"], facts["give_up"] = tuple(facts["plugins"]), tuple(facts["give_up"])
-    return Job(**facts, options=RunOptions(**options))
+    return DriverJob(**facts, options=RunOptions(**options))

@@ -12,7 +12,7 @@ _STARTING = 6.0
 
 
 @dataclass
-class Watch:
+class HangDetector:
     """Times segments from their start and from each report.
 
     Attributes:

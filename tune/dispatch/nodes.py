@@ -16,7 +16,7 @@ _NOTICED = 10.0  # s after an error in which Ray may still hold a dead node for 
 
 
 @dataclass(frozen=True)
-class Wants:
+class NodeRequirements:
     """What a node must tell and have.
 
     Attributes:
@@ -84,7 +84,7 @@ class Nodes:
         chosen: the machine class to keep to; None for any.
     """
 
-    wants: Wants
+    wants: NodeRequirements
     per_trial: Mapping[str, float]
     known: dict[str, Node] = field(default_factory=dict)
     chosen: str | None = None

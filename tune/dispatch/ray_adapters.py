@@ -14,10 +14,10 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from genretune.tune.dispatch.hang_detector import Watch
+from genretune.tune.dispatch.hang_detector import HangDetector
 from genretune.tune.dispatch.ray_errors import LOST, why_lost
 from genretune.tune.dispatch.signals import Interrupted
-from genretune.tune.dispatch.sweep_controller import Desk
+from genretune.tune.dispatch.sweep_controller import SweepController
 from genretune.tune.dispatch.trainable import order_for
 from genretune.tune.sweep.decisions import CONTINUE, Done, Segment
 
@@ -25,28 +25,31 @@ _LOOK_EVERY = 0.5  # s
 _TO_DIE = 60.0  # s that a killed worker has until its trial is taken from it
 
 
-class DeskSearcher(Searcher):
+class SegmentSearcher(Searcher):
     """Suggests segments: ``suggest`` asks the desk for the next one."""
 
     def __init__(
-        self, desk: Desk, order: dict[str, Any], where: Callable[[int], dict[str, Any]]
+        self,
+        controller: SweepController,
+        order: dict[str, Any],
+        where: Callable[[int], dict[str, Any]],
     ) -> None:
         super().__init__()
-        self._desk = desk
+        self._controller = controller
         self._order = order
         self._where = where
 
     def suggest(self, trial_id: str) -> Any:
         """An order for one segment, None (not now) or FINISHED."""
-        answer = self._desk.guarded(lambda: self._ask(trial_id), None)
-        if isinstance(answer, Done) or self._desk.failure is not None:
+        answer = self._controller.guarded(lambda: self._ask(trial_id), None)
+        if isinstance(answer, Done) or self._controller.failure is not None:
             return Searcher.FINISHED  # None while nothing runs would put Ray to sleep
         return answer
 
     def _ask(self, trial_id: str) -> Any:
-        answer = self._desk.next_order(trial_id)
+        answer = self._controller.next_order(trial_id)
         if isinstance(answer, Segment):
-            trial, lease = answer.trial, self._desk.lease(answer.trial)
+            trial, lease = answer.trial, self._controller.lease(answer.trial)
             own = {"trial": trial, "attempt": lease.attempt, **self._where(trial)}
             what: dict[str, Any] = {"parameters": answer.parameters, "seed": answer.seed}
             return order_for(**self._order, **own, **what)
@@ -67,14 +70,14 @@ class DeskSearcher(Searcher):
         return {}
 
 
-class DeskScheduler(FIFOScheduler):
+class SegmentScheduler(FIFOScheduler):
     """Stops segments: at an undecided rung, at a verdict, at the trial's end."""
 
     _supports_buffered_results = False
 
-    def __init__(self, desk: Desk, watch: Watch) -> None:
+    def __init__(self, controller: SweepController, watch: HangDetector) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._desk = desk
+        self._controller = controller
         self._watch = watch
         self._segments: dict[str, Trial] = {}
         self._killed: dict[str, float] = {}
@@ -88,11 +91,13 @@ class DeskScheduler(FIFOScheduler):
             return str(TrialScheduler.CONTINUE)
         index, name = trial.config["trial"], trial.trial_id
         self._watch.heard(name)
-        reply = self._desk.guarded(lambda: self._desk.reported(index, name, result), None)
+        reply = self._controller.guarded(
+            lambda: self._controller.reported(index, name, result), None
+        )
         if reply == CONTINUE:
             return str(TrialScheduler.CONTINUE)
         # Ray stops the segment before it asks for another: its worker waits inside report()
-        self._desk.guarded(lambda: self._desk.over(index, name), None)
+        self._controller.guarded(lambda: self._controller.over(index, name), None)
         self._forget(name)
         return str(TrialScheduler.STOP)
 
@@ -104,13 +109,13 @@ class DeskScheduler(FIFOScheduler):
         now = time.monotonic()
         if now - self._looked >= _LOOK_EVERY:
             self._looked = now
-            self._desk.guarded(lambda: self._look(tune_controller, now), None)
+            self._controller.guarded(lambda: self._look(tune_controller, now), None)
         found: Trial | None = super().choose_trial_to_run(tune_controller)
         return found
 
     def _look(self, tune_controller: Any, now: float) -> None:
         """Find segments that ended without a word, and those that go on without one."""
-        for index, name in list(self._desk.busy.items()):
+        for index, name in list(self._controller.busy.items()):
             trial = self._segments.get(name)
             if trial is None:
                 continue
@@ -122,7 +127,7 @@ class DeskScheduler(FIFOScheduler):
                     silence = TimeoutError("its worker was silent and could not be ended")
                     tune_controller._process_trial_failure(trial, silence)
             elif worker is not None:
-                silent = self._watch.silent_for(index, name, self._desk.longest)
+                silent = self._watch.silent_for(index, name, self._controller.longest)
                 if silent is not None:
                     self._killed[name] = now
                     ray.kill(worker)
@@ -132,7 +137,7 @@ class DeskScheduler(FIFOScheduler):
         if name in self._killed:
             self._watch.gave_up(index, name)
             why = "the worker was silent for too long and was ended"
-        self._desk.guarded(lambda: self._desk.lost(index, name, why), None)
+        self._controller.guarded(lambda: self._controller.lost(index, name, why), None)
         self._forget(name)
 
     def _forget(self, name: str) -> None:
@@ -144,23 +149,25 @@ class DeskScheduler(FIFOScheduler):
         return {}
 
 
-class DeskCallback(Callback):
+class ControllerCallback(Callback):
     """Looks up from Ray's loop: ends it where asked to, hears requests, and shows progress."""
 
-    def __init__(self, desk: Desk, *, look: Callable[[], None], show: Callable[[], None]) -> None:
-        self._desk = desk
+    def __init__(
+        self, controller: SweepController, *, look: Callable[[], None], show: Callable[[], None]
+    ) -> None:
+        self._controller = controller
         self._look = look
         self._show = show
         self._shown = 0.0
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        self._desk.terms.check()
-        if self._desk.failure is not None or self._desk.done is not None:
+        self._controller.terms.check()
+        if self._controller.failure is not None or self._controller.done is not None:
             raise Interrupted  # also at the end: Ray would go on to gather files nobody wrote
         now = time.monotonic()
         if now - self._shown >= _LOOK_EVERY:
             self._shown = now
-            self._desk.guarded(self._look, None)
+            self._controller.guarded(self._look, None)
             self._show()
 
     def on_trial_complete(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from genretune.tune.space.keep import Keep
+from genretune.tune.space.settings import Keep
 
 
 @dataclass(frozen=True)

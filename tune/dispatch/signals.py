@@ -16,7 +16,7 @@ class Interrupted(BaseException):
     """Leaves Ray's loop; no ``except Exception`` of Ray's catches it."""
 
 
-class Wanted:
+class StopSignal:
     """The end that a signal asked for.
 
     Attributes:
@@ -62,9 +62,9 @@ class Wanted:
 
 
 @contextmanager
-def signals() -> Iterator[Wanted]:
+def signals() -> Iterator[StopSignal]:
     """Note SIGINT, SIGTERM, SIGUSR1 and SIGHUP for a ``with`` block."""
-    wanted = Wanted()
+    wanted = StopSignal()
     before = {number: signal.getsignal(number) for number in NUMBERS}
     wanted.install()
     try:

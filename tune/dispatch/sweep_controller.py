@@ -14,18 +14,18 @@ from genretune.tune.errors import RunFailure, TuneError
 from genretune.tune.run.journal import Journal
 from genretune.tune.run.retention import close, kept_epochs, read_result
 from genretune.tune.run.stop_requests import requests
-from genretune.tune.space.keep import Keep
-from genretune.tune.storage.atomic_io import patiently, storage
-from genretune.tune.storage.run_dir import Lease, RunFolder
-from genretune.tune.storage.s3_run import RemoteRun
+from genretune.tune.space.settings import Keep
+from genretune.tune.storage.atomic_io import retry_storage, storage
+from genretune.tune.storage.run_dir import Lease, RunDir
+from genretune.tune.storage.s3_run import S3Run
 from genretune.tune.sweep.decisions import STOP, WAIT, Done, Reply, Segment
-from genretune.tune.sweep.state_machine import Machine
+from genretune.tune.sweep.state_machine import StateMachine
 
 Trial = int
 
 
 @dataclass(frozen=True)
-class Terms:
+class DriverSettings:
     """How this driver works; nothing here changes a result.
 
     Attributes:
@@ -42,10 +42,10 @@ class Terms:
     patience: float = 600.0
     keep: Keep = "usual"
     check: Callable[[], None] = lambda: None
-    remote: RemoteRun | None = None
+    remote: S3Run | None = None
 
 
-class Desk:
+class SweepController:
     """State of a running driver.
 
     Attributes:
@@ -54,9 +54,11 @@ class Desk:
         failure: an error that must end the driver.
     """
 
-    def __init__(self, run: RunFolder, machine: Machine, journal: Journal, terms: Terms) -> None:
+    def __init__(
+        self, run: RunDir, state_machine: StateMachine, journal: Journal, terms: DriverSettings
+    ) -> None:
         self.run = run
-        self.machine = machine
+        self.state_machine = state_machine
         self.terms = terms
         self.concurrency = terms.concurrency
         self.busy: dict[Trial, str] = {}
@@ -72,7 +74,7 @@ class Desk:
         """Do what a driver that died may have left undone in the folders of finished trials."""
         remote = self.terms.remote
         left = None if remote is None else self._store(remote.trials)
-        for known in self.machine.state.trials:
+        for known in self.state_machine.state.trials:
             if left is not None and known.index not in left:
                 continue
             if known.final:
@@ -84,7 +86,7 @@ class Desk:
         """What the worker that Ray calls ``ray_id`` is to do."""
         if len(self.busy) >= self.concurrency:
             return WAIT
-        answer = self.machine.next_segment(self.busy)
+        answer = self.state_machine.next_segment(self.busy)
         self.flush()
         if isinstance(answer, Done):
             self.done = answer
@@ -99,12 +101,12 @@ class Desk:
         if "ended" in result:
             self._ended(trial, result)
             return STOP
-        before = self.machine.state.trials[trial].epochs
-        reply = self.machine.report(
+        before = self.state_machine.state.trials[trial].epochs
+        reply = self.state_machine.report(
             trial, int(result["epoch"]), float(result["value"]), str(result["weights_sha256"])
         )
         self.flush()
-        if self.machine.state.trials[trial].epochs > before:
+        if self.state_machine.state.trials[trial].epochs > before:
             self.epochs += 1
             self.longest = max(self.longest, float(result["seconds"]))
         if reply == STOP:
@@ -116,7 +118,7 @@ class Desk:
         if self.busy.get(trial) != ray_id:
             return
         del self.busy[trial]
-        if not self.machine.state.trials[trial].final:
+        if not self.state_machine.state.trials[trial].final:
             self._bring(trial)
 
     def lost(self, trial: Trial, ray_id: str, why: str) -> None:
@@ -126,14 +128,14 @@ class Desk:
         self._store(lambda: (self.terms.remote or self.run).revoke(trial))
         self._bring(trial)
         del self.busy[trial]
-        self.machine.lost(trial, why)
+        self.state_machine.lost(trial, why)
         self.flush()
 
     def hear(self) -> None:
         """Do what other processes ask for."""
         for path, trial in requests(self.run):
             try:
-                self.machine.stop(trial)
+                self.state_machine.stop(trial)
             except TuneError:
                 pass  # it has ended by itself since
             self.flush()
@@ -160,13 +162,13 @@ class Desk:
 
     def flush(self) -> None:
         """Journal what is new, then see to the folders of the trials that it ends."""
-        events = self.machine.take()
+        events = self.state_machine.take()
         if events:
             self.run.check_driver(self.terms.generation)
         self._store(lambda: self._journal.append(events))
         for event in events:
             trial = getattr(event, "trial", None)
-            if trial is not None and self.machine.state.trials[trial].final:
+            if trial is not None and self.state_machine.state.trials[trial].final:
                 self._close(trial)
 
     def _store(self, act: Callable[[], Any]) -> Any:
@@ -176,7 +178,7 @@ class Desk:
             with storage(self.run.path):
                 return act()
 
-        return patiently(attempt, seconds=self.terms.patience, check=self.terms.check)
+        return retry_storage(attempt, seconds=self.terms.patience, check=self.terms.check)
 
     def _bring(self, trial: Trial) -> None:
         """See an open trial's records in the run directory: its machine class stands there."""
@@ -185,7 +187,7 @@ class Desk:
             self._store(lambda: remote.bring(trial))
 
     def _close(self, trial: Trial) -> None:
-        state = self.machine.state
+        state = self.state_machine.state
         known = state.trials[trial]
         keep, remote = self.terms.keep, self.terms.remote
 
@@ -204,5 +206,5 @@ class Desk:
         status = result["ended"]
         if status not in ("completed", "diverged", "failed"):
             raise RunFailure(f"trial {trial}: a worker said it ended as {status}")
-        self.machine.ended(trial, status, int(result["epochs"]), str(result["why"]))
+        self.state_machine.ended(trial, status, int(result["epochs"]), str(result["why"]))
         self.flush()

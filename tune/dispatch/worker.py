@@ -19,7 +19,7 @@ from genretune.tune.space.load import space_from_json
 from genretune.tune.training.config import Device, TrialConfig, trial_config
 from genretune.tune.trial.corpus import open_data
 from genretune.tune.trial.run_trial import in_one_line, run_trial
-from genretune.tune.trial.workspace import Place, place_of
+from genretune.tune.trial.workspace import TrialWorkspace, open_workspace
 
 _SENDING = 120.0  # s that samples may take to a node that has just joined
 
@@ -34,24 +34,24 @@ def work(order: Mapping[str, Any]) -> None:
             ``patience``, ``metric``, ``store`` (path of the pack on the driver), ``plugins``
             (paths), ``machine_class`` (that the trial keeps to, if any), ``parameters``, ``seed``.
     """
-    with place_of(order) as place:
-        sweep = place.sweep
+    with open_workspace(order) as workspace:
+        sweep = workspace.sweep
         _keep_to(order.get("machine_class"), sweep["device"], sweep["determinism"])
         data = sweep["data"]
         store = _store(order["store"], data["samples"], data["sample_rate"])
-        with open(place.folder.path / "stdout.log", "a") as log:
+        with open(workspace.folder.path / "stdout.log", "a") as log:
             with redirect_stdout(log), redirect_stderr(log):
-                end = _run(order, place, store)
+                end = _run(order, workspace, store)
         if end["ended"] != "completed":
-            place.keep_end()
+            workspace.keep_end()
         ray_tune.report(end)
 
 
-def _run(order: Mapping[str, Any], place: Place, store: Store) -> dict[str, Any]:
+def _run(order: Mapping[str, Any], workspace: TrialWorkspace, store: Store) -> dict[str, Any]:
     """Train, reporting every epoch; how the trial ended."""
 
     def report(record: Mapping[str, Any]) -> bool:
-        place.keep(record["epoch"])
+        workspace.keep(record["epoch"])
         # Ray ends the segment inside this call, once everything is safe
         ray_tune.report(
             {
@@ -63,9 +63,9 @@ def _run(order: Mapping[str, Any], place: Place, store: Store) -> dict[str, Any]
         )
         return True
 
-    folder, plugins = place.folder, place.plugins
+    folder, plugins = workspace.folder, workspace.plugins
     try:
-        config = _config(order, place)
+        config = _config(order, workspace)
         outcome = run_trial(config, store, folder, on_report=report, plugins=plugins)
         return {"ended": outcome.status, "epochs": len(outcome.history), "why": outcome.why}
     except RunFailure:
@@ -78,19 +78,19 @@ def _run(order: Mapping[str, Any], place: Place, store: Store) -> dict[str, Any]
         return {"ended": "failed", "epochs": epochs, "why": why}
 
 
-def _config(order: Mapping[str, Any], place: Place) -> TrialConfig:
+def _config(order: Mapping[str, Any], workspace: TrialWorkspace) -> TrialConfig:
     """The trial's configuration, written before anything runs.
 
     Raises:
         TuneError, ModelError: these parameters do not go together.
     """
-    folder, sweep = place.folder, place.sweep
+    folder, sweep = workspace.folder, workspace.sweep
     if (folder.path / "config.json").exists():
-        return trial_config(folder.config(), plugins=place.plugins)
+        return trial_config(folder.config(), plugins=workspace.plugins)
     space = space_from_json(sweep["space"])
     settings = space.configure(order["parameters"])
     settings |= {"seed": order["seed"], "data": sweep["data"], "device": sweep["device"]}
-    config = trial_config(settings, plugins=place.plugins)
+    config = trial_config(settings, plugins=workspace.plugins)
     folder.write_config(config)
     return config
 

@@ -43,7 +43,7 @@ def differing(level: Level) -> dict[str, str | None]:
     }
 
 
-def start_anew(level: Level, arguments: Sequence[str]) -> None:
+def reexec_with_level(level: Level, arguments: Sequence[str]) -> None:
     """Replace this process by one with the level's environment, unless it has it already.
 
     A level that is none is left for the configuration's own check to refuse.

@@ -8,7 +8,7 @@ from types import TracebackType
 from pydantic import ValidationError
 
 from genretune.tune.errors import DamagedRecord, RunFailure
-from genretune.tune.storage.untrusted import read_whole
+from genretune.tune.storage.untrusted import read_file
 from genretune.tune.sweep.events import Event, from_line, to_line
 
 
@@ -84,7 +84,7 @@ class Journal:
 
 def _whole(path: Path) -> bytes:
     """Everything up to the last line's end."""
-    data = read_whole(path)
+    data = read_file(path)
     return data[: data.rfind(b"\n") + 1]
 
 

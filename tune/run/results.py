@@ -11,17 +11,17 @@ from typing import Any
 from genretune.tune.errors import TuneError
 from genretune.tune.run.journal import read_journal
 from genretune.tune.space.load import space_from_json
-from genretune.tune.storage.atomic_io import write_whole
-from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.storage.atomic_io import write_atomically
+from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.storage.untrusted import read_result
 from genretune.tune.sweep.audit import audit
 from genretune.tune.sweep.events import MIXED, Created, Driver
 from genretune.tune.sweep.leaderboard import Row, leaderboard
 from genretune.tune.sweep.state import State
-from genretune.tune.sweep.sweep_rules import rules_of
+from genretune.tune.sweep.sweep_rules import rules_from_space
 
 
-def read_state(run: RunFolder) -> State:
+def read_state(run: RunDir) -> State:
     """The state of a sweep, folded from its journal.
 
     Raises:
@@ -29,13 +29,13 @@ def read_state(run: RunFolder) -> State:
         DamagedRecord: the journal is damaged.
     """
     space = space_from_json(run.sweep()["space"])
-    state = State(rules_of(space), space.trials)
+    state = State(rules_from_space(space), space.trials)
     if run.journal.exists():
         state.recall(read_journal(run.journal))
     return state
 
 
-def audit_run(run: RunFolder) -> list[str]:
+def audit_run(run: RunDir) -> list[str]:
     """Every decision of the journal that is not derived again from it; a line each.
 
     Raises:
@@ -45,7 +45,7 @@ def audit_run(run: RunFolder) -> list[str]:
     return audit(space_from_json(run.sweep()["space"]), events)
 
 
-def caution(run: RunFolder) -> str | None:
+def caution(run: RunDir) -> str | None:
     """What every table of a sweep must say about its figures; None where there is nothing."""
     leakage = run.sweep()["leakage"]
     told = []
@@ -58,7 +58,7 @@ def caution(run: RunFolder) -> str | None:
     return "\n".join(told) or None
 
 
-def machine_classes(run: RunFolder) -> dict[int, str]:
+def machine_classes(run: RunDir) -> dict[int, str]:
     """The machine classes that each trial ran on, where the sweep ran on several; else empty."""
     events = read_journal(run.journal) if run.journal.exists() else []
     told = {str(e.environment.get("machine_class")) for e in events if isinstance(e, Driver)}
@@ -74,7 +74,7 @@ def machine_classes(run: RunFolder) -> dict[int, str]:
     return found
 
 
-def read_rows(run: RunFolder) -> list[Row]:
+def read_rows(run: RunDir) -> list[Row]:
     """The leaderboard by rank."""
     return leaderboard(read_state(run))
 
@@ -131,10 +131,10 @@ def cell(value: object, *, digits: int | None = None) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def write_leaderboard(run: RunFolder) -> list[Row]:
+def write_leaderboard(run: RunDir) -> list[Row]:
     """Write ``leaderboard.csv`` from the journal; its rows."""
     rows = read_rows(run)
-    write_whole(run.leaderboard_csv, as_csv(rows, machine_classes(run)).encode())
+    write_atomically(run.leaderboard_csv, as_csv(rows, machine_classes(run)).encode())
     return rows
 
 
@@ -144,7 +144,7 @@ def choose(path: Path, trial: str) -> list[tuple[Path, int | None]]:
     Raises:
         TuneError: there is no such trial.
     """
-    run = RunFolder(path)
+    run = RunDir(path)
     rows = [row for row in read_rows(run) if row.epochs > 0]
     if trial == "all":
         chosen = sorted(row.trial for row in rows)

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from genretune.tune.errors import DamagedRecord
-from genretune.tune.space.keep import Keep
-from genretune.tune.storage import untrusted as foreign
-from genretune.tune.storage.atomic_io import write_whole
-from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.space.settings import Keep
+from genretune.tune.storage import untrusted
+from genretune.tune.storage.atomic_io import write_atomically
+from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.sweep.leaderboard import row
-from genretune.tune.sweep.state import Trial
-from genretune.tune.sweep.sweep_rules import Rules
+from genretune.tune.sweep.state import TrialState
+from genretune.tune.sweep.sweep_rules import SweepRules
 
 _SAVED = "[0-9]*.safetensors"
 _BEST = "best.safetensors"
 
 
-def close(run: RunFolder, trial: Trial, rules: Rules, keep: Keep) -> None:
+def close(run: RunDir, trial: TrialState, rules: SweepRules, keep: Keep) -> None:
     """Drop what need not be kept, then let the trial's own record say why it ended.
 
     Raises:
@@ -36,13 +36,13 @@ def close(run: RunFolder, trial: Trial, rules: Rules, keep: Keep) -> None:
     told = {"status": trial.status, "why": row(trial, rules).why}
     if {key: result.get(key) for key in told} != told:
         text = json.dumps(result | told, indent=1, allow_nan=False) + "\n"
-        write_whole(folder / "result.json", text.encode())
+        write_atomically(folder / "result.json", text.encode())
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
     """``result.json`` of a trial; None without one that can be read."""
     try:
-        return foreign.read_result(folder)
+        return untrusted.read_result(folder)
     except DamagedRecord:
         return None
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from genretune.tune.run.journal import read_journal
 from genretune.tune.space.load import space_from_json
-from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.sweep.leaderboard import Row, leaderboard
-from genretune.tune.sweep.state_machine import Machine
+from genretune.tune.sweep.state_machine import StateMachine
 
 
 @dataclass(frozen=True)
@@ -28,26 +28,26 @@ class Status:
     idle: str
 
 
-def read_status(run: RunFolder) -> Status:
+def read_status(run: RunDir) -> Status:
     """Read a run directory.
 
     Raises:
         TuneError: this is no run directory.
     """
     space = space_from_json(run.sweep()["space"])
-    machine = Machine(space, read_journal(run.journal) if run.journal.exists() else ())
+    state_machine = StateMachine(space, read_journal(run.journal) if run.journal.exists() else ())
     holder = run.holder()
     driver = run.driving()
-    open_trials = [trial for trial in machine.state.trials if not trial.final]
-    rungs = machine.state.rules.rungs
+    open_trials = [trial for trial in state_machine.state.trials if not trial.final]
+    rungs = state_machine.state.rules.rungs
     running = [t.index for t in open_trials if t.undecided(rungs(t.index)) is None]
     busy = running if driver else []
-    rows = [row for row in leaderboard(machine.state, busy) if row.value is not None]
-    sign = -1.0 if machine.state.rules.mode == "max" else 1.0
+    rows = [row for row in leaderboard(state_machine.state, busy) if row.value is not None]
+    sign = -1.0 if state_machine.state.rules.mode == "max" else 1.0
     return Status(
-        counts=machine.counts(busy),
-        epochs=sum(trial.epochs for trial in machine.state.trials),
+        counts=state_machine.counts(busy),
+        epochs=sum(trial.epochs for trial in state_machine.state.trials),
         best=min(rows, key=lambda row: sign * (row.value or 0.0), default=None),
         driver=f"{holder['host']}:{holder['pid']}" if driver else None,
-        idle=machine.why_idle(busy) if driver else "",
+        idle=state_machine.why_idle(busy) if driver else "",
     )

@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from genretune.tune.errors import DamagedRecord
-from genretune.tune.storage.atomic_io import storage, write_whole
-from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.storage.atomic_io import storage, write_atomically
+from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.storage.untrusted import read_object
 
 Stop = int | None
 
 
-def ask_to_stop(run: RunFolder, trial: Stop) -> Path:
+def ask_to_stop(run: RunDir, trial: Stop) -> Path:
     """Leave a request for whoever drives; the file is gone once it was heard.
 
     Raises:
@@ -30,11 +30,11 @@ def ask_to_stop(run: RunFolder, trial: Stop) -> Path:
         raise DamagedRecord(f"{folder}: must be a folder of the run, got a link")
     with storage(folder):
         folder.mkdir(exist_ok=True)
-        write_whole(path, json.dumps({"stop": trial}).encode())
+        write_atomically(path, json.dumps({"stop": trial}).encode())
     return path
 
 
-def requests(run: RunFolder) -> Iterator[tuple[Path, Stop]]:
+def requests(run: RunDir) -> Iterator[tuple[Path, Stop]]:
     """What was asked, in order; a file that is no request is passed over."""
     for path in sorted(_folder(run).glob("[0-9]*.json")):
         try:
@@ -45,7 +45,7 @@ def requests(run: RunFolder) -> Iterator[tuple[Path, Stop]]:
             yield path, trial
 
 
-def forget_drains(run: RunFolder) -> None:
+def forget_drains(run: RunDir) -> None:
     """Remove wishes to drain that were meant for the driver before the one that begins now.
 
     To be called as soon as the directory is held: what is asked from then on is this driver's.
@@ -55,5 +55,5 @@ def forget_drains(run: RunFolder) -> None:
             path.unlink(missing_ok=True)
 
 
-def _folder(run: RunFolder) -> Path:
+def _folder(run: RunDir) -> Path:
     return run.path / "requests"

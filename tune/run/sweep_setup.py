@@ -12,7 +12,6 @@ from genretune.data.split_file import resolve_split
 from genretune.data.splits import FoldWindows, fold_windows
 from genretune.models.errors import ModelError
 from genretune.models.plugins import Plugin
-from genretune.tune.error_messages import did_you_mean
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.environment import environment
 from genretune.tune.space.distributions import Values
@@ -22,7 +21,6 @@ from genretune.tune.space.tree import Choice, Constant, Flat, Listed, Mapped, No
 from genretune.tune.storage.run_dir import SWEEP_VERSION
 from genretune.tune.sweep.state_machine import trial_seed
 from genretune.tune.training.config import TrialConfig, available_device, trial_config
-from genretune.tune.training.metrics import MODES
 from genretune.tune.training.preflight import check_fit
 from genretune.tune.trial.corpus import Progress, Store, open_data, resolve_exclusions
 from genretune.tune.trial.standalone import check_plugins, load_plugins
@@ -232,7 +230,7 @@ def located(space: Space, line: str) -> str:
     if not colon:
         return line
     for end in range(key.count(".") + 1, 0, -1):
-        if place := space.places.get(tuple(key.split(".")[:end])):
+        if place := space.locations.get(tuple(key.split(".")[:end])):
             return f"{place}: {line}"
     swept = [name for name, _ in space.parameters if name.startswith(f"{key}.")]
     for candidate in (key, *swept):
@@ -243,12 +241,6 @@ def located(space: Space, line: str) -> str:
 
 
 def _check_fixed(space: Space) -> None:
-    name = space.metric.name
-    if name not in MODES:
-        raise TuneError(
-            f"{space.where('metric.name')}: must be one of {', '.join(MODES)}, got {name}"
-            f"{did_you_mean(name, MODES)}"
-        )
     for key, _ in space.parameters:
         if key.split(".")[0] in ("determinism", "device", "data", "seed", "version"):
             raise TuneError(

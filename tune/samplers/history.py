@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Outcome = Literal["value", "stopped", "worst", "pending", "none"]
+ObservationKind = Literal["value", "stopped", "worst", "pending", "none"]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Observation:
     """
     Attributes:
         parameters: flat configuration.
@@ -20,6 +20,6 @@ class Told:
     """
 
     parameters: Mapping[str, object]
-    outcome: Outcome = "pending"
+    outcome: ObservationKind = "pending"
     value: float | None = None
     epoch: int = 0

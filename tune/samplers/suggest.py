@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from genretune.tune.reproducibility.seeds import derive
 from genretune.tune.samplers import grid, random_search
-from genretune.tune.samplers.history import Told
+from genretune.tune.samplers.history import Observation
 from genretune.tune.space.settings import GridSampler, QmcSampler, TpeSampler
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import Flat
@@ -15,7 +15,7 @@ REDRAWS = 100
 
 _TPE_REDRAWS = 10
 """The rest are random: where tpe repeats itself ten times it would do so a hundred times."""
-Sample = Callable[[int, int, Sequence[Told]], Flat]
+Sample = Callable[[int, int, Sequence[Observation]], Flat]
 """(trial, attempt, history) -> configuration."""
 
 
@@ -53,7 +53,7 @@ def sampler(space: Space) -> Sample:
 
 
 def suggest(
-    space: Space, sample: Sample, trial: int, history: Sequence[Told], seen: set[str] | None
+    space: Space, sample: Sample, trial: int, history: Sequence[Observation], seen: set[str] | None
 ) -> Flat | None:
     """The configuration of a trial; None when the space holds no more different ones.
 
@@ -69,7 +69,7 @@ def suggest(
         return None
     for attempt in range(REDRAWS + 1):
         found = sample(trial, attempt, history)
-        if fingerprint(found) not in seen:
+        if config_key(found) not in seen:
             return found
     return _left(space, trial, seen)
 
@@ -80,11 +80,11 @@ def _left(space: Space, trial: int, seen: set[str]) -> Flat | None:
     first = derive(space.seed, "left", trial) % max(1, count)
     for step in range(count):
         found = grid.configuration(space, (first + step) % count)
-        if fingerprint(found) not in seen:
+        if config_key(found) not in seen:
             return found
     return None
 
 
-def fingerprint(parameters: Mapping[str, object]) -> str:
+def config_key(parameters: Mapping[str, object]) -> str:
     """Equal for equal configurations."""
     return json.dumps(parameters, sort_keys=True)

@@ -21,7 +21,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from genretune.tune.reproducibility.seeds import derive
-from genretune.tune.samplers.history import Told
+from genretune.tune.samplers.history import Observation
 from genretune.tune.space.distributions import Distribution, Normal, Range, Values
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import Choice, Flat, Parameter
@@ -36,7 +36,7 @@ _STATES = {
 }
 
 
-def configuration(space: Space, trial: int, attempt: int, history: Sequence[Told]) -> Flat:
+def configuration(space: Space, trial: int, attempt: int, history: Sequence[Observation]) -> Flat:
     """The suggestion for a trial."""
     study = _study(space, derive(space.seed, "tpe", trial, attempt) % 2**32)
     study.add_trials(_frozen(space, history))
@@ -46,7 +46,7 @@ def configuration(space: Space, trial: int, attempt: int, history: Sequence[Told
         return space.flat(lambda node: _pick(asked, node))
 
 
-def startup(history: Sequence[Told]) -> int:
+def startup(history: Sequence[Observation]) -> int:
     """How many trials of the history the sampler can learn from."""
     return sum(told.outcome in ("value", "worst") for told in history)
 
@@ -118,7 +118,7 @@ def _inside(kind: Range | Normal, value: float) -> float:
     return kind.nearest(value) if kind.step is not None and not kind.log else value
 
 
-def _frozen(space: Space, history: Sequence[Told]) -> list[FrozenTrial]:
+def _frozen(space: Space, history: Sequence[Observation]) -> list[FrozenTrial]:
     """The history as Optuna's trials, in index order."""
     kinds = {d.name: d.distribution for d in space.dimensions()}
     options = {d.name: d.options for d in space.dimensions()}

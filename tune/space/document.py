@@ -28,7 +28,7 @@ class Document:
     """Plain data and, for every path in it, ``file:line``; what is wrong with the text itself."""
 
     data: object
-    places: dict[Path, str]
+    locations: dict[Path, str]
     problems: Problems
 
 
@@ -42,13 +42,13 @@ def read_document(text: str, name: str) -> Document:
     node = _compose(text, name)
     if node is None:
         raise SpaceError([f"{name}: must hold a mapping of settings, got an empty file"])
-    places: dict[Path, str] = {}
-    problems = Problems(places)
+    locations: dict[Path, str] = {}
+    problems = Problems(locations)
     try:
-        data = _build(node, (), _Reading(name, places, problems))
+        data = _build(node, (), _Reading(name, locations, problems))
     except RecursionError:
         raise SpaceError([f"{name}: must be a space, got it nested too deeply"]) from None
-    return Document(data, places, problems)
+    return Document(data, locations, problems)
 
 
 def read_value(text: str, where: str) -> object:
@@ -74,7 +74,7 @@ def read_value(text: str, where: str) -> object:
 @dataclass(frozen=True)
 class _Reading:
     name: str
-    places: dict[Path, str]
+    locations: dict[Path, str]
     problems: Problems
     traps: bool = True
 
@@ -95,8 +95,8 @@ def _compose(text: str, name: str, *, lines: bool = True) -> Node | None:
 
 
 def _build(node: Node, path: Path, reading: _Reading) -> object:
-    reading.places.setdefault(path, f"{reading.name}:{node.start_mark.line + 1}")
-    if len(reading.places) > _MOST:  # a few aliases of aliases can stand for billions of keys
+    reading.locations.setdefault(path, f"{reading.name}:{node.start_mark.line + 1}")
+    if len(reading.locations) > _MOST:  # a few aliases of aliases can stand for billions of keys
         raise SpaceError([f"{reading.name}: must have at most {_MOST} keys and values, got more"])
     if isinstance(node, MappingNode):
         return _mapping(node, path, reading)
@@ -112,7 +112,7 @@ def _mapping(node: MappingNode, path: Path, reading: _Reading) -> dict[str, obje
     for key_node, value_node in node.value:
         key = str(key_node.value) if isinstance(key_node, ScalarNode) else "?"
         here = (*path, key)
-        reading.places[here] = f"{reading.name}:{key_node.start_mark.line + 1}"
+        reading.locations[here] = f"{reading.name}:{key_node.start_mark.line + 1}"
         if key in result:
             reading.problems.add(here, "must be given once", advice="the key stands here twice")
         elif key == "<<":

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
 
+from genretune.data.name_suggestions import did_you_mean
+from genretune.tune.metric_names import METRICS
 from genretune.tune.space.distributions import same
 from genretune.tune.space.document import Document, read_document
 from genretune.tune.space.overrides import apply_overrides
 from genretune.tune.space.parameters import parse_parameters
-from genretune.tune.space.problems import Problems, SpaceError, did_you_mean, show
-from genretune.tune.space.settings import METRICS, Asha, GridSampler, Metric, parse_settings
+from genretune.tune.space.problems import Problems, SpaceError, show
+from genretune.tune.space.settings import Asha, GridSampler, Metric, parse_settings
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import size
 
@@ -36,7 +38,7 @@ def space_from_text(text: str, name: str, overrides: Sequence[str] = ()) -> Spac
     document = read_document(text, name)
     if not isinstance(document.data, dict):
         document.problems.raise_if_any()
-        where = document.places[()]
+        where = document.locations[()]
         raise SpaceError([f"{where}: must be a mapping of settings, got {show(document.data)}"])
     notes = apply_overrides(document, overrides)
     return _check(document, notes)
@@ -57,7 +59,7 @@ def with_trials(space: Space, trials: int) -> Space:
     Raises:
         SpaceError: below 1, fewer than ``start_with``, or more than a grid has.
     """
-    problems = Problems(space.places)
+    problems = Problems(space.locations)
     _check_trials(replace(space, trials=trials), problems)
     problems.raise_if_any()
     return replace(space, trials=trials)
@@ -125,7 +127,7 @@ def _check(document: Document, notes: tuple[str, ...]) -> Space:
         start_with=tuple(settings.start_with),
         parameters=parameters,
         notes=notes,
-        places=document.places,
+        locations=document.locations,
     )
     _check_rungs(space, problems)
     _check_start(space, problems)

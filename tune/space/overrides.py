@@ -38,11 +38,13 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> tuple[str, 
                 notes.append(_restrict(*chosen, value))
                 continue
             notes.extend(_pin(data, swept, ".".join(parts[1:]), value))
-        _assign(data, parts, value, (), document.places)
+        _assign(data, parts, value, (), document.locations)
     return tuple(notes)
 
 
-def _assign(at: Data, parts: list[str], value: object, path: Path, places: dict[Path, str]) -> None:
+def _assign(
+    at: Data, parts: list[str], value: object, path: Path, locations: dict[Path, str]
+) -> None:
     """Keys may themselves be dotted (parameters are): the longest one that stands there wins."""
     whole = path[:1] == ("parameters",)
     count = len(parts) if whole else 1
@@ -53,10 +55,10 @@ def _assign(at: Data, parts: list[str], value: object, path: Path, places: dict[
     key = ".".join(parts[:count])
     here = (*path, key)
     if count == len(parts):
-        for stale in [known for known in places if known[: len(here)] == here]:
-            del places[stale]
+        for stale in [known for known in locations if known[: len(here)] == here]:
+            del locations[stale]
         at[key] = value
-        places[here] = _PLACE
+        locations[here] = _PLACE
         return
     child = at.setdefault(key, {})
     if not isinstance(child, dict):
@@ -64,7 +66,7 @@ def _assign(at: Data, parts: list[str], value: object, path: Path, places: dict[
         raise SpaceError(
             [f"{_PLACE}: {inside}: must lie inside a mapping, got {key}: {show(child)}"]
         )
-    _assign(child, parts[count:], value, here, places)
+    _assign(child, parts[count:], value, here, locations)
 
 
 def _choice_around(

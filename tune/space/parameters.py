@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from genretune.data.name_suggestions import did_you_mean
 from genretune.tune.space.distributions import Values, same
-from genretune.tune.space.problems import Path, Problems, did_you_mean, show
+from genretune.tune.space.problems import Path, Problems, show
 from genretune.tune.space.ranges import parse_distribution
 from genretune.tune.space.tree import (
     Choice,

@@ -3,7 +3,6 @@
 One line a problem: ``file:line: dotted.key: rule, got value (what to do)``.
 """
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 
@@ -23,8 +22,8 @@ class SpaceError(TuneError):
 class Problems:
     """Gathers problems by path; ``raise_if_any`` reports them in the order of the file."""
 
-    def __init__(self, places: Mapping[Path, str]) -> None:
-        self._places = places
+    def __init__(self, locations: Mapping[Path, str]) -> None:
+        self._locations = locations
         self._found: list[tuple[Path, str]] = []
         self._unreadable: set[Path] = set()
 
@@ -41,7 +40,9 @@ class Problems:
         if unreadable:
             self._unreadable.add(path)
         end = f" ({advice})" if advice else ""
-        where = ": ".join(part for part in (place_of(path, self._places), dotted(path)) if part)
+        where = ": ".join(
+            part for part in (location_of(path, self._locations), dotted(path)) if part
+        )
         self._found.append((path, f"{where}: {rule}{end}"))
 
     def raise_if_any(self) -> None:
@@ -52,15 +53,15 @@ class Problems:
         """
         if not self._found:
             return
-        order = list(self._places)
+        order = list(self._locations)
         rank = {path: number for number, path in enumerate(order)}
         known = sorted(self._found, key=lambda item: rank.get(_nearest(item[0], rank), -1))
         raise SpaceError(dict.fromkeys(line for _, line in known))
 
 
-def place_of(path: Path, places: Mapping[Path, str]) -> str:
+def location_of(path: Path, locations: Mapping[Path, str]) -> str:
     """``file:line`` of the path, or of the nearest thing around it."""
-    return places.get(_nearest(path, places), "")
+    return locations.get(_nearest(path, locations), "")
 
 
 def _nearest(path: Path, known: Mapping[Path, object]) -> Path:
@@ -87,15 +88,3 @@ def show(value: object) -> str:
     except TypeError:
         text = str(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """``did you mean 'trials'?``, or the choices where nothing is close."""
-    names = list(known)
-    begun = [name for name in names if len(given) > 2 and name.startswith(given)]
-    if begun:
-        return f"did you mean '{begun[0]}'?"
-    close = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean '{close[0]}'?"
-    return f"known: {', '.join(names)}"

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from genretune.data.name_suggestions import did_you_mean
 from genretune.tune.space.distributions import Normal, Range
-from genretune.tune.space.problems import Path, Problems, did_you_mean, show
+from genretune.tune.space.problems import Path, Problems, show
 
 
 @dataclass(frozen=True)

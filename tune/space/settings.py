@@ -5,23 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from genretune.tune.space.keep import Keep
-from genretune.tune.space.problems import Path, Problems, did_you_mean, show
+from genretune.data.name_suggestions import closest_name, did_you_mean
+from genretune.tune.space.problems import Path, Problems, show
 
-METRICS: dict[str, Literal["max", "min"]] = {
-    "trn_loss": "min",
-    "val_loss": "min",
-    "trn_acc": "max",
-    "val_acc": "max",
-    "trn_clip_loss": "min",
-    "val_clip_loss": "min",
-    "trn_clip_accuracy": "max",
-    "val_clip_accuracy": "max",
-    "val_macro_f1": "max",
-    "val_clip_macro_f1": "max",
-}
-"""What can be searched for, and which way is better; kept here so that reading a space file needs
-no torch (a test compares it with the training loop's own)."""
+Keep = Literal["usual", "best", "all", "none"]
+"""Checkpoints kept of finished trials. usual: best and last of a completed trial, none of others;
+best: the best of a completed trial; all: whatever training left (best and the last two); none."""
 
 
 class Strict(BaseModel):
@@ -196,8 +185,8 @@ def _explain(
     if kind == "literal_error":
         choices = str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
         if isinstance(value, str):
-            advice = did_you_mean(value, choices)
-            advice = "" if advice.startswith("known") else advice
+            close = closest_name(value, choices)
+            advice = f"did you mean '{close}'?" if close else ""
     problems.add(path, f"{_rule(kind, context)}, got {show(value)}", advice=advice)
 
 

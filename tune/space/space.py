@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from genretune.tune.space.distributions import Values
-from genretune.tune.space.keep import Keep
 from genretune.tune.space.problems import Path, SpaceError, dotted, show
-from genretune.tune.space.settings import Data, EarlyTermination, Metric, Sampler
+from genretune.tune.space.settings import Data, EarlyTermination, Keep, Metric, Sampler
 from genretune.tune.space.tree import (
     Choice,
     Dimension,
@@ -45,7 +44,7 @@ class Space:
     """Which checkpoints stay: no part of what identifies the sweep."""
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What overrides pinned, in words."""
-    places: Mapping[Path, str] = field(default_factory=dict, compare=False, repr=False)
+    locations: Mapping[Path, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def epochs(self) -> int:
@@ -134,11 +133,11 @@ class Space:
         """``file:line: trial.epochs`` for a key of the trial or of the file, where it is set."""
         for head in (("parameters",), ("trial",), ()):
             paths = [
-                p for p in self.places if p[: len(head)] == head and _is_at(p[len(head) :], key)
+                p for p in self.locations if p[: len(head)] == head and _is_at(p[len(head) :], key)
             ]
             if paths:
                 path = max(paths, key=len)
-                return f"{self.places[path]}: {dotted(path)}"
+                return f"{self.locations[path]}: {dotted(path)}"
         return key
 
     def as_json(self) -> dict[str, object]:

@@ -33,7 +33,7 @@ class StorageFailure(RunFailure):
     """The storage refuses to be read or written: nobody's fault, so it is tried again."""
 
 
-def write_whole(path: Path, content: bytes, *, mark: str = "") -> None:
+def write_atomically(path: Path, content: bytes, *, mark: str = "") -> None:
     """Write beside, fsync, rename, fsync the folder: ``path`` is never seen half-written."""
     beside = path.with_name(f".{path.name}.{mark or os.getpid()}.tmp")
     try:
@@ -68,7 +68,7 @@ def storage(path: Path) -> Iterator[None]:
         ) from error
 
 
-def patiently(
+def retry_storage(
     act: Callable[[], _Result], *, seconds: float, check: Callable[[], None] = lambda: None
 ) -> _Result:
     """``act()``, again and again while the storage refuses.

@@ -12,7 +12,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from genretune.tune.errors import TuneError
-from genretune.tune.storage.atomic_io import StorageFailure, write_whole
+from genretune.tune.storage.atomic_io import StorageFailure, write_atomically
 from genretune.tune.storage.untrusted import check_shape, read_object, refuse_links
 
 DRIVER_JSON = "driver.json"
@@ -44,7 +44,7 @@ def is_held(holder: Holder) -> bool:
 
 @contextmanager
 def hold(run: Path, *, takeover: bool) -> Iterator[int]:
-    """Hold a run directory for a ``with`` block; see ``RunFolder.drive``."""
+    """Hold a run directory for a ``with`` block; see ``RunDir.drive``."""
     generation = _take(run, takeover)
     try:
         yield generation
@@ -100,7 +100,7 @@ def _check_gone(run: Path, takeover: bool) -> None:
 
 
 def _write(run: Path, holder: Holder) -> None:
-    write_whole(run / DRIVER_JSON, json.dumps(holder).encode())
+    write_atomically(run / DRIVER_JSON, json.dumps(holder).encode())
 
 
 def _alive(pid: int, started: float) -> bool:

@@ -15,7 +15,7 @@ from genretune.tune.storage.atomic_io import StorageFailure
 _EXAMPLE = "s3://BUCKET/PREFIX, or s3://BUCKET/PREFIX?region=eu-central-1&endpoint_override=HOST"
 
 
-class Objects:
+class ObjectStore:
     """What lies below ``s3://BUCKET/PREFIX``; names are relative to it, with slashes.
 
     Raises:

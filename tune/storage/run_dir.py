@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genretune.tune.errors import DamagedRecord, RecordMismatch, RunFailure, TuneError
-from genretune.tune.storage.atomic_io import StorageFailure, write_whole
+from genretune.tune.storage.atomic_io import StorageFailure, write_atomically
 from genretune.tune.storage.driver_lock import DRIVER_JSON, hold, is_held, read_holder
 from genretune.tune.storage.untrusted import check_shape, read_object, read_text
 
 if TYPE_CHECKING:
-    from genretune.tune.trial.trial_dir import TrialFolder
+    from genretune.tune.trial.trial_dir import TrialDir
 
 SWEEP_VERSION = 1
 
@@ -58,7 +58,7 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class RunFolder:
+class RunDir:
     """The files of a sweep; see README for the picture."""
 
     path: Path
@@ -104,22 +104,22 @@ class RunFolder:
 
     def set_storage(self, uri: str) -> None:
         """Say where checkpoints and records lie, from the next driver on."""
-        write_whole(self.storage_json, (json.dumps({"uri": uri}) + "\n").encode())
+        write_atomically(self.storage_json, (json.dumps({"uri": uri}) + "\n").encode())
 
     def trial_path(self, index: int) -> Path:
         return self.path / "trials" / f"{index:05d}"
 
-    def trial(self, index: int, *, lease: "Lease | None" = None) -> "TrialFolder":
+    def trial(self, index: int, *, lease: "Lease | None" = None) -> "TrialDir":
         """The folder of trial ``index``; with a lease, its writes are fenced."""
         from genretune.tune.trial.trial_dir import (
-            TrialFolder,  # with torch, which reading needs not
+            TrialDir,  # with torch, which reading needs not
         )
 
         path = self.trial_path(index)
         if lease is None:
-            return TrialFolder(path)
+            return TrialDir(path)
         mark = f"g{lease.generation}-{lease.attempt}-{os.getpid()}"
-        return TrialFolder(
+        return TrialDir(
             path,
             mark=mark,
             fence=lambda: self.check_lease(index, lease),
@@ -146,10 +146,10 @@ class RunFolder:
         self.require_new()
         try:
             self.path.mkdir(parents=True)
-            write_whole(self.space_yaml, space_text.encode())
+            write_atomically(self.space_yaml, space_text.encode())
             if storage is not None:
                 self.set_storage(storage)
-            write_whole(self.sweep_json, (json.dumps(sweep, indent=1) + "\n").encode())
+            write_atomically(self.sweep_json, (json.dumps(sweep, indent=1) + "\n").encode())
         except OSError as error:
             raise TuneError(
                 f"--out: must be a folder that can be written, got {self.path} ({error.strerror})"
@@ -216,7 +216,7 @@ class RunFolder:
         attempt = self._attempt(index)
         for folder in (attempt.parent.parent, attempt.parent):
             folder.mkdir(exist_ok=True)  # it may have been silent before it made any; never RUN
-        write_whole(attempt, str(self.attempt(index) + 1).encode())
+        write_atomically(attempt, str(self.attempt(index) + 1).encode())
 
     def attempt(self, index: int) -> int:
         """How often segments of trial ``index`` were given up.

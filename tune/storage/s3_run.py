@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genretune.tune.errors import RecordMismatch, TuneError
-from genretune.tune.storage.atomic_io import StorageFailure, write_whole
-from genretune.tune.storage.object_store import Objects
-from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.storage.atomic_io import StorageFailure, write_atomically
+from genretune.tune.storage.object_store import ObjectStore
+from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.storage.untrusted import read_result
 
 RECORDS = ("config.json", "result.json", "metrics.tsv", "stdout.log", "error.txt")
@@ -31,7 +31,7 @@ _END = 10**9
 
 
 @dataclass(frozen=True, order=True)
-class Saved:
+class StoredObject:
     """An object of a trial, ordered as written: a later driver's and attempt's count for more.
 
     Attributes:
@@ -50,7 +50,7 @@ class Saved:
         return self.epoch == _END
 
 
-def saved_name(trial: int, epoch: int | None, generation: int, attempt: int) -> str:
+def object_name(trial: int, epoch: int | None, generation: int, attempt: int) -> str:
     """Name of the object after an epoch, or (None) of a trial's end."""
     when = "end" if epoch is None else f"{epoch:05d}"
     return f"{trial_folder(trial)}/{when}-g{generation:05d}-a{attempt:03d}.zip"
@@ -64,7 +64,7 @@ def attempt_name(trial: int) -> str:
     return f"{trial_folder(trial)}/attempt"
 
 
-def saved_objects(objects: Objects, trial: int | None = None) -> list[Saved]:
+def stored_objects(objects: ObjectStore, trial: int | None = None) -> list[StoredObject]:
     """What was written of a trial (None: of all), in order."""
     sizes = objects.sizes("trials" if trial is None else trial_folder(trial))
     found = []
@@ -72,7 +72,7 @@ def saved_objects(objects: Objects, trial: int | None = None) -> list[Saved]:
         if match := _SAVED.fullmatch(name):
             index, epoch, generation, attempt = match.groups()
             after = _END if epoch == "end" else int(epoch)
-            found.append(Saved(int(generation), int(attempt), after, int(index), name, size))
+            found.append(StoredObject(int(generation), int(attempt), after, int(index), name, size))
     return sorted(found)
 
 
@@ -83,7 +83,7 @@ def require_new(uri: str) -> None:
         TuneError: it cannot be written, or holds a sweep.
     """
     try:
-        objects = Objects(uri)
+        objects = ObjectStore(uri)
         taken = objects.get("sweep.json") is not None
         if not taken:
             objects.put("probe", b"")
@@ -94,20 +94,20 @@ def require_new(uri: str) -> None:
         raise TuneError(f"--storage: must be a new prefix, got {uri}, which holds a sweep already")
 
 
-def remote_run(run: RunFolder) -> "RemoteRun | None":
+def open_s3_run(run: RunDir) -> "S3Run | None":
     """The S3 side of a run directory; None where all lies in it."""
     uri = run.storage()
-    return None if uri is None else RemoteRun(run, Objects(uri))
+    return None if uri is None else S3Run(run, ObjectStore(uri))
 
 
-class RemoteRun:
+class S3Run:
     """The driver's side.
 
     All methods raise StorageFailure where S3 cannot be reached, OSError where the run directory
     cannot.
     """
 
-    def __init__(self, run: RunFolder, objects: Objects) -> None:
+    def __init__(self, run: RunDir, objects: ObjectStore) -> None:
         self._run = run
         self._objects = objects
 
@@ -147,26 +147,26 @@ class RemoteRun:
 
     def bring(self, trial: int) -> None:
         """Put the newest sound records of a trial into the run directory."""
-        for saved in reversed(saved_objects(self._objects, trial)):
+        for saved in reversed(stored_objects(self._objects, trial)):
             records = self._members(saved, RECORDS)
             if records:
                 folder = self._run.trial_path(trial)
                 folder.mkdir(parents=True, exist_ok=True)
                 for name, content in records.items():
-                    write_whole(folder / name, content)
+                    write_atomically(folder / name, content)
                 return
 
     def trials(self) -> set[int]:
         """Trials that have an object."""
-        return {saved.trial for saved in saved_objects(self._objects)}
+        return {saved.trial for saved in stored_objects(self._objects)}
 
-    def surplus(self, trial: int, keep: Collection[int]) -> list[Saved]:
+    def surplus(self, trial: int, keep: Collection[int]) -> list[StoredObject]:
         """What was saved of a trial, but for the latest after each of the epochs ``keep``."""
-        saved = saved_objects(self._objects, trial)
+        saved = stored_objects(self._objects, trial)
         latest = {one.epoch: one for one in saved}
         return [one for one in saved if one.epoch not in keep or latest[one.epoch] != one]
 
-    def delete(self, saved: Iterable[Saved]) -> None:
+    def delete(self, saved: Iterable[StoredObject]) -> None:
         """Remove objects; one that is gone is no error."""
         for one in saved:
             self._objects.delete(one.name)
@@ -178,15 +178,15 @@ class RemoteRun:
         if best.exists():
             return
         result = read_result(folder)
-        for saved in reversed(saved_objects(self._objects, trial)):
+        for saved in reversed(stored_objects(self._objects, trial)):
             if result is not None and saved.epoch == result.get("best_epoch"):
                 found = self._members(saved, (CHECKPOINT,))
                 if found:
                     best.parent.mkdir(exist_ok=True)
-                    write_whole(best, found[CHECKPOINT])
+                    write_atomically(best, found[CHECKPOINT])
                     return
 
-    def _members(self, saved: Saved, names: Collection[str]) -> dict[str, bytes]:
+    def _members(self, saved: StoredObject, names: Collection[str]) -> dict[str, bytes]:
         """Those of an object's files that it has; none of a damaged object."""
         try:
             with self._objects.opened(saved.name) as file, zipfile.ZipFile(file) as bundle:

@@ -20,7 +20,7 @@ from genretune.tune.reproducibility.determinism_env import Level
 _LARGEST = 2**30  # bytes of a file that is read whole
 
 
-def read_whole(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
     """The content of an ordinary file.
 
     Raises:
@@ -38,9 +38,9 @@ def read_whole(path: Path) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """The text of an ordinary file; raises as ``read_whole``, and where it is not UTF-8."""
+    """The text of an ordinary file; raises as ``read_file``, and where it is not UTF-8."""
     try:
-        return read_whole(path).decode()
+        return read_file(path).decode()
     except UnicodeDecodeError as error:
         raise DamagedRecord(f"{path}: must be UTF-8 text, got {error.reason}") from error
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from genretune.tune.sweep.events import Compared, Verdict
-from genretune.tune.sweep.state import State, Trial
-from genretune.tune.sweep.sweep_rules import Rules
+from genretune.tune.sweep.state import State, TrialState
+from genretune.tune.sweep.sweep_rules import SweepRules
 
 Key = tuple[float, int]
 
@@ -37,34 +37,34 @@ class Rung:
 
 
 @dataclass
-class Ladder:
+class Bracket:
     """The rungs of one bracket."""
 
     bracket: int
     rungs: tuple[Rung, ...]
 
 
-def ladders(rules: Rules) -> list[Ladder]:
+def ladders(rules: SweepRules) -> list[Bracket]:
     """One for each bracket, nothing counted yet."""
     return [
-        Ladder(bracket, tuple(Rung(epoch) for epoch in rules.levels[bracket:]))
+        Bracket(bracket, tuple(Rung(epoch) for epoch in rules.levels[bracket:]))
         for bracket in range(rules.brackets)
     ]
 
 
-def settle(ladder: Ladder, state: State) -> Iterator[Verdict]:
+def settle(bracket_rungs: Bracket, state: State) -> Iterator[Verdict]:
     """Count what can be counted and yield each verdict that it decides, known ones included.
 
     The caller records a verdict before it asks for the next: a stop settles the rungs above.
     """
-    for rung in ladder.rungs:
-        while (trial := _next(ladder, rung, state)) is not None:
+    for rung in bracket_rungs.rungs:
+        while (trial := _next(bracket_rungs, rung, state)) is not None:
             rung.passed += 1
             if trial.epochs >= rung.epoch:
                 yield judge(rung, trial, state.rules)
 
 
-def judge(rung: Rung, trial: Trial, rules: Rules) -> Verdict:
+def judge(rung: Rung, trial: TrialState, rules: SweepRules) -> Verdict:
     """Count the trial's value and compare it with those counted before."""
     value = trial.bests[rung.epoch - 1]
     key = (_score(value, rules), trial.index)
@@ -87,34 +87,34 @@ def judge(rung: Rung, trial: Trial, rules: Rules) -> Verdict:
     )
 
 
-def waits_for(ladder: Ladder, rung: int, state: State) -> int | None:
+def waits_for(bracket_rungs: Bracket, rung: int, state: State) -> int | None:
     """The trial that holds up the verdicts at the rung; it may not be created yet."""
-    found = next((r for r in ladder.rungs if r.epoch == rung), None)
+    found = next((r for r in bracket_rungs.rungs if r.epoch == rung), None)
     if found is None or state.rules.arrival:
         return None
-    return ladder.bracket + found.passed * state.rules.brackets
+    return bracket_rungs.bracket + found.passed * state.rules.brackets
 
 
-def _next(ladder: Ladder, rung: Rung, state: State) -> Trial | None:
+def _next(bracket_rungs: Bracket, rung: Rung, state: State) -> TrialState | None:
     """The next trial to count or to pass over, if it is settled at the rung."""
     if state.rules.arrival:
-        arrived = state.arrivals.get((ladder.bracket, rung.epoch), [])
+        arrived = state.arrivals.get((bracket_rungs.bracket, rung.epoch), [])
         return state.trials[arrived[rung.passed]] if rung.passed < len(arrived) else None
-    index = ladder.bracket + rung.passed * state.rules.brackets
+    index = bracket_rungs.bracket + rung.passed * state.rules.brackets
     if index >= len(state.trials):
         return None
     trial = state.trials[index]
     return trial if trial.epochs >= rung.epoch or trial.final else None
 
 
-def _score(value: float | None, rules: Rules) -> float:
+def _score(value: float | None, rules: SweepRules) -> float:
     """Less is better; nothing is worse than a value that is not finite."""
     if value is None:
         return float("inf")
     return -value if rules.mode == "max" else value
 
 
-def _value(score: float, rules: Rules) -> float | None:
+def _value(score: float, rules: SweepRules) -> float | None:
     if score == float("inf"):
         return None
     return -score if rules.mode == "max" else score

@@ -7,16 +7,15 @@ samples otherwise since an upgrade), but somebody should know.
 
 from collections.abc import Sequence
 
-from genretune.tune.samplers.suggest import fingerprint, sampler, suggest
+from genretune.tune.samplers.suggest import config_key, sampler, suggest
 from genretune.tune.space.distributions import same
 from genretune.tune.space.settings import TpeSampler
 from genretune.tune.space.space import Space
-from genretune.tune.sweep import asha
-from genretune.tune.sweep import sampler_history as lag
+from genretune.tune.sweep import asha, sampler_history
 from genretune.tune.sweep.events import Event
 from genretune.tune.sweep.state import State, fold
 from genretune.tune.sweep.state_machine import trial_seed
-from genretune.tune.sweep.sweep_rules import rules_of
+from genretune.tune.sweep.sweep_rules import rules_from_space
 
 
 def audit(space: Space, events: Sequence[Event]) -> list[str]:
@@ -25,16 +24,16 @@ def audit(space: Space, events: Sequence[Event]) -> list[str]:
     Raises:
         DamagedRecord: the journal contradicts itself.
     """
-    state = fold(rules_of(space), space.trials, events)
+    state = fold(rules_from_space(space), space.trials, events)
     return [*_configurations(space, state), *_verdicts(state)]
 
 
 def _configurations(space: Space, state: State) -> list[str]:
-    sample, view = sampler(space), lag.levels(state.rules)
+    sample, view = sampler(space), sampler_history.levels(state.rules)
     seen: set[str] | None = None if space.size() is None else set()
     found: list[str] = []
     for trial in state.trials:
-        block = lag.blocker(view, state, trial.index)
+        block = sampler_history.blocker(view, state, trial.index)
         if block is not None:
             found.append(
                 f"trial {trial.index}: must be chosen after trial {block[0]} is settled at epoch "
@@ -42,9 +41,9 @@ def _configurations(space: Space, state: State) -> list[str]:
             )
         history = []
         if isinstance(space.sampler, TpeSampler):
-            history = lag.history(view, state, trial.index, space.sampler.n_startup)
+            history = sampler_history.history(view, state, trial.index, space.sampler.n_startup)
         derived = suggest(space, sample, trial.index, history, seen)
-        if derived is None or fingerprint(derived) != fingerprint(trial.parameters):
+        if derived is None or config_key(derived) != config_key(trial.parameters):
             keys = _differing(derived or {}, trial.parameters)
             found.append(f"trial {trial.index}: must have other parameters, got {keys}")
         if trial.seed != trial_seed(space, trial.index):
@@ -53,15 +52,15 @@ def _configurations(space: Space, state: State) -> list[str]:
                 f"{trial.seed}"
             )
         if seen is not None:
-            seen.add(fingerprint(trial.parameters))
+            seen.add(config_key(trial.parameters))
     return found
 
 
 def _verdicts(state: State) -> list[str]:
     found: list[str] = []
     derived: set[tuple[int, int]] = set()
-    for ladder in asha.ladders(state.rules):
-        for verdict in asha.settle(ladder, state):
+    for bracket_rungs in asha.ladders(state.rules):
+        for verdict in asha.settle(bracket_rungs, state):
             derived.add((verdict.trial, verdict.rung))
             known = state.trials[verdict.trial].verdicts.get(verdict.rung)
             if known is not None and known != verdict:

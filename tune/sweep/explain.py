@@ -3,7 +3,7 @@
 from genretune.tune.sweep.events import Compared
 from genretune.tune.sweep.leaderboard import why
 from genretune.tune.sweep.state import State
-from genretune.tune.sweep.sweep_rules import Rules
+from genretune.tune.sweep.sweep_rules import SweepRules
 
 
 def explain(state: State, trial: int) -> str:
@@ -33,7 +33,7 @@ def explain(state: State, trial: int) -> str:
     return "\n".join(lines)
 
 
-def _compared(compared: Compared, rules: Rules) -> str:
+def _compared(compared: Compared, rules: SweepRules) -> str:
     whom = "that came before" if rules.arrival else "up to it"
     outcome = "goes on" if compared.place <= compared.go_on else "stopped"
     text = (

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from genretune.tune.sweep.state import State, Trial
-from genretune.tune.sweep.sweep_rules import Rules
+from genretune.tune.sweep.state import State, TrialState
+from genretune.tune.sweep.sweep_rules import SweepRules
 
 _GROUPS = ("completed", "stopped", "running", "paused", "pending", "diverged", "failed")
 
@@ -34,7 +34,7 @@ def leaderboard(state: State, running: Collection[int] = ()) -> list[Row]:
     return sorted(rows, key=lambda one: _rank(one, state.rules))
 
 
-def row(trial: Trial, rules: Rules, running: Collection[int] = ()) -> Row:
+def row(trial: TrialState, rules: SweepRules, running: Collection[int] = ()) -> Row:
     """One trial's row."""
     return Row(
         trial=trial.index,
@@ -49,7 +49,7 @@ def row(trial: Trial, rules: Rules, running: Collection[int] = ()) -> Row:
     )
 
 
-def why(trial: Trial, rules: Rules) -> str:
+def why(trial: TrialState, rules: SweepRules) -> str:
     """Why the trial ended, or what it waits for."""
     if trial.stopped_at is not None:
         compared = trial.verdicts[trial.stopped_at].compared
@@ -67,13 +67,13 @@ def why(trial: Trial, rules: Rules) -> str:
     return "" if rung is None else f"held at epoch {rung}"
 
 
-def _open_status(trial: Trial, running: Collection[int]) -> str:
+def _open_status(trial: TrialState, running: Collection[int]) -> str:
     if trial.index in running:
         return "running"
     return "paused" if trial.epochs else "pending"
 
 
-def _rank(one: Row, rules: Rules) -> tuple[int, int, float, int]:
+def _rank(one: Row, rules: SweepRules) -> tuple[int, int, float, int]:
     worst = float("inf")
     score = worst if one.value is None else (-one.value if rules.mode == "max" else one.value)
     epochs = 0 if one.status == "completed" else -one.epochs

@@ -8,9 +8,9 @@ from genretune.tune.space.space import Space
 from genretune.tune.space.tree import Flat, conditional
 from genretune.tune.sweep.decisions import Segment
 from genretune.tune.sweep.simulate import simulate
-from genretune.tune.sweep.state_machine import Machine
-from genretune.tune.sweep.sweep_rules import rules_of
-from genretune.tune.sweep.synthetic_trials import Pretended
+from genretune.tune.sweep.state_machine import StateMachine
+from genretune.tune.sweep.sweep_rules import rules_from_space
+from genretune.tune.sweep.synthetic_trials import SyntheticTrials
 
 _SIMULATED = 5
 SEGMENT_SECONDS = 0.1
@@ -67,10 +67,12 @@ def make_plan(space: Space, *, workers: int, first: int = 5, sigma: float = 0.3)
     dimensions = space.dimensions()
     runs = []
     for seed in range(_SIMULATED):
-        machine = Machine(_cheap(space))
-        world = Pretended(results=seed, clock=seed, sigma=sigma)
-        runs.append((machine, simulate(machine, world, workers, overhead=SEGMENT_SECONDS)))
-    levels, trials = rules_of(space).levels, len(runs[0][0].state.trials)
+        state_machine = StateMachine(_cheap(space))
+        world = SyntheticTrials(results=seed, clock=seed, sigma=sigma)
+        runs.append(
+            (state_machine, simulate(state_machine, world, workers, overhead=SEGMENT_SECONDS))
+        )
+    levels, trials = rules_from_space(space).levels, len(runs[0][0].state.trials)
     return Plan(
         trials=trials,
         parameters=len(dimensions),
@@ -81,30 +83,30 @@ def make_plan(space: Space, *, workers: int, first: int = 5, sigma: float = 0.3)
             RungPlan(
                 level,
                 statistics.mean(
-                    sum(trial.epochs >= level for trial in machine.state.trials)
-                    for machine, _ in runs
+                    sum(trial.epochs >= level for trial in state_machine.state.trials)
+                    for state_machine, _ in runs
                 ),
             )
             for level in levels
         ],
         completed=statistics.mean(
-            sum(trial.status == "completed" for trial in machine.state.trials)
-            for machine, _ in runs
+            sum(trial.status == "completed" for trial in state_machine.state.trials)
+            for state_machine, _ in runs
         ),
         epochs=statistics.mean(result.epochs for _, result in runs),
         epochs_without_rungs=trials * space.epochs,
         workers=workers,
         utilisation=statistics.mean(result.utilisation(workers) for _, result in runs),
         rounds=statistics.mean(result.seconds for _, result in runs),
-        lag=rules_of(space).lag,
+        lag=rules_from_space(space).lag,
     )
 
 
 def first_configurations(space: Space, count: int) -> list[Flat]:
     """The configurations that are certain before anything has run."""
-    machine, found = Machine(space), list[Flat]()
+    state_machine, found = StateMachine(space), list[Flat]()
     while len(found) < count:
-        segment = machine.next_segment(range(len(found)))
+        segment = state_machine.next_segment(range(len(found)))
         if not isinstance(segment, Segment):
             break
         found.append(dict(segment.parameters))

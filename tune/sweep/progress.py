@@ -3,8 +3,7 @@
 from collections import Counter
 from collections.abc import Collection
 
-from genretune.tune.sweep import asha
-from genretune.tune.sweep import sampler_history as lag
+from genretune.tune.sweep import asha, sampler_history
 from genretune.tune.sweep.state import State
 
 _STATUSES = ("completed", "stopped", "diverged", "failed", "running", "paused", "pending")
@@ -19,12 +18,12 @@ def counts(state: State, busy: Collection[int]) -> dict[str, int]:
     return {status: found[status] for status in _STATUSES}
 
 
-def what_new_trials_wait_for(state: State, view: list[lag.Level]) -> str:
+def what_new_trials_wait_for(state: State, view: list[sampler_history.SamplerRung]) -> str:
     """Why no new trial is created, in words; empty when one could be."""
     new = len(state.trials)
     if new >= state.total:
         return "every trial has been started"
-    block = lag.blocker(view, state, new)
+    block = sampler_history.blocker(view, state, new)
     if block is None:
         return ""
     trial, epoch = block
@@ -32,7 +31,7 @@ def what_new_trials_wait_for(state: State, view: list[lag.Level]) -> str:
 
 
 def what_held_trials_wait_for(
-    state: State, ladders: list[asha.Ladder], busy: Collection[int]
+    state: State, ladders: list[asha.Bracket], busy: Collection[int]
 ) -> str:
     """Which verdict the lowest held trial waits for, in words; empty when none is held."""
     for trial in state.trials:

@@ -8,13 +8,13 @@ enough reports; the trials after those count as pending, whatever is known of th
 
 from dataclasses import dataclass
 
-from genretune.tune.samplers.history import Told
-from genretune.tune.sweep.state import State, Trial
-from genretune.tune.sweep.sweep_rules import Rules
+from genretune.tune.samplers.history import Observation
+from genretune.tune.sweep.state import State, TrialState
+from genretune.tune.sweep.sweep_rules import SweepRules
 
 
 @dataclass
-class Level:
+class SamplerRung:
     """A rung of the sampler's view.
 
     Attributes:
@@ -28,15 +28,15 @@ class Level:
     settled: int = 0
 
 
-def levels(rules: Rules) -> list[Level]:
+def levels(rules: SweepRules) -> list[SamplerRung]:
     """From the first rung to the deepest; empty for a sampler that needs no values."""
     if rules.lag is None:
         return []
     epochs = rules.levels or (rules.epochs,)
-    return [Level(epoch, rules.lag * rules.factor**k) for k, epoch in enumerate(epochs)]
+    return [SamplerRung(epoch, rules.lag * rules.factor**k) for k, epoch in enumerate(epochs)]
 
 
-def blocker(view: list[Level], state: State, index: int) -> tuple[int, int] | None:
+def blocker(view: list[SamplerRung], state: State, index: int) -> tuple[int, int] | None:
     """(trial, epoch) that must be settled before trial ``index`` can be chosen; None if nothing."""
     for level in view:
         while level.settled < len(state.trials) and _settled(level, state, level.settled):
@@ -46,7 +46,7 @@ def blocker(view: list[Level], state: State, index: int) -> tuple[int, int] | No
     return None
 
 
-def history(view: list[Level], state: State, index: int, n_startup: int) -> list[Told]:
+def history(view: list[SamplerRung], state: State, index: int, n_startup: int) -> list[Observation]:
     """The trials below ``index`` as a sampler may know them, in index order."""
     for level in reversed(view):
         known = state.trials[: max(0, index - level.lag + 1)]
@@ -55,30 +55,32 @@ def history(view: list[Level], state: State, index: int, n_startup: int) -> list
     return _told(view[0], state, index) if view else []
 
 
-def _told(level: Level, state: State, index: int) -> list[Told]:
+def _told(level: SamplerRung, state: State, index: int) -> list[Observation]:
     known = max(0, index - level.lag + 1)
     return [
-        _outcome(trial, level, state.rules) if trial.index < known else Told(trial.parameters)
+        _outcome(trial, level, state.rules)
+        if trial.index < known
+        else Observation(trial.parameters)
         for trial in state.trials[:index]
     ]
 
 
-def _outcome(trial: Trial, level: Level, rules: Rules) -> Told:
+def _outcome(trial: TrialState, level: SamplerRung, rules: SweepRules) -> Observation:
     """Only what was known when the trial was settled at the level, not what came after."""
     if trial.epochs >= level.epoch:
         value = trial.bests[level.epoch - 1]
-        return Told(trial.parameters, "worst" if value is None else "value", value)
+        return Observation(trial.parameters, "worst" if value is None else "value", value)
     if trial.stopped_at is not None:
         value = trial.bests[trial.stopped_at - 1]
-        return Told(trial.parameters, "stopped", value, trial.stopped_at)
+        return Observation(trial.parameters, "stopped", value, trial.stopped_at)
     if trial.status == "diverged":
-        return Told(trial.parameters, "worst")
+        return Observation(trial.parameters, "worst")
     if trial.status == "completed" and trial.best is not None:
-        return Told(trial.parameters, "value", trial.best)
-    return Told(trial.parameters, "none")
+        return Observation(trial.parameters, "value", trial.best)
+    return Observation(trial.parameters, "none")
 
 
-def _settled(level: Level, state: State, index: int) -> bool:
+def _settled(level: SamplerRung, state: State, index: int) -> bool:
     trial = state.trials[index]
     if level.epoch == state.rules.epochs:
         return trial.final

@@ -10,12 +10,12 @@ from typing import Literal, Protocol
 
 from genretune.tune.sweep.decisions import CONTINUE, WAIT, Done, Segment
 from genretune.tune.sweep.events import Event
-from genretune.tune.sweep.state_machine import Machine
+from genretune.tune.sweep.state_machine import StateMachine
 
 End = Literal["completed", "diverged", "failed", "lost"]
 
 
-class World(Protocol):
+class TrialBehaviour(Protocol):
     """What trials would do; every answer is a function of its arguments."""
 
     def value(self, trial: int, parameters: Mapping[str, object], epoch: int) -> float:
@@ -66,8 +66,8 @@ Journal = Callable[[list[Event]], None]
 
 
 def simulate(
-    machine: Machine,
-    world: World,
+    state_machine: StateMachine,
+    world: TrialBehaviour,
     workers: int,
     *,
     overhead: float = 0.0,
@@ -79,11 +79,11 @@ def simulate(
         overhead: seconds that starting a segment takes.
         journal: gets the events before they are acted upon, as a driver's journal would.
     """
-    run = _Simulation(machine, world, overhead, journal)
+    run = _Simulation(state_machine, world, overhead, journal)
     while True:
         while len(run.busy) < workers:
-            answer = machine.next_segment(run.busy)
-            journal(machine.take())
+            answer = state_machine.next_segment(run.busy)
+            journal(state_machine.take())
             if isinstance(answer, Done):
                 run.result.reason = answer.reason
                 return run.result
@@ -94,8 +94,10 @@ def simulate(
 
 
 class _Simulation:
-    def __init__(self, machine: Machine, world: World, overhead: float, journal: Journal) -> None:
-        self.machine, self.world = machine, world
+    def __init__(
+        self, state_machine: StateMachine, world: TrialBehaviour, overhead: float, journal: Journal
+    ) -> None:
+        self.state_machine, self.world = state_machine, world
         self.overhead, self.journal = overhead, journal
         self.busy: set[int] = set()
         self.result = Simulated()
@@ -108,24 +110,24 @@ class _Simulation:
         index = segment.trial
         self.busy.add(index)
         self.attempts[index] = self.attempts.get(index, 0) + 1
-        for epoch, told in enumerate(self.machine.state.trials[index].reports, start=1):
+        for epoch, told in enumerate(self.state_machine.state.trials[index].reports, start=1):
             value = float("nan") if told[0] is None else told[0]
-            self.machine.report(index, epoch, value, told[1])
+            self.state_machine.report(index, epoch, value, told[1])
         self.train(segment, segment.epochs + 1, self.overhead)
 
     def train(self, segment: Segment, epoch: int, wait: float) -> None:
         """Begin an epoch, or come to the trial's own end."""
         index, parameters = segment.trial, segment.parameters
         end: End | None = self.world.end(index, parameters, epoch - 1)
-        if end is None and epoch > self.machine.state.rules.epochs:
+        if end is None and epoch > self.state_machine.state.rules.epochs:
             end = "completed"
         if end == "lost":
             self.lose(index)
             return
         if end is not None:
-            self.machine.ended(index, end, epoch - 1, f"{end} after epoch {epoch - 1}")
+            self.state_machine.ended(index, end, epoch - 1, f"{end} after epoch {epoch - 1}")
             self.busy.discard(index)
-            self.journal(self.machine.take())
+            self.journal(self.state_machine.take())
             return
         seconds = self.world.seconds(index, parameters, epoch)
         self.result.busy_seconds += seconds
@@ -145,8 +147,8 @@ class _Simulation:
             return
         value = self.world.value(segment.trial, segment.parameters, epoch)
         digest = f"{segment.trial:x}.{epoch:x}"
-        reply = self.machine.report(segment.trial, epoch, value, digest)
-        self.journal(self.machine.take())
+        reply = self.state_machine.report(segment.trial, epoch, value, digest)
+        self.journal(self.state_machine.take())
         self._note(value)
         if reply == CONTINUE:
             self.train(segment, epoch + 1, 0.0)
@@ -154,11 +156,11 @@ class _Simulation:
             self.busy.discard(segment.trial)
 
     def lose(self, index: int) -> None:
-        self.machine.lost(index, "simulated")
-        self.journal(self.machine.take())
+        self.state_machine.lost(index, "simulated")
+        self.journal(self.state_machine.take())
         self.busy.discard(index)
 
     def _note(self, value: float) -> None:
-        rules, best = self.machine.state.rules, self.result.best
+        rules, best = self.state_machine.state.rules, self.result.best
         if value == value and rules.better(value, best[-1][2] if best else None):
             best.append((self.result.seconds, self.result.epochs, value))

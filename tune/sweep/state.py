@@ -23,13 +23,13 @@ from genretune.tune.sweep.events import (
     Stop,
     Verdict,
 )
-from genretune.tune.sweep.sweep_rules import Rules
+from genretune.tune.sweep.sweep_rules import SweepRules
 
 Final = Literal["completed", "stopped", "diverged", "failed"]
 
 
 @dataclass(slots=True)
-class Trial:
+class TrialState:
     """What is known about one trial.
 
     Attributes:
@@ -109,9 +109,9 @@ class State:
             verdicts depend on it.
     """
 
-    def __init__(self, rules: Rules, trials: int) -> None:
+    def __init__(self, rules: SweepRules, trials: int) -> None:
         self.rules = rules
-        self.trials: list[Trial] = []
+        self.trials: list[TrialState] = []
         self.target = trials
         self.exhausted: int | None = None
         self.generation = 0
@@ -167,7 +167,7 @@ class State:
                 told = str(error).removeprefix("journal: ")
                 raise DamagedRecord(f"journal, event {number}: {told}") from error
 
-    def _trial(self, index: int, event: Event) -> Trial:
+    def _trial(self, index: int, event: Event) -> TrialState:
         if not 0 <= index < len(self.trials):
             raise RunFailure(f"journal: trial {index} must be created before {event.event}")
         return self.trials[index]
@@ -184,7 +184,7 @@ class State:
             raise RunFailure(
                 f"journal: trial {len(self.trials)} must be created next, got {event.trial}"
             )
-        self.trials.append(Trial(event.trial, event.parameters, event.seed))
+        self.trials.append(TrialState(event.trial, event.parameters, event.seed))
         return True
 
     def _report(self, event: Report) -> bool:
@@ -265,7 +265,7 @@ class State:
         return True
 
 
-def fold(rules: Rules, trials: int, events: Iterable[Event]) -> State:
+def fold(rules: SweepRules, trials: int, events: Iterable[Event]) -> State:
     """The state after the events."""
     state = State(rules, trials)
     state.recall(events)

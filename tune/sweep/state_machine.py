@@ -2,17 +2,17 @@
 
 How a driver uses it, in one thread:
 
-    machine = Machine(space, read_journal(path))        # the whole journal, or nothing
-    machine.begin(host=..., pid=..., environment=...)   # a new driver generation
+    state_machine = StateMachine(space, read_journal(path))  # the whole journal, or nothing
+    state_machine.begin(host=..., pid=..., environment=...)  # a new driver generation
     while True:
-        answer = machine.next_segment(busy)             # busy: trials whose segment is not over
-        journal.append(machine.take())                  # BEFORE acting on any answer
+        decision = state_machine.next_segment(busy)  # busy: trials whose segment is not over
+        journal.append(state_machine.take())         # BEFORE acting on any decision
         ...
 
-- ``next_segment(busy)`` gives (``answers.py``) ``Segment`` (run this trial from its own checkpoint;
-  it may be a new one), ``WAIT`` (something in ``busy`` has to report first; never with an empty
-  ``busy``) or ``Done`` (nothing is busy and nothing follows; its ``reason`` says whether all was
-  decided).
+- ``next_segment(busy)`` gives one of ``decisions.py``: ``Segment`` (run this trial from its own
+  checkpoint; it may be a new one), ``WAIT`` (something in ``busy`` has to report first; never with
+  an empty ``busy``) or ``Done`` (nothing is busy and nothing follows; its ``reason`` says whether
+  all was decided).
 - While a segment runs: ``report(...)`` for every epoch, also for those that its checkpoint
   already holds, in order from any epoch that is known or next. Answers: ``CONTINUE``; ``HOLD``:
   the verdict is not known yet (or the sweep drains), end the segment at this epoch's checkpoint,
@@ -28,7 +28,7 @@ How a driver uses it, in one thread:
 - ``take()`` gives the events since the last call, in order. All that the machine answers rests on
   them, so they are on disk before anything is done. Repeated reports give no events.
 - ``Contradiction`` (from ``report`` and ``ended``): the same epoch with other weights. Halt.
-- For people: ``why_idle(busy)``, ``counts(busy)``, ``machine.state``.
+- For people: ``why_idle(busy)``, ``counts(busy)``, ``state_machine.state``.
 
 What the user's interventions mean: a trial stopped by the user has the status ``stopped`` and the
 epochs reported by then; it counts at the rungs that it reached and is passed over at later ones.
@@ -42,13 +42,12 @@ from typing import Literal
 
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.seeds import derive
-from genretune.tune.samplers.history import Told
-from genretune.tune.samplers.suggest import fingerprint, sampler, suggest
+from genretune.tune.samplers.history import Observation
+from genretune.tune.samplers.suggest import config_key, sampler, suggest
 from genretune.tune.space.load import with_trials
 from genretune.tune.space.settings import TpeSampler
 from genretune.tune.space.space import Space
-from genretune.tune.sweep import asha, progress
-from genretune.tune.sweep import sampler_history as lag
+from genretune.tune.sweep import asha, progress, sampler_history
 from genretune.tune.sweep.decisions import CONTINUE, HOLD, STOP, WAIT, Done, Reply, Segment
 from genretune.tune.sweep.events import (
     Created,
@@ -62,29 +61,29 @@ from genretune.tune.sweep.events import (
     Report,
     Stop,
 )
-from genretune.tune.sweep.state import State, Trial
-from genretune.tune.sweep.sweep_rules import rules_of
-from genretune.tune.sweep.trial_queue import Ready
+from genretune.tune.sweep.state import State, TrialState
+from genretune.tune.sweep.sweep_rules import rules_from_space
+from genretune.tune.sweep.trial_queue import TrialQueue
 
 
-class Machine:
+class StateMachine:
     """See the top of this file."""
 
     def __init__(self, space: Space, events: Iterable[Event] = (), *, retries: int = 3) -> None:
         self.space = space
-        self.state = State(rules_of(space), space.trials)
+        self.state = State(rules_from_space(space), space.trials)
         self._ladders = asha.ladders(self.state.rules)
-        self._view = lag.levels(self.state.rules)
+        self._view = sampler_history.levels(self.state.rules)
         self._sample = sampler(space)
         self._seen: set[str] | None = None if space.size() is None else set()
         self._news: list[Event] = []
         self._draining = False
         self.state.recall(events)
         if self._seen is not None:
-            self._seen.update(fingerprint(trial.parameters) for trial in self.state.trials)
-        self._ready = Ready(self.state, retries)
-        for ladder in self._ladders:
-            self._settle(ladder)
+            self._seen.update(config_key(trial.parameters) for trial in self.state.trials)
+        self._ready = TrialQueue(self.state, retries)
+        for bracket_rungs in self._ladders:
+            self._settle(bracket_rungs)
 
     # What the driver tells
 
@@ -229,9 +228,9 @@ class Machine:
             case _:
                 pass
 
-    def _settle(self, ladder: asha.Ladder) -> None:
+    def _settle(self, bracket_rungs: asha.Bracket) -> None:
         """Journal the verdicts that have become known; recorded ones stand as they are."""
-        for verdict in asha.settle(ladder, self.state):
+        for verdict in asha.settle(bracket_rungs, self.state):
             if verdict.rung not in self.state.trials[verdict.trial].verdicts:
                 self.state.apply(verdict)
                 self._news.append(verdict)
@@ -244,21 +243,24 @@ class Machine:
     def _create(self) -> Segment | None:
         """The next trial, if its configuration can be known by now."""
         index = len(self.state.trials)
-        if index >= self.state.total or lag.blocker(self._view, self.state, index) is not None:
+        if (
+            index >= self.state.total
+            or sampler_history.blocker(self._view, self.state, index) is not None
+        ):
             return None
         parameters = suggest(self.space, self._sample, index, self._history(index), self._seen)
         if parameters is None:
             self._record(Exhausted(index))
             return None
         if self._seen is not None:
-            self._seen.add(fingerprint(parameters))
+            self._seen.add(config_key(parameters))
         self._record(Created(index, parameters, trial_seed(self.space, index)))
         return _segment(self.state.trials[index], new=True)
 
-    def _history(self, index: int) -> list[Told]:
+    def _history(self, index: int) -> list[Observation]:
         if not isinstance(self.space.sampler, TpeSampler):
             return []
-        return lag.history(self._view, self.state, index, self.space.sampler.n_startup)
+        return sampler_history.history(self._view, self.state, index, self.space.sampler.n_startup)
 
     def _reason(self) -> Literal["finished", "undecided", "drained"]:
         created = len(self.state.trials) >= self.state.total
@@ -266,7 +268,7 @@ class Machine:
             return "finished"
         return "drained" if self.draining else "undecided"
 
-    def _open(self, trial: int, verb: str) -> Trial:
+    def _open(self, trial: int, verb: str) -> TrialState:
         if not 0 <= trial < len(self.state.trials):
             raise TuneError(
                 f"trial {trial}: must have been created to be {verb}, got {trial} of "
@@ -284,5 +286,5 @@ def trial_seed(space: Space, trial: int) -> int:
     return derive(space.seed, "trial", *(() if shared else (trial,)))
 
 
-def _segment(trial: Trial, *, new: bool) -> Segment:
+def _segment(trial: TrialState, *, new: bool) -> Segment:
     return Segment(trial.index, trial.parameters, trial.seed, trial.epochs, new)

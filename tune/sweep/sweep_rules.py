@@ -10,7 +10,7 @@ Mode = Literal["max", "min"]
 
 
 @dataclass(frozen=True)
-class Rules:
+class SweepRules:
     """
     Attributes:
         epochs: of a trial that nothing ends before.
@@ -45,18 +45,18 @@ class Rules:
         return one > other if self.mode == "max" else one < other
 
 
-def rules_of(space: Space) -> Rules:
+def rules_from_space(space: Space) -> SweepRules:
     """The rules in a space."""
     early = space.early_terminate
     lag = space.sampler.lag if isinstance(space.sampler, TpeSampler) else None
     if not isinstance(early, Asha):
-        return Rules(space.epochs, space.metric.mode, lag=lag)
+        return SweepRules(space.epochs, space.metric.mode, lag=lag)
     levels = []
     level = early.grace_period
     while level < space.epochs:
         levels.append(level)
         level *= early.reduction_factor
-    return Rules(
+    return SweepRules(
         epochs=space.epochs,
         mode=space.metric.mode,
         levels=tuple(levels),

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from genretune.tune.reproducibility.seeds import derive
-from genretune.tune.samplers.suggest import fingerprint
+from genretune.tune.samplers.suggest import config_key
 from genretune.tune.sweep.simulate import End
 
 
 @dataclass(frozen=True)
-class Pretended:
+class SyntheticTrials:
     """A world for ``simulate``: rising curves of random height.
 
     Attributes:
@@ -40,13 +40,13 @@ class Pretended:
     def value(self, trial: int, parameters: Mapping[str, object], epoch: int) -> float:
         if self.broken and self._unit("broken", trial, epoch) < self.broken:
             return math.nan
-        height = self._unit("height", fingerprint(parameters))
-        pace = 2 + 8 * self._unit("pace", fingerprint(parameters))
+        height = self._unit("height", config_key(parameters))
+        pace = 2 + 8 * self._unit("pace", config_key(parameters))
         value = height * (1 - math.exp(-epoch / pace)) + 0.02 * self._unit("noise", trial, epoch)
         return value if self.digits is None else round(value, self.digits)
 
     def seconds(self, trial: int, parameters: Mapping[str, object], epoch: int) -> float:
-        size = self.spread * _normal(self._unit("size", fingerprint(parameters)))
+        size = self.spread * _normal(self._unit("size", config_key(parameters)))
         return math.exp(size + self.sigma * _normal(self._tick("seconds", trial, epoch)))
 
     def end(self, trial: int, parameters: Mapping[str, object], epoch: int) -> End | None:

@@ -3,10 +3,10 @@
 import heapq
 from collections.abc import Collection
 
-from genretune.tune.sweep.state import State, Trial
+from genretune.tune.sweep.state import State, TrialState
 
 
-class Ready:
+class TrialQueue:
     """Open trials that were held, lost or found in the journal.
 
     An entry may be out of date or stand twice: what counts is looked up when it is taken.
@@ -44,10 +44,10 @@ class Ready:
         """Its worker is gone."""
         heapq.heappush(self._heap, trial)
 
-    def take(self, busy: Collection[int]) -> Trial | None:
+    def take(self, busy: Collection[int]) -> TrialState | None:
         """The lowest trial that can run and is not busy."""
         aside: list[int] = []
-        found: Trial | None = None
+        found: TrialState | None = None
         while self._heap and found is None:
             trial = self._state.trials[heapq.heappop(self._heap)]
             if not self.runnable(trial):
@@ -60,11 +60,11 @@ class Ready:
             heapq.heappush(self._heap, index)
         return found
 
-    def runnable(self, trial: Trial) -> bool:
+    def runnable(self, trial: TrialState) -> bool:
         """Open, not held, and not lost too often at this epoch in this driver generation."""
         if trial.final or self._undecided(trial):
             return False
         return trial.losses.count((self._state.generation, trial.epochs)) <= self._retries
 
-    def _undecided(self, trial: Trial) -> bool:
+    def _undecided(self, trial: TrialState) -> bool:
         return trial.undecided(self._state.rules.rungs(trial.index)) is not None

@@ -29,7 +29,7 @@ Plugins = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Side:
+class FoldSubset:
     """The windows of one side of the fold, with their classes.
 
     Attributes:
@@ -46,13 +46,13 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Components:
     """Everything that one trial trains and evaluates with."""
 
     config: TrialConfig
     store: Store
-    train: Side
-    validation: Side
+    train: FoldSubset
+    validation: FoldSubset
     samples: int
     waveform_augment: dict[str, nn.Module]
     spectrogram_augment: dict[str, nn.Module]
@@ -64,7 +64,7 @@ class Parts:
     schedule: LrSchedule
     device: torch.device
 
-    def waveforms(self, side: Side, rows: Tensor, offsets: Tensor | None = None) -> Tensor:
+    def waveforms(self, side: FoldSubset, rows: Tensor, offsets: Tensor | None = None) -> Tensor:
         """Waveforms [B, 1, T] of the windows ``rows``, on the trial's device."""
         batch = gather(self.store, side.windows, rows, length=self.samples, offsets=offsets)
         return self.send(batch)
@@ -74,7 +74,9 @@ class Parts:
         return send(tensor, self.device)
 
 
-def build_parts(config: TrialConfig, store: Store, plugins: Plugins | None = None) -> Parts:
+def build_components(
+    config: TrialConfig, store: Store, plugins: Plugins | None = None
+) -> Components:
     """Build a trial from its configuration and its samples.
 
     Raises:
@@ -89,7 +91,9 @@ def build_parts(config: TrialConfig, store: Store, plugins: Plugins | None = Non
     fold = fold_windows(store, split=config.data.split, window=window, exclude=config.data.exclude)
     samples = window_length(window, store.sample_rate)
     hop = window_hop(window, store.sample_rate)
-    train, validation = (_side(store, w, samples, hop) for w in (fold.train, fold.validation))
+    train, validation = (
+        _fold_subset(store, w, samples, hop) for w in (fold.train, fold.validation)
+    )
     device = torch.device(config.device)
     feature, model = build_network(
         config, classes=len(store.classes), samples=samples, plugins=plugins
@@ -101,7 +105,7 @@ def build_parts(config: TrialConfig, store: Store, plugins: Plugins | None = Non
     sizes = torch.bincount(train.target, minlength=len(store.classes)).to(device)
     optimizer = build_optimizer(config.optimizer, model.parameters())
     augment = build_augment(config.augment)
-    parts = Parts(
+    components = Components(
         config=config,
         store=store,
         train=train,
@@ -122,8 +126,8 @@ def build_parts(config: TrialConfig, store: Store, plugins: Plugins | None = Non
         ),
         device=device,
     )
-    _fit_feature(parts)
-    return parts
+    _fit_feature(components)
+    return components
 
 
 def build_network(
@@ -157,11 +161,11 @@ def build_network(
     return feature, model
 
 
-def _side(store: Store, windows: WindowSet, samples: int, hop: int) -> Side:
+def _fold_subset(store: Store, windows: WindowSet, samples: int, hop: int) -> FoldSubset:
     if len(windows) == 0:
         raise DataError("data.split: needs windows on both sides, got an empty side (add clips)")
     room = torch.from_numpy(offset_room(store, windows, length=samples, hop=hop))
-    return Side(windows=windows, target=labels(store, windows), room=room)
+    return FoldSubset(windows=windows, target=labels(store, windows), room=room)
 
 
 def normalises_batches(model: nn.Module) -> bool:
@@ -174,10 +178,10 @@ def needs_statistics(feature: nn.Module) -> bool:
     return bool(getattr(feature, "needs_statistics", False))
 
 
-def _fit_feature(parts: Parts) -> None:
+def _fit_feature(components: Components) -> None:
     """Give the feature the statistics of the training windows, where it wants them."""
-    if not needs_statistics(parts.feature):
+    if not needs_statistics(components.feature):
         return
-    rows = torch.arange(len(parts.train)).split(parts.config.eval_batch_size)
+    rows = torch.arange(len(components.train)).split(components.config.eval_batch_size)
     with torch.no_grad():
-        parts.feature.fit(parts.waveforms(parts.train, chunk) for chunk in rows)  # type: ignore[operator]
+        components.feature.fit(components.waveforms(components.train, chunk) for chunk in rows)  # type: ignore[operator]

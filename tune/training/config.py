@@ -18,13 +18,13 @@ from genretune.data.windows import window_length
 from genretune.models.build import resolve_augment, resolve_feature, resolve_model
 from genretune.models.errors import ModelError
 from genretune.models.plugins import merge
-from genretune.tune.error_messages import did_you_mean, problems
+from genretune.tune.error_messages import hint, problems
 from genretune.tune.errors import TuneError
+from genretune.tune.metric_names import METRICS
 from genretune.tune.reproducibility.determinism_env import Level
 from genretune.tune.training.losses import resolve_loss
 from genretune.tune.training.lr_schedule import LrSchedule
 from genretune.tune.training.lr_schedulers import resolve_lr_scheduler
-from genretune.tune.training.metrics import MODES
 from genretune.tune.training.optimizers import build_optimizer, resolve_optimizer
 
 CPU_MICRO_BATCH = 8
@@ -222,6 +222,6 @@ def available_device() -> Device:
 
 def known_metric(name: str) -> str:
     """``name``, if it is a metric that can be compared; ValueError with the choices else."""
-    if name not in MODES:
-        raise ValueError(f"must be one of {', '.join(MODES)}{did_you_mean(name, MODES)}")
+    if name not in METRICS:
+        raise ValueError(f"must be one of {', '.join(METRICS)}{hint(name, METRICS)}")
     return name

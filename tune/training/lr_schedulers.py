@@ -12,9 +12,9 @@ from annotated_types import Ge, Gt, Interval, MinLen
 from torch.optim import Optimizer, lr_scheduler
 
 from genretune.models.arguments import resolve
-from genretune.tune.error_messages import did_you_mean
+from genretune.tune.error_messages import hint
 from genretune.tune.errors import TuneError
-from genretune.tune.training.metrics import MODES
+from genretune.tune.metric_names import METRICS
 
 Steps = Annotated[int, Ge(1)]
 Factor = Annotated[float, Interval(gt=0.0, le=1.0)]
@@ -88,7 +88,7 @@ def reduce_lr_on_plateau(
 ) -> Schedule:
     return lr_scheduler.ReduceLROnPlateau(
         optimizer,
-        mode=mode or MODES[metric],
+        mode=mode or METRICS[metric],
         factor=factor,
         patience=patience,
         threshold=threshold,
@@ -204,12 +204,12 @@ def resolve_lr_scheduler(given: Mapping[str, object], *, epochs: int) -> dict[st
         )
     if name == "ReduceLROnPlateau":
         metric = str(resolved["metric"])
-        if metric not in MODES:
+        if metric not in METRICS:
             raise TuneError(
-                f"lr_scheduler.metric: must be one of {', '.join(MODES)}, got {metric}"
-                f"{did_you_mean(metric, MODES)}"
+                f"lr_scheduler.metric: must be one of {', '.join(METRICS)}, got {metric}"
+                f"{hint(metric, METRICS)}"
             )
-        resolved["mode"] = resolved["mode"] or MODES[metric]
+        resolved["mode"] = resolved["mode"] or METRICS[metric]
     for key in _WHOLE_TRIAL:
         if key in resolved and resolved[key] is None:
             resolved[key] = max(1, epochs - warmup)

@@ -6,41 +6,15 @@ log-probabilities.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from genretune.tune.metric_names import METRICS, Mode
+
 # The reference's five columns come first; `epoch` counts from 1.
-COLUMNS = (
-    "epoch",
-    "trn_loss",
-    "val_loss",
-    "trn_acc",
-    "val_acc",
-    "trn_clip_loss",
-    "val_clip_loss",
-    "trn_clip_accuracy",
-    "val_clip_accuracy",
-    "val_macro_f1",
-    "val_clip_macro_f1",
-    "lr",
-    "seconds",
-    "weights_sha256",
-)
-Mode = Literal["min", "max"]
-MODES: dict[str, Mode] = {
-    "trn_loss": "min",
-    "val_loss": "min",
-    "trn_acc": "max",
-    "val_acc": "max",
-    "trn_clip_loss": "min",
-    "val_clip_loss": "min",
-    "trn_clip_accuracy": "max",
-    "val_clip_accuracy": "max",
-    "val_macro_f1": "max",
-    "val_clip_macro_f1": "max",
-}
+COLUMNS = ("epoch", *METRICS, "lr", "seconds", "weights_sha256")
 
 
 @dataclass(frozen=True)
@@ -116,7 +90,7 @@ def best_epoch(history: Sequence[Mapping[str, Any]], metric: str) -> int:
     best: float | None = None
     found = 0
     for record in history:
-        if better(record[metric], best, MODES[metric]):
+        if better(record[metric], best, METRICS[metric]):
             best, found = record[metric], record["epoch"]
     return int(found)
 
@@ -128,7 +102,7 @@ def epochs_without_improvement(
     best: float | None = None
     waited = 0
     for record in history:
-        if better(record[metric], best, MODES[metric], by=min_delta):
+        if better(record[metric], best, METRICS[metric], by=min_delta):
             best, waited = record[metric], 0
         else:
             waited += 1

@@ -7,7 +7,12 @@ from typing import Any, Literal
 
 from genretune.data.store import Store
 from genretune.tune.reproducibility import determinism
-from genretune.tune.training.components import Parts, Plugins, build_parts, needs_statistics
+from genretune.tune.training.components import (
+    Components,
+    Plugins,
+    build_components,
+    needs_statistics,
+)
 from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.epoch import run_epoch
 from genretune.tune.training.metrics import epochs_without_improvement
@@ -51,26 +56,26 @@ def train(
         TuneError, DataError, ModelError: the configuration does not fit itself or the data.
     """
     determinism.apply(config)
-    parts = build_parts(config, store, plugins)
+    components = build_components(config, store, plugins)
     history: tuple[dict[str, Any], ...] = ()
     if resume_from is not None:
-        restore(resume_from, parts.model, parts.optimizer)
+        restore(resume_from, components.model, components.optimizer)
         history = resume_from.history
-        parts.schedule.walk(history)
+        components.schedule.walk(history)
     while (why := _finished(config, history)) is None:
-        record = run_epoch(parts, len(history) + 1)
+        record = run_epoch(components, len(history) + 1)
         if (wrong := _not_finite(record)) is not None:
             return Outcome("diverged", history, wrong)
         history = (*history, record)
-        parts.schedule.after_epoch(record)
-        if on_epoch is not None and not on_epoch(_snapshot(parts, history)):
+        components.schedule.after_epoch(record)
+        if on_epoch is not None and not on_epoch(_snapshot(components, history)):
             return Outcome("interrupted", history, f"stopped after epoch {len(history)}")
     return Outcome("completed", history, why)
 
 
-def _snapshot(parts: Parts, history: tuple[dict[str, Any], ...]) -> Checkpoint:
-    feature = parts.feature if needs_statistics(parts.feature) else None
-    return snapshot(parts.model, parts.optimizer, history, feature=feature)
+def _snapshot(components: Components, history: tuple[dict[str, Any], ...]) -> Checkpoint:
+    feature = components.feature if needs_statistics(components.feature) else None
+    return snapshot(components.model, components.optimizer, history, feature=feature)
 
 
 def _finished(config: TrialConfig, history: tuple[dict[str, Any], ...]) -> str | None:

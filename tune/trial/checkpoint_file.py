@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from genretune.tune.storage.atomic_io import write_whole
+from genretune.tune.storage.atomic_io import write_atomically
 
 History = Sequence[Mapping[str, Any]]
 SUFFIX = ".safetensors"
@@ -103,7 +103,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, mark: str) -> None:
     tensors |= {f"feature.{k}": v for k, v in checkpoint.feature.items()}
     history = json.dumps(checkpoint.history, sort_keys=True)
     metadata = {"history": history, "sha256": _digest(tensors, history)}
-    write_whole(path, save(tensors, metadata), mark=mark)
+    write_atomically(path, save(tensors, metadata), mark=mark)
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:

@@ -19,7 +19,7 @@ from genretune.tune.reproducibility import determinism
 from genretune.tune.training.components import build_network
 from genretune.tune.training.config import TrialConfig, available_device
 from genretune.tune.training.forward import forward
-from genretune.tune.trial.trial_dir import TrialFolder
+from genretune.tune.trial.trial_dir import TrialDir
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Predictor:
     """
 
     def __init__(
-        self, folder: TrialFolder, config: TrialConfig, plugins: Mapping[str, Plugin]
+        self, folder: TrialDir, config: TrialConfig, plugins: Mapping[str, Plugin]
     ) -> None:
         determinism.apply(config)
         checkpoint = folder.best_checkpoint()

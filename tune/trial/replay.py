@@ -13,10 +13,10 @@ from genretune.tune.training.metrics import COLUMNS
 from genretune.tune.training.train import Outcome, train
 from genretune.tune.trial.checkpoint_file import Checkpoint
 
-Word = Literal["exact", "diverged", "not comparable"]
+ReplayVerdict = Literal["exact", "diverged", "not comparable"]
 # Seconds are no part of a result.
 _COMPARED = ("weights_sha256", *(c for c in COLUMNS if c not in ("seconds", "weights_sha256")))
-EXIT_CODES: dict[Word, int] = {"exact": 0, "diverged": 4, "not comparable": 5}
+EXIT_CODES: dict[ReplayVerdict, int] = {"exact": 0, "diverged": 4, "not comparable": 5}
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ReplayResult:
     """What a replay found.
 
     Attributes:
@@ -41,7 +41,7 @@ class Verdict:
     """
 
     trial: int | None
-    verdict: Word
+    verdict: ReplayVerdict
     epochs: int
     first_difference: Difference | None
     environment_differences: list[str]
@@ -59,7 +59,7 @@ def replay(
     *,
     trial: int | None = None,
     plugins: Plugins | None = None,
-) -> Verdict:
+) -> ReplayResult:
     """Train ``config`` as far as ``result`` records and say whether every bit agrees.
 
     Args:
@@ -67,7 +67,7 @@ def replay(
     """
     if result is not None and config.device == "cuda" and available_device() == "cpu":
         why = "it was recorded on a GPU, and there is none here"
-        return Verdict(trial, "not comparable", 0, None, [], why=why)
+        return ReplayResult(trial, "not comparable", 0, None, [], why=why)
     recorded: Sequence[Mapping[str, Any]] = [] if result is None else result["history"]
     if lacking := [name for record in recorded for name in _COMPARED if name not in record]:
         raise DamagedRecord(f"result.json: every epoch must have {lacking[0]}, got one without")
@@ -84,18 +84,18 @@ def replay(
     present = environment(config.device, config.determinism)
     if result is None or not result["segments"] or (wanted == 0):
         why = "there is no record to compare with"
-        return Verdict(trial, "not comparable", len(outcome.history), None, [], why=why)
+        return ReplayResult(trial, "not comparable", len(outcome.history), None, [], why=why)
     found = first_difference(recorded, outcome.history)
     if found is None and ended and outcome.status != result["status"]:
         found = Difference(len(recorded), "status", result["status"], outcome.status)
     changed = _environment_differences(result, present)
     if found is None:
-        return Verdict(trial, "exact", len(outcome.history), None, changed)
+        return ReplayResult(trial, "exact", len(outcome.history), None, changed)
     same_class = all(
         segment["environment"]["machine_class"] == present["machine_class"]
         for segment in result["segments"]
     )
-    return Verdict(
+    return ReplayResult(
         trial,
         "diverged" if same_class else "not comparable",
         len(outcome.history),

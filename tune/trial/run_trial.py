@@ -15,7 +15,7 @@ from genretune.tune.training.components import Plugins
 from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.train import Outcome, train
 from genretune.tune.trial.checkpoint_file import Checkpoint
-from genretune.tune.trial.trial_dir import TrialFolder
+from genretune.tune.trial.trial_dir import TrialDir
 
 OnReport = Callable[[Mapping[str, Any]], bool]
 
@@ -23,7 +23,7 @@ OnReport = Callable[[Mapping[str, Any]], bool]
 def run_trial(
     config: TrialConfig,
     store: Store,
-    folder: TrialFolder,
+    folder: TrialDir,
     *,
     on_report: OnReport,
     plugins: Plugins | None = None,

@@ -10,24 +10,24 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from genretune.tune.storage.atomic_io import StorageFailure, patiently
-from genretune.tune.storage.object_store import Objects
+from genretune.tune.storage.atomic_io import StorageFailure, retry_storage
+from genretune.tune.storage.object_store import ObjectStore
 from genretune.tune.storage.run_dir import Lease
 from genretune.tune.storage.s3_run import (
     CHECKPOINT,
     RECORDS,
-    Saved,
+    StoredObject,
     attempt_name,
-    saved_name,
-    saved_objects,
+    object_name,
+    stored_objects,
 )
 from genretune.tune.trial.checkpoint_file import checkpoint_path, load_checkpoint
-from genretune.tune.trial.trial_dir import Keep, TrialFolder
+from genretune.tune.trial.trial_dir import CheckpointRetention, TrialDir
 
-_LAST = Keep().last
+_LAST = CheckpointRetention().last
 
 
-class RemoteTrial:
+class S3Trial:
     """One segment's hold on a trial in S3.
 
     Args:
@@ -37,8 +37,8 @@ class RemoteTrial:
         folder: the trial's folder in it.
     """
 
-    def __init__(self, objects: Objects, trial: int, lease: Lease, scratch: Path) -> None:
-        self.folder = TrialFolder(scratch)
+    def __init__(self, objects: ObjectStore, trial: int, lease: Lease, scratch: Path) -> None:
+        self.folder = TrialDir(scratch)
         self._objects = objects
         self._trial = trial
         self._lease = lease
@@ -74,7 +74,7 @@ class RemoteTrial:
 
     def _fetch(self) -> None:
         self._check_lease()
-        saved = saved_objects(self._objects, self._trial)
+        saved = stored_objects(self._objects, self._trial)
         for one in saved:
             if one.is_end:  # of a segment whose end was never heard
                 self._objects.delete(one.name)
@@ -83,7 +83,7 @@ class RemoteTrial:
                 self._saved = set(range(1, one.epoch + 1))  # some are deleted by now
                 return
 
-    def _unpack(self, saved: Saved) -> bool:
+    def _unpack(self, saved: StoredObject) -> bool:
         """Whether the object is whole; its content is then in the scratch folder."""
         content = self._objects.get(saved.name)
         path = checkpoint_path(self.folder.checkpoints, saved.epoch)
@@ -116,14 +116,14 @@ class RemoteTrial:
     def _put(self, epoch: int | None, content: bytes) -> None:
         self._check_lease()
         lease = self._lease
-        name = saved_name(self._trial, epoch, lease.generation, lease.attempt)
+        name = object_name(self._trial, epoch, lease.generation, lease.attempt)
         self._objects.put(name, content)
 
     def _drop_surplus(self) -> None:
         """Delete epochs that are neither best nor among the last; of all writers."""
         result = self.folder.result()
         best = result["best_epoch"] if result else 0
-        saved = [one for one in saved_objects(self._objects, self._trial) if not one.is_end]
+        saved = [one for one in stored_objects(self._objects, self._trial) if not one.is_end]
         stay = {best, *sorted({one.epoch for one in saved})[-_LAST:]}
         for one in saved:
             if one.epoch not in stay:
@@ -144,4 +144,4 @@ class RemoteTrial:
         self._lease.check(self._objects.uri, self._trial, newest=newest, attempt=attempt)
 
     def _patiently(self, act: Callable[[], None]) -> None:
-        patiently(act, seconds=self._lease.patience)
+        retry_storage(act, seconds=self._lease.patience)

@@ -6,25 +6,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from genretune.data.leakage import LeakageReport, gate
-from genretune.data.leakage import Level as LeakageLevel
+from genretune.data.leakage import LeakagePolicy, LeakageReport, gate
 from genretune.data.specs import SplitSpec, read_spec
 from genretune.data.split_file import resolve_split
 from genretune.data.splits import split_clips
 from genretune.models.plugins import Plugin, load_plugin, merge
 from genretune.tune.errors import RecordMismatch, RunFailure, TuneError
+from genretune.tune.metric_names import METRICS
 from genretune.tune.reproducibility.environment import require_device
 from genretune.tune.training.config import TrialConfig, trial_config
-from genretune.tune.training.metrics import MODES, best_epoch
+from genretune.tune.training.metrics import best_epoch
 from genretune.tune.training.preflight import check_fit, windows_of_fold
 from genretune.tune.training.train import Outcome
 from genretune.tune.trial.corpus import Progress, Store, open_data, resolve_exclusions
 from genretune.tune.trial.run_trial import run_trial
-from genretune.tune.trial.trial_dir import Keep, TrialFolder
+from genretune.tune.trial.trial_dir import CheckpointRetention, TrialDir
 
 
 @dataclass(frozen=True)
-class Single:
+class StandaloneTrial:
     """A configuration with the samples and the code that it asks for.
 
     Attributes:
@@ -34,9 +34,9 @@ class Single:
     config: TrialConfig
     store: Store
     plugins: dict[str, Plugin]
-    leakage: LeakageLevel = "error"
+    leakage: LeakagePolicy = "error"
 
-    def folds(self) -> list["Single"]:
+    def folds(self) -> list["StandaloneTrial"]:
         """The same trial on every fold of its split.
 
         Raises:
@@ -51,7 +51,7 @@ class Single:
             )
         return [self.on_fold(number) for number in numbers]
 
-    def on_fold(self, fold: int) -> "Single":
+    def on_fold(self, fold: int) -> "StandaloneTrial":
         """The same trial on another fold.
 
         Raises:
@@ -81,7 +81,7 @@ def prepare(
     data: Path | None,
     plugins: Sequence[Path] = (),
     progress: Progress | None = None,
-) -> Single:
+) -> StandaloneTrial:
     """Resolve settings against a corpus and plug-ins.
 
     Args:
@@ -101,7 +101,7 @@ def prepare(
         raise TuneError(f"data: must be a mapping, got {part!r}")
     part = dict(part)
     leakage = part.pop("leakage", "error")
-    if leakage not in get_args(LeakageLevel):
+    if leakage not in get_args(LeakagePolicy):
         raise TuneError(f"data.leakage: must be error, warn or off, got {leakage!r}")
     rate = part.get("sample_rate", 22050)
     store = open_data(data, samples=part.get("samples"), sample_rate=rate, progress=progress)
@@ -114,7 +114,7 @@ def prepare(
         "split": resolve_split(split, store).model_dump(mode="json"),
     }
     config = trial_config({"seed": 0, **settings, "data": given}, plugins=loaded)
-    return Single(config, store, loaded, leakage)
+    return StandaloneTrial(config, store, loaded, leakage)
 
 
 def load_plugins(paths: Sequence[Path]) -> dict[str, Plugin]:
@@ -148,35 +148,37 @@ def check_plugins(recorded: Mapping[str, str], loaded: Mapping[str, Plugin]) -> 
             )
 
 
-def run_single(
-    single: Single,
+def run_standalone(
+    standalone: StandaloneTrial,
     path: Path,
     *,
     on_report: Callable[[Mapping[str, Any]], None] | None = None,
-    keep: Keep | None = None,
+    keep: CheckpointRetention | None = None,
 ) -> Outcome:
     """Train in the folder ``path``; one that holds part of the same trial is continued.
 
     Raises:
         TuneError: the folder holds something else.
     """
-    folder = TrialFolder(path, keep=keep or Keep())
+    folder = TrialDir(path, keep=keep or CheckpointRetention())
     if path.exists():
         if not (path / "config.json").exists() or (
-            folder.config() != single.config.model_dump(mode="json")
+            folder.config() != standalone.config.model_dump(mode="json")
         ):
             raise TuneError(
                 f"--out: must be new or hold this same trial, got {path} (another --out)"
             )
     else:
-        folder.write_config(single.config)
+        folder.write_config(standalone.config)
 
     def report(record: Mapping[str, Any]) -> bool:
         if on_report is not None:
             on_report(record)
         return True
 
-    return run_trial(single.config, single.store, folder, on_report=report, plugins=single.plugins)
+    return run_trial(
+        standalone.config, standalone.store, folder, on_report=report, plugins=standalone.plugins
+    )
 
 
 def summary(outcomes: Sequence[Outcome], metric: str) -> dict[str, dict[str, float]]:
@@ -197,5 +199,5 @@ def summary(outcomes: Sequence[Outcome], metric: str) -> dict[str, dict[str, flo
             "mean": statistics.fmean(record[name] for record in best),
             "std": statistics.stdev(record[name] for record in best),
         }
-        for name in MODES
+        for name in METRICS
     }

@@ -19,9 +19,9 @@ from genretune.tune.errors import RecordMismatch, RunFailure, TuneError
 from genretune.tune.storage.atomic_io import (
     STORAGE_ERRORS,
     StorageFailure,
-    patiently,
+    retry_storage,
     storage,
-    write_whole,
+    write_atomically,
 )
 from genretune.tune.storage.untrusted import read_object, read_result
 from genretune.tune.training.config import TrialConfig
@@ -40,7 +40,7 @@ BEST = f"best{SUFFIX}"
 
 
 @dataclass(frozen=True)
-class Keep:
+class CheckpointRetention:
     """Which checkpoints stay on disk beside the best one; changes no result.
 
     Attributes:
@@ -68,7 +68,7 @@ class Keep:
         return [path for path in old if self.every is None or int(path.stem) % self.every]
 
 
-class TrialFolder:
+class TrialDir:
     """Reads and writes one trial's folder.
 
     Args:
@@ -86,7 +86,7 @@ class TrialFolder:
         mark: str = "",
         fence: Callable[[], None] | None = None,
         patience: float = 0.0,
-        keep: Keep = Keep(),  # noqa: B008 (frozen)
+        keep: CheckpointRetention = CheckpointRetention(),  # noqa: B008 (frozen)
     ) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
@@ -201,7 +201,7 @@ class TrialFolder:
         try:
             os.link(source, beside)
         except OSError:  # no hard links on this file system
-            write_whole(target, source.read_bytes(), mark=self._mark)
+            write_atomically(target, source.read_bytes(), mark=self._mark)
         else:
             os.replace(beside, target)
 
@@ -213,7 +213,7 @@ class TrialFolder:
                 self._check_fence()
                 act()
 
-        patiently(attempt, seconds=self._patience)
+        retry_storage(attempt, seconds=self._patience)
 
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
         self._write(self.path / name, to_json(value))
@@ -221,7 +221,7 @@ class TrialFolder:
     def _write(self, path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._check_fence()
-        write_whole(path, text.encode(), mark=self._mark)
+        write_atomically(path, text.encode(), mark=self._mark)
 
     def _check_fence(self) -> None:
         if self._fence is not None:

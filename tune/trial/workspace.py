@@ -11,14 +11,14 @@ from typing import Any
 
 from genretune.models.plugins import Plugin, load_plugin
 from genretune.tune.storage.atomic_io import StorageFailure
-from genretune.tune.storage.object_store import Objects
-from genretune.tune.storage.run_dir import Lease, RunFolder
-from genretune.tune.trial.s3_trial import RemoteTrial
-from genretune.tune.trial.trial_dir import TrialFolder
+from genretune.tune.storage.object_store import ObjectStore
+from genretune.tune.storage.run_dir import Lease, RunDir
+from genretune.tune.trial.s3_trial import S3Trial
+from genretune.tune.trial.trial_dir import TrialDir
 
 
 @dataclass(frozen=True)
-class Place:
+class TrialWorkspace:
     """One segment's place.
 
     Attributes:
@@ -30,8 +30,8 @@ class Place:
 
     sweep: Mapping[str, Any]
     plugins: Mapping[str, Plugin]
-    folder: TrialFolder
-    remote: RemoteTrial | None = None
+    folder: TrialDir
+    remote: S3Trial | None = None
 
     def keep(self, epoch: int) -> None:
         """See an epoch safe before it is reported."""
@@ -45,7 +45,7 @@ class Place:
 
 
 @contextmanager
-def place_of(order: Mapping[str, Any]) -> Iterator[Place]:
+def open_workspace(order: Mapping[str, Any]) -> Iterator[TrialWorkspace]:
     """The place of an order's segment, for a ``with`` block.
 
     Raises:
@@ -54,24 +54,24 @@ def place_of(order: Mapping[str, Any]) -> Iterator[Place]:
     """
     lease = Lease(order["generation"], order["attempt"], order["patience"])
     if order.get("storage") is None:
-        folder = RunFolder(Path(order["run"])).trial(order["trial"], lease=lease)
+        folder = RunDir(Path(order["run"])).trial(order["trial"], lease=lease)
         folder.wait_for_storage()
         plugins = {Path(path).name: _plugin(path) for path in order["plugins"]}
         folder.path.mkdir(parents=True, exist_ok=True)
-        yield Place(_sweep(order["run"]), plugins, folder)
+        yield TrialWorkspace(_sweep(order["run"]), plugins, folder)
         return
     objects = _objects(order["storage"])
     with tempfile.TemporaryDirectory(prefix="genretune-trial-") as scratch:
-        remote = RemoteTrial(objects, order["trial"], lease, Path(scratch))
+        remote = S3Trial(objects, order["trial"], lease, Path(scratch))
         remote.fetch()
         names = [Path(path).name for path in order["plugins"]]
         plugins = {name: _remote_plugin(order["storage"], name) for name in names}
-        yield Place(_remote_sweep(order["storage"]), plugins, remote.folder, remote)
+        yield TrialWorkspace(_remote_sweep(order["storage"]), plugins, remote.folder, remote)
 
 
 @functools.lru_cache(maxsize=2)
 def _sweep(run: str) -> dict[str, Any]:
-    return RunFolder(Path(run)).sweep()
+    return RunDir(Path(run)).sweep()
 
 
 @functools.lru_cache(maxsize=16)
@@ -80,8 +80,8 @@ def _plugin(path: str) -> Plugin:
 
 
 @functools.lru_cache(maxsize=2)
-def _objects(uri: str) -> Objects:
-    return Objects(uri)
+def _objects(uri: str) -> ObjectStore:
+    return ObjectStore(uri)
 
 
 @functools.lru_cache(maxsize=2)

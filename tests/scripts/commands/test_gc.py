@@ -11,32 +11,32 @@ import pytest
 from genretune.scripts.cli import run as command
 from genretune.tune.run.journal import Journal
 from genretune.tune.space.load import space_from_text
-from genretune.tune.storage.run_dir import RunFolder
-from genretune.tune.sweep.state_machine import Machine
+from genretune.tune.storage.run_dir import RunDir
+from genretune.tune.sweep.state_machine import StateMachine
 from tests.spaces import tiny_space
 
 SPACE = tiny_space(1)
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunFolder:
+def run(tmp_path: Path) -> RunDir:
     """Two completed trials, trial 1 the better one, and an open one; checkpoints of each."""
     space = space_from_text(SPACE, "tiny.yaml", [])
-    folder = RunFolder(tmp_path / "run")
+    folder = RunDir(tmp_path / "run")
     rest = {"overrides": [], "device": "cpu", "determinism": "strict", "plugins": {}}
     data = {"samples": "0" * 64, "sample_rate": 22050}
     rest |= {"data": data, "leakage": {}, "source": None}
     sweep = {"version": 1, "space": space.as_json(), **rest}
     folder.create(SPACE, sweep)
     with Journal(folder.journal) as journal:
-        machine = Machine(space)
-        machine.begin(host="here", pid=1, environment={})
+        state_machine = StateMachine(space)
+        state_machine.begin(host="here", pid=1, environment={})
         for trial in range(3):
-            machine.next_segment(range(trial))
+            state_machine.next_segment(range(trial))
         for trial, value in ((0, 0.5), (1, 0.4)):
-            machine.report(trial, 1, value, "a")
-            machine.ended(trial, "completed", 1, "all epochs")
-        journal.append(machine.take())
+            state_machine.report(trial, 1, value, "a")
+            state_machine.ended(trial, "completed", 1, "all epochs")
+        journal.append(state_machine.take())
     for trial in range(3):
         saved = folder.trial_path(trial) / "checkpoints"
         saved.mkdir(parents=True)
@@ -46,11 +46,11 @@ def run(tmp_path: Path) -> RunFolder:
     return folder
 
 
-def names(run: RunFolder, trial: int) -> list[str]:
+def names(run: RunDir, trial: int) -> list[str]:
     return sorted(path.name for path in (run.trial_path(trial) / "checkpoints").iterdir())
 
 
-def test_the_rules(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_rules(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(["gc", str(run.path), "--dry-run", "--keep", "none"]) == 0
     assert "would free 0.0 MB in 7 files" in capsys.readouterr().out
     assert len(names(run, 0)) == 3
@@ -60,7 +60,7 @@ def test_the_rules(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert names(run, 2) == ["00001.safetensors", "best.safetensors"], "an open trial goes on"
 
 
-def test_the_space_says_what_is_kept(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_space_says_what_is_kept(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
     sweep = run.sweep()
     sweep["space"]["keep"] = "best"
     run.sweep_json.write_text(json.dumps(sweep))
@@ -70,18 +70,14 @@ def test_the_space_says_what_is_kept(run: RunFolder, capsys: pytest.CaptureFixtu
     assert names(run, 0) == []
 
 
-def test_a_driven_directory_is_left_alone(
-    run: RunFolder, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_driven_directory_is_left_alone(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
     with run.drive():
         assert command(["gc", str(run.path)]) == 2
     assert "must not be driven while it is cleaned" in capsys.readouterr().err
     assert len(names(run, 0)) == 3
 
 
-def test_a_trial_is_stopped_under_the_lock(
-    run: RunFolder, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_trial_is_stopped_under_the_lock(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(["stop", str(run.path), "0"]) == 2
     assert "TRIAL: must be open, got 0, completed" in capsys.readouterr().err
     assert command(["stop", str(run.path), "7"]) == 2
@@ -92,7 +88,7 @@ def test_a_trial_is_stopped_under_the_lock(
     assert not run.driving()
 
 
-def test_a_driver_that_does_not_answer(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_driver_that_does_not_answer(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
     holder = {"generation": 1, "host": platform.node() + "-other", "pid": 1, "started": 0.0}
     run.driver_json.write_text(json.dumps(holder))
     assert command(["stop", str(run.path), "2", "--wait", "0.3"]) == 1
@@ -103,7 +99,7 @@ def test_a_driver_that_does_not_answer(run: RunFolder, capsys: pytest.CaptureFix
     ("trial", "told"), [([], "its driver has ended meanwhile"), (["2"], "trial 2: stopped")]
 )
 def test_a_driver_that_ends_before_it_hears(
-    trial: list[str], told: str, run: RunFolder, capsys: pytest.CaptureFixture[str]
+    trial: list[str], told: str, run: RunDir, capsys: pytest.CaptureFixture[str]
 ) -> None:
     holder = {"generation": 1, "host": platform.node() + "-other", "pid": 1, "started": 0.0}
     run.driver_json.write_text(json.dumps(holder))

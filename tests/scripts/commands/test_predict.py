@@ -24,19 +24,19 @@ class Listener:
         return Prediction(str(path), 1, 1.0, {"jazz": 1.0})
 
 
-def listen(listener: Listener, **how: Any) -> tuple[list[str], int]:
+def analyze_clip(listener: Listener, **how: Any) -> tuple[list[str], int]:
     found, code = _listen(cast(Predictor, listener), FILES, **how)
     return [one.file for one in found], code
 
 
 def test_a_bad_file_among_others_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     bad = Listener(b=DataError("b.wav: bad"))
-    assert listen(bad, alone=False) == (["a.wav", "c.wav"], 1)
+    assert analyze_clip(bad, alone=False) == (["a.wav", "c.wav"], 1)
     assert capsys.readouterr().err == "genretune: b.wav: bad\n"
     with pytest.raises(DataError):
-        listen(bad, alone=True)
+        analyze_clip(bad, alone=True)
 
 
 def test_ctrl_c_keeps_what_is_known(capsys: pytest.CaptureFixture[str]) -> None:
-    assert listen(Listener(c=KeyboardInterrupt()), alone=False) == (["a.wav", "b.wav"], 130)
+    assert analyze_clip(Listener(c=KeyboardInterrupt()), alone=False) == (["a.wav", "b.wav"], 130)
     assert "interrupted after 2 of 3 files" in capsys.readouterr().err

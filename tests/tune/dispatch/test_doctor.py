@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from genretune.tune.dispatch.doctor import judge, probe, reach
-from genretune.tune.storage.object_store import Objects
+from genretune.tune.storage.object_store import ObjectStore
 from tests.s3_server import S3
 
 
@@ -59,7 +59,7 @@ def test_a_port_is_reached_or_the_reason_told() -> None:
 def test_s3_is_tried_where_it_is_asked_for(s3: S3) -> None:
     own = {"data": None, "out": None}
     facts = probe({**own, "storage": s3.uri("doctor")})
-    assert facts["s3"] == "writable" and Objects(s3.uri("doctor")).sizes() == {}
+    assert facts["s3"] == "writable" and ObjectStore(s3.uri("doctor")).sizes() == {}
     wrong = probe({**own, "storage": s3.uri("doctor", bucket="another")})
     (finding,) = [one for one in judge("x", wrong, wrong, (0.0, 9e9)) if one.check == "S3"]
     assert "bucket" in finding.found and "credentials" in finding.remedy

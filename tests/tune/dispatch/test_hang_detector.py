@@ -1,6 +1,6 @@
 """Silence is measured against how long epochs take."""
 
-from genretune.tune.dispatch.hang_detector import Watch
+from genretune.tune.dispatch.hang_detector import HangDetector
 
 
 class Clock:
@@ -12,7 +12,7 @@ class Clock:
 
 def test_silence_by_heartbeat_epochs_and_earlier_silences() -> None:
     clock = Clock()
-    watch = Watch(10.0, clock)
+    watch = HangDetector(10.0, clock)
     assert watch.silent_for(0, "a", longest_epoch=0.0) is None, "seen for the first time"
     clock.now = 59.0
     assert watch.silent_for(0, "a", longest_epoch=0.0) is None, "it may take long to start"

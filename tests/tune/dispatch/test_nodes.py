@@ -2,14 +2,14 @@
 
 import pytest
 
-from genretune.tune.dispatch.nodes import Node, Nodes, Wants
+from genretune.tune.dispatch.nodes import Node, NodeRequirements, Nodes
 from genretune.tune.errors import TuneError
 
 AVX2, AVX512 = "Intel AVX2 [avx2 fma], torch 2", "Intel AVX512 [avx2 avx512f], torch 2"
 
 
 def nodes(*classes: str) -> Nodes:
-    found = Nodes(Wants("cpu", "strict", "/store", "abc"), {"CPU": 1.0})
+    found = Nodes(NodeRequirements("cpu", "strict", "/store", "abc"), {"CPU": 1.0})
     for index, name in enumerate(classes):
         node = Node(f"id{index}", f"host/{index}", name, has_store=True)
         found.known[node.id] = node

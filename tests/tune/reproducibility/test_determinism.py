@@ -17,7 +17,7 @@ from genretune.tune.reproducibility.determinism_env import (
     ENVIRONMENT,
     MEMORY,
     differing,
-    start_anew,
+    reexec_with_level,
 )
 from genretune.tune.training.config import trial_config
 
@@ -85,15 +85,15 @@ def test_a_process_starts_anew_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "execve", lambda _, command, new: started.append((command, new)))
     for name in MEMORY:
         monkeypatch.delenv(name, raising=False)
-    start_anew("portable", ["train", "x.yaml"])
+    reexec_with_level("portable", ["train", "x.yaml"])
     ((command, environment),) = started
     assert command[-2:] == ["train", "x.yaml"]
     for name, value in {**ENVIRONMENT["portable"], **MEMORY}.items():
         assert environment[name] == value
     monkeypatch.setattr(os, "environ", environment)
-    start_anew("portable", ["train", "x.yaml"])
+    reexec_with_level("portable", ["train", "x.yaml"])
     assert len(started) == 1 and not differing("portable")
-    start_anew("strict", [])
+    reexec_with_level("strict", [])
     assert not set(started[1][1]) & {k for k, v in ENVIRONMENT["strict"].items() if v is None}
 
 
@@ -102,7 +102,7 @@ def test_what_the_user_told_glibc_stands(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(os, "execve", lambda _, __, environment: started.append(environment))
     monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.arena_max=4")
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
-    start_anew("strict", [])
+    reexec_with_level("strict", [])
     assert started[0]["GLIBC_TUNABLES"] == "glibc.malloc.arena_max=4"
 
 

@@ -19,9 +19,9 @@ from genretune.tune.run.results import (
     write_parquet,
 )
 from genretune.tune.space.load import space_from_text
-from genretune.tune.storage.run_dir import RunFolder
+from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.sweep.events import MIXED
-from genretune.tune.sweep.state_machine import Machine
+from genretune.tune.sweep.state_machine import StateMachine
 from tests.spaces import tiny_space
 
 SPACE = tiny_space(1)
@@ -32,26 +32,26 @@ KEYS = [
 ]
 
 
-def sweep(path: Path, machine_class: str) -> RunFolder:
+def sweep(path: Path, machine_class: str) -> RunDir:
     """Three trials, of which two ran, each on a class of its own."""
     space = space_from_text(SPACE, "tiny.yaml", [])
-    run = RunFolder(path)
+    run = RunDir(path)
     rest = {"overrides": [], "data": DATA, "device": "cpu", "determinism": "strict", "plugins": {}}
     facts = {"version": 1, "space": space.as_json(), "leakage": {}, "source": None, **rest}
     run.create(SPACE, facts)
     with Journal(run.journal) as journal:
-        machine = Machine(space)
-        machine.begin(host="here", pid=1, environment={"machine_class": machine_class})
+        state_machine = StateMachine(space)
+        state_machine.begin(host="here", pid=1, environment={"machine_class": machine_class})
         for trial in range(3):
-            machine.next_segment(range(trial))
+            state_machine.next_segment(range(trial))
         for trial, value in ((0, 0.5), (1, 0.4)):
-            machine.report(trial, 1, value, "a")
-            machine.ended(trial, "completed", 1, "all epochs")
+            state_machine.report(trial, 1, value, "a")
+            state_machine.ended(trial, "completed", 1, "all epochs")
             folder = run.trial_path(trial)
             folder.mkdir(parents=True)
             ran_on = [{"environment": {"machine_class": f"class {trial}"}}]
             (folder / "result.json").write_text(json.dumps({"segments": ran_on}))
-        journal.append(machine.take())
+        journal.append(state_machine.take())
     return run
 
 

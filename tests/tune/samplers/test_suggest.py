@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from genretune.tune.samplers.history import Told
-from genretune.tune.samplers.suggest import fingerprint, sampler, suggest
+from genretune.tune.samplers.history import Observation
+from genretune.tune.samplers.suggest import config_key, sampler, suggest
 from genretune.tune.space.space import Space
 from genretune.tune.sweep.simulate import simulate
-from genretune.tune.sweep.state_machine import Machine
-from genretune.tune.sweep.synthetic_trials import Pretended
+from genretune.tune.sweep.state_machine import StateMachine
+from genretune.tune.sweep.synthetic_trials import SyntheticTrials
 
 Spaces = Callable[..., Space]
 TYPES = ("random", "qmc", "tpe")
@@ -21,21 +21,25 @@ TYPES = ("random", "qmc", "tpe")
 _PROCESS = """
 import json, sys
 from genretune.tune.space.load import space_from_json
-from genretune.tune.sweep.state_machine import Machine
-from genretune.tune.sweep.synthetic_trials import Pretended
+from genretune.tune.sweep.state_machine import StateMachine
+from genretune.tune.sweep.synthetic_trials import SyntheticTrials
 from genretune.tune.sweep.simulate import simulate
 
 for saved in json.load(sys.stdin):
-    machine = Machine(space_from_json(saved))
-    simulate(machine, Pretended(digits=1, failing=0.1, clock=int(sys.argv[1])), int(sys.argv[1]))
-    print(json.dumps([[t.parameters, t.seed, t.status, t.reports] for t in machine.state.trials]))
+    trials = SyntheticTrials(digits=1, failing=0.1, clock=int(sys.argv[1]))
+    state_machine = StateMachine(space_from_json(saved))
+    simulate(state_machine, trials, int(sys.argv[1]))
+    rows = [[t.parameters, t.seed, t.status, t.reports] for t in state_machine.state.trials]
+    print(json.dumps(rows))
 """
 
 
-def history(space: Space, count: int) -> list[Told]:
+def history(space: Space, count: int) -> list[Observation]:
     draw = sampler(space)
     return [
-        Told(draw(i, 0, []), "worst" if i % 7 == 0 else "value", None if i % 7 == 0 else i / count)
+        Observation(
+            draw(i, 0, []), "worst" if i % 7 == 0 else "value", None if i % 7 == 0 else i / count
+        )
         for i in range(count)
     ]
 
@@ -96,12 +100,12 @@ def test_random_draws_have_names(space: Spaces) -> None:
 
 def test_a_finite_space_is_exhausted_without_repeats(small: Spaces) -> None:
     for kind in TYPES:
-        machine = Machine(small(f"sampler={{type: {kind}}}", "trials=20"))
-        result = simulate(machine, Pretended(), 3)
+        state_machine = StateMachine(small(f"sampler={{type: {kind}}}", "trials=20"))
+        result = simulate(state_machine, SyntheticTrials(), 3)
         assert result.reason == "finished"
-        found = [fingerprint(trial.parameters) for trial in machine.state.trials]
+        found = [config_key(trial.parameters) for trial in state_machine.state.trials]
         assert len(set(found)) == len(found) == 6
-        assert machine.state.exhausted == 6
+        assert state_machine.state.exhausted == 6
 
 
 def test_what_chance_does_not_find_is_looked_for(small: Spaces) -> None:
@@ -111,30 +115,30 @@ def test_what_chance_does_not_find_is_looked_for(small: Spaces) -> None:
         tried.append(attempt)
         return {"a": 1, "b.name": None}
 
-    seen = {fingerprint({"a": 1, "b.name": None})}
+    seen = {config_key({"a": 1, "b.name": None})}
     found = set()
     for trial in range(1, 6):
         left = suggest(small(), stubborn, trial, [], seen)  # type: ignore[arg-type]
-        assert left is not None and fingerprint(left) not in seen
-        seen.add(fingerprint(left))
-        found.add(fingerprint(left))
+        assert left is not None and config_key(left) not in seen
+        seen.add(config_key(left))
+        found.add(config_key(left))
     assert tried == [*range(101)] * 5 and len(found) == 5
     assert suggest(small(), stubborn, 6, [], seen) is None  # type: ignore[arg-type]
 
 
 def test_a_large_finite_space_is_searched_whole(small: Spaces) -> None:
     many = "parameters={a: {distribution: randint, min: 1, max: 300}}"
-    machine = Machine(small(many, "sampler={type: random}", "trials=300"))
-    simulate(machine, Pretended(), 3)
-    assert {trial.parameters["a"] for trial in machine.state.trials} == set(range(1, 301))
-    assert machine.state.exhausted is None
+    state_machine = StateMachine(small(many, "sampler={type: random}", "trials=300"))
+    simulate(state_machine, SyntheticTrials(), 3)
+    assert {trial.parameters["a"] for trial in state_machine.state.trials} == set(range(1, 301))
+    assert state_machine.state.exhausted is None
 
 
 def test_options_that_overlap_are_tried_once(small: Spaces) -> None:
     overlapping = "parameters={a: {choice: [{k: 1}, {k: {values: [1, 2]}}]}}"
-    machine = Machine(small(overlapping, "sampler={type: random}", "trials=3"))
-    simulate(machine, Pretended(), 3)
-    assert sorted(str(trial.parameters) for trial in machine.state.trials) == [
+    state_machine = StateMachine(small(overlapping, "sampler={type: random}", "trials=3"))
+    simulate(state_machine, SyntheticTrials(), 3)
+    assert sorted(str(trial.parameters) for trial in state_machine.state.trials) == [
         "{'a.k': 1}",
         "{'a.k': 2}",
     ]
@@ -142,20 +146,20 @@ def test_options_that_overlap_are_tried_once(small: Spaces) -> None:
 
 def test_start_with_comes_first_and_is_not_repeated(small: Spaces) -> None:
     first = "[{a: 2, b.name: null}, {a: 1, b.name: x, b.k: 4}]"
-    machine = Machine(small(f"start_with={first}"))
-    simulate(machine, Pretended(), 2)
-    found = [trial.parameters for trial in machine.state.trials]
+    state_machine = StateMachine(small(f"start_with={first}"))
+    simulate(state_machine, SyntheticTrials(), 2)
+    found = [trial.parameters for trial in state_machine.state.trials]
     assert found[:2] == [{"a": 2, "b.name": None}, {"a": 1, "b.name": "x", "b.k": 4}]
-    assert len({fingerprint(parameters) for parameters in found}) == 6
+    assert len({config_key(parameters) for parameters in found}) == 6
 
 
 @pytest.mark.parametrize("written", ["{a: 2, b: {name: null}}", "{a: 2, b: {name: x, k: 3}}"])
 def test_start_with_may_be_nested(small: Spaces, written: str) -> None:
-    machine = Machine(small(f"start_with=[{written}]"))
-    simulate(machine, Pretended(), 2)
-    found = [trial.parameters for trial in machine.state.trials]
+    state_machine = StateMachine(small(f"start_with=[{written}]"))
+    simulate(state_machine, SyntheticTrials(), 2)
+    found = [trial.parameters for trial in state_machine.state.trials]
     assert found[0].keys() <= {"a", "b.name", "b.k"}
-    assert len({fingerprint(parameters) for parameters in found}) == len(found) == 6
+    assert len({config_key(parameters) for parameters in found}) == len(found) == 6
 
 
 def test_tpe_learns(space: Spaces) -> None:
@@ -166,7 +170,7 @@ def test_tpe_learns(space: Spaces) -> None:
     for i in range(60):
         parameters = sampler(space())(i, 0, [])
         lr = float(str(parameters["optimizer.lr"]))
-        told.append(Told(parameters, "value", -abs(lr - 1e-3) / lr))
+        told.append(Observation(parameters, "value", -abs(lr - 1e-3) / lr))
     near = [3e-4 < float(str(draw(i, 0, told)["optimizer.lr"])) < 3e-3 for i in range(100, 120)]
     assert sum(near) >= 12  # by chance 5
 

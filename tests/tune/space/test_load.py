@@ -13,8 +13,6 @@ from genretune.tune.space.load import (
     with_trials,
 )
 from genretune.tune.space.problems import SpaceError
-from genretune.tune.space.settings import METRICS
-from genretune.tune.training import metrics
 
 MALFORMED = json.loads((Path(__file__).parent / "malformed.json").read_text())
 SPACES = sorted((Path(__file__).parents[3] / "search_spaces").glob("*.yaml"))
@@ -90,10 +88,6 @@ def test_trials_only_as_many_as_a_grid_has(good: str) -> None:
     assert with_trials(space, 18).trials == 18
     with pytest.raises(SpaceError, match=r"trials: must be at most the grid's 18 configurations"):
         with_trials(space, 19)
-
-
-def test_metrics_are_those_of_the_training_loop() -> None:
-    assert METRICS == metrics.MODES
 
 
 def test_where_names_the_line_of_a_key(good: str) -> None:

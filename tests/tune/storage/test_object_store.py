@@ -4,12 +4,12 @@ import pytest
 
 from genretune.tune.errors import TuneError
 from genretune.tune.storage.atomic_io import StorageFailure
-from genretune.tune.storage.object_store import Objects
+from genretune.tune.storage.object_store import ObjectStore
 from tests.s3_server import S3
 
 
 def test_what_was_put_is_read_listed_and_deleted(s3: S3) -> None:
-    objects = Objects(s3.uri("objects"))
+    objects = ObjectStore(s3.uri("objects"))
     assert objects.sizes() == {} and objects.get("a/b") is None
     objects.put("a/b", b"0123456789")
     objects.put("a/b", b"0123")
@@ -20,7 +20,7 @@ def test_what_was_put_is_read_listed_and_deleted(s3: S3) -> None:
     with objects.opened("a/b") as file:
         file.seek(2)
         assert file.read(1) == b"2"
-    assert Objects(s3.uri("object")).sizes() == {}, "another prefix, though its name begins alike"
+    assert ObjectStore(s3.uri("object")).sizes() == {}, "another prefix that begins alike"
     objects.delete("a/b")
     objects.delete("a/b")
     assert objects.sizes() == {"c": 0}
@@ -37,18 +37,18 @@ def test_what_was_put_is_read_listed_and_deleted(s3: S3) -> None:
 )
 def test_a_uri_that_is_none_is_refused(uri: str, told: str) -> None:
     with pytest.raises(TuneError, match="--storage: ") as caught:
-        Objects(uri)
+        ObjectStore(uri)
     assert told in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_credentials_in_a_uri_are_refused_and_not_repeated() -> None:
     with pytest.raises(TuneError, match="must hold no credentials") as caught:
-        Objects("s3://someone:secret@bucket/prefix")
+        ObjectStore("s3://someone:secret@bucket/prefix")
     assert "secret" not in str(caught.value)
 
 
 def test_a_bucket_that_is_not_there_is_a_failure_of_storage_in_one_line(s3: S3) -> None:
-    objects = Objects(s3.uri("objects", bucket="another"))
+    objects = ObjectStore(s3.uri("objects", bucket="another"))
     with pytest.raises(StorageFailure, match="must be reachable and writable, got .*bucket") as e:
         objects.put("a", b"")
     assert "\n" not in str(e.value)

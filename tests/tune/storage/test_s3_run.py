@@ -11,14 +11,14 @@ import pytest
 
 from genretune.data.store import Store
 from genretune.tune.errors import RecordMismatch, TuneError
-from genretune.tune.storage.object_store import Objects
-from genretune.tune.storage.run_dir import Lease, Replaced, RunFolder
-from genretune.tune.storage.s3_run import RemoteRun, require_new, saved_name, saved_objects
+from genretune.tune.storage.object_store import ObjectStore
+from genretune.tune.storage.run_dir import Lease, Replaced, RunDir
+from genretune.tune.storage.s3_run import S3Run, object_name, require_new, stored_objects
 from genretune.tune.training.config import TrialConfig, trial_config
 from genretune.tune.training.train import train
 from genretune.tune.trial.run_trial import run_trial
-from genretune.tune.trial.s3_trial import RemoteTrial
-from genretune.tune.trial.trial_dir import TrialFolder
+from genretune.tune.trial.s3_trial import S3Trial
+from genretune.tune.trial.trial_dir import TrialDir
 from tests.s3_server import S3
 
 Tiny = Callable[..., dict[str, Any]]
@@ -26,15 +26,15 @@ numbers = iter(range(1000))
 
 
 @pytest.fixture
-def objects(s3: S3) -> Iterator[Objects]:
-    yield Objects(s3.uri(f"remote-{next(numbers)}"))
+def objects(s3: S3) -> Iterator[ObjectStore]:
+    yield ObjectStore(s3.uri(f"remote-{next(numbers)}"))
 
 
 @pytest.fixture
-def remote(objects: Objects, tmp_path: Path) -> RemoteRun:
-    run = RunFolder(tmp_path / "run")
+def remote(objects: ObjectStore, tmp_path: Path) -> S3Run:
+    run = RunDir(tmp_path / "run")
     run.create("name: x", {"version": 1}, objects.uri)
-    remote = RemoteRun(run, objects)
+    remote = S3Run(run, objects)
     remote.begin(1, [])
     return remote
 
@@ -45,15 +45,15 @@ def config(tiny: Tiny) -> TrialConfig:
 
 
 def segment(
-    objects: Objects, scratch: Path, *, generation: int = 1, attempt: int = 0
-) -> RemoteTrial:
+    objects: ObjectStore, scratch: Path, *, generation: int = 1, attempt: int = 0
+) -> S3Trial:
     scratch.mkdir(parents=True)
-    trial = RemoteTrial(objects, 3, Lease(generation, attempt), scratch)
+    trial = S3Trial(objects, 3, Lease(generation, attempt), scratch)
     trial.fetch()
     return trial
 
 
-def run_until(trial: RemoteTrial, config: TrialConfig, store: Store, last: int) -> list[int]:
+def run_until(trial: S3Trial, config: TrialConfig, store: Store, last: int) -> list[int]:
     """Train up to an epoch; the epochs that were reported."""
     reported = []
 
@@ -66,12 +66,12 @@ def run_until(trial: RemoteTrial, config: TrialConfig, store: Store, last: int) 
     return reported
 
 
-def epochs(objects: Objects) -> list[tuple[int, int]]:
-    return [(saved.generation, saved.epoch) for saved in saved_objects(objects, 3)]
+def epochs(objects: ObjectStore) -> list[tuple[int, int]]:
+    return [(saved.generation, saved.epoch) for saved in stored_objects(objects, 3)]
 
 
 def test_segments_continue_from_s3_as_if_never_interrupted(
-    objects: Objects, remote: RemoteRun, config: TrialConfig, store: Store, tmp_path: Path
+    objects: ObjectStore, remote: S3Run, config: TrialConfig, store: Store, tmp_path: Path
 ) -> None:
     first = segment(objects, tmp_path / "a")
     first.folder.write_config(config)
@@ -96,7 +96,7 @@ def test_segments_continue_from_s3_as_if_never_interrupted(
 
 
 def test_a_best_epoch_of_long_ago_stays_and_is_written_once(
-    objects: Objects, remote: RemoteRun, tiny: Tiny, store: Store, tmp_path: Path
+    objects: ObjectStore, remote: S3Run, tiny: Tiny, store: Store, tmp_path: Path
 ) -> None:
     same = tiny(epochs=6, best={"metric": "val_loss"}, optimizer={"name": "SGD", "lr": 0.0})
     config = trial_config(same)
@@ -107,15 +107,15 @@ def test_a_best_epoch_of_long_ago_stays_and_is_written_once(
     assert epochs(objects) == [(1, 1), (2, 5), (2, 6)]
     remote.bring(3)
     remote.bring_best(3)
-    best = TrialFolder(tmp_path / "run" / "trials" / "00003").best_checkpoint()
+    best = TrialDir(tmp_path / "run" / "trials" / "00003").best_checkpoint()
     assert best is not None and best.epoch == 1
 
 
 def test_a_damaged_epoch_is_passed_over_for_the_one_before(
-    objects: Objects, remote: RemoteRun, config: TrialConfig, store: Store, tmp_path: Path
+    objects: ObjectStore, remote: S3Run, config: TrialConfig, store: Store, tmp_path: Path
 ) -> None:
     run_until(segment(objects, tmp_path / "a"), config, store, 3)
-    newest = saved_objects(objects, 3)[-1]
+    newest = stored_objects(objects, 3)[-1]
     content = bytearray(objects.get(newest.name) or b"")
     content[len(content) // 2] ^= 1
     objects.put(newest.name, bytes(content))
@@ -124,7 +124,7 @@ def test_a_damaged_epoch_is_passed_over_for_the_one_before(
     assert checkpoint is not None and checkpoint.epoch == 2
     objects.put(newest.name, b"not a zip file")
     remote.bring(3)
-    result = TrialFolder(tmp_path / "run" / "trials" / "00003").result()
+    result = TrialDir(tmp_path / "run" / "trials" / "00003").result()
     assert result is not None and len(result["history"]) == 2, "the driver passes it over, too"
     assert run_until(segment(objects, tmp_path / "c"), config, store, 3) == [1, 2, 3]
     checkpoint = segment(objects, tmp_path / "d").folder.newest_checkpoint()
@@ -132,7 +132,7 @@ def test_a_damaged_epoch_is_passed_over_for_the_one_before(
 
 
 def test_a_replaced_writer_leaves_nothing(
-    objects: Objects, remote: RemoteRun, config: TrialConfig, store: Store, tmp_path: Path
+    objects: ObjectStore, remote: S3Run, config: TrialConfig, store: Store, tmp_path: Path
 ) -> None:
     old = segment(objects, tmp_path / "a")
     run_until(old, config, store, 1)
@@ -148,7 +148,7 @@ def test_a_replaced_writer_leaves_nothing(
 
 
 def test_an_end_that_was_not_heard_is_forgotten(
-    objects: Objects, remote: RemoteRun, config: TrialConfig, store: Store, tmp_path: Path
+    objects: ObjectStore, remote: S3Run, config: TrialConfig, store: Store, tmp_path: Path
 ) -> None:
     trial = segment(objects, tmp_path / "a")
     run_until(trial, config, store, 1)
@@ -163,7 +163,7 @@ def test_an_end_that_was_not_heard_is_forgotten(
 
 
 def test_what_need_not_stay_is_found_and_deleted(
-    objects: Objects, remote: RemoteRun, config: TrialConfig, store: Store, tmp_path: Path
+    objects: ObjectStore, remote: S3Run, config: TrialConfig, store: Store, tmp_path: Path
 ) -> None:
     run_until(segment(objects, tmp_path / "a"), config, store, 3)
     remote.delete(remote.surplus(3, {3}))
@@ -174,24 +174,24 @@ def test_what_need_not_stay_is_found_and_deleted(
     remote.bring(3)  # nothing to bring is no error
 
 
-def test_a_later_drivers_object_counts_for_more(objects: Objects, remote: RemoteRun) -> None:
+def test_a_later_drivers_object_counts_for_more(objects: ObjectStore, remote: S3Run) -> None:
     for epoch, generation, attempt in [(5, 1, 0), (4, 2, 0), (2, 1, 1), (None, 1, 1)]:
-        objects.put(saved_name(3, epoch, generation, attempt), b"")
-    order = [(one.generation, one.attempt, one.epoch) for one in saved_objects(objects, 3)]
+        objects.put(object_name(3, epoch, generation, attempt), b"")
+    order = [(one.generation, one.attempt, one.epoch) for one in stored_objects(objects, 3)]
     assert order[:2] == [(1, 0, 5), (1, 1, 2)] and order[-1] == (2, 0, 4)
-    assert saved_objects(objects, 3)[2].is_end
+    assert stored_objects(objects, 3)[2].is_end
     objects.put("trials/00003/surprise.zip", b"")
-    assert len(saved_objects(objects)) == 4, "what is not ours is left alone"
+    assert len(stored_objects(objects)) == 4, "what is not ours is left alone"
 
 
 def test_names_in_an_object_cannot_leave_the_run_directory(
-    objects: Objects, remote: RemoteRun, tmp_path: Path
+    objects: ObjectStore, remote: S3Run, tmp_path: Path
 ) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as bundle:
         bundle.writestr("../../../outside.txt", "x")
         bundle.writestr("result.json", "{}")
-    objects.put(saved_name(3, 1, 1, 0), buffer.getvalue())
+    objects.put(object_name(3, 1, 1, 0), buffer.getvalue())
     remote.bring(3)
     assert [path.name for path in (tmp_path / "run" / "trials" / "00003").iterdir()] == [
         "result.json"
@@ -200,18 +200,18 @@ def test_names_in_an_object_cannot_leave_the_run_directory(
 
 
 def test_a_prefix_with_a_sweep_or_an_old_copy_of_a_run_is_refused(
-    s3: S3, objects: Objects, remote: RemoteRun, tmp_path: Path
+    s3: S3, objects: ObjectStore, remote: S3Run, tmp_path: Path
 ) -> None:
     require_new(s3.uri("free"))
-    assert Objects(s3.uri("free")).sizes() == {}
+    assert ObjectStore(s3.uri("free")).sizes() == {}
     with pytest.raises(TuneError, match="must be a new prefix, got s3://"):
         require_new(objects.uri)
     with pytest.raises(TuneError, match="--storage: .*bucket"):
         require_new(s3.uri("x", bucket="another"))
-    other = RunFolder(tmp_path / "other")
+    other = RunDir(tmp_path / "other")
     other.create("name: y", {"version": 1, "name": "y"}, objects.uri)
     with pytest.raises(RecordMismatch, match="must hold this sweep, got another one"):
-        RemoteRun(other, objects).begin(9, [])
+        S3Run(other, objects).begin(9, [])
     remote.begin(5, [])
     with pytest.raises(TuneError, match="must not be held by a later driver, got generation 5"):
         remote.begin(4, [])

@@ -8,7 +8,7 @@ import pytest
 from genretune.tune.space.load import space_from_text
 from genretune.tune.space.space import Space
 from genretune.tune.sweep.leaderboard import leaderboard
-from genretune.tune.sweep.state_machine import Machine
+from genretune.tune.sweep.state_machine import StateMachine
 
 SPACE = """
 version: 1
@@ -35,12 +35,12 @@ def space() -> Callable[..., Space]:
 
 
 @pytest.fixture(scope="session")
-def outcome() -> Callable[[Machine], Any]:
+def outcome() -> Callable[[StateMachine], Any]:
     """The leaderboard, and every verdict with what it was compared with."""
-    return lambda machine: (
-        leaderboard(machine.state),
+    return lambda state_machine: (
+        leaderboard(state_machine.state),
         [
             [(v.rung, v.verdict, v.compared) for _, v in sorted(trial.verdicts.items())]
-            for trial in machine.state.trials
+            for trial in state_machine.state.trials
         ],
     )

@@ -10,19 +10,19 @@ from genretune.tune.sweep.audit import audit
 from genretune.tune.sweep.events import Created, Event, Verdict
 from genretune.tune.sweep.explain import explain
 from genretune.tune.sweep.simulate import simulate
-from genretune.tune.sweep.state_machine import Machine
-from genretune.tune.sweep.synthetic_trials import Pretended
+from genretune.tune.sweep.state_machine import StateMachine
+from genretune.tune.sweep.synthetic_trials import SyntheticTrials
 
 Spaces = Callable[..., Space]
-WORLD = Pretended(digits=1, failing=0.1, diverging=0.1, patience=0.1, losing=0.05)
+WORLD = SyntheticTrials(digits=1, failing=0.1, diverging=0.1, patience=0.1, losing=0.05)
 
 
-def swept(space: Space) -> tuple[Machine, list[Event]]:
-    machine, events = Machine(space, retries=100), []
-    simulate(machine, WORLD, 4, journal=events.extend)
-    machine.extend(machine.state.total + 5)
-    simulate(machine, WORLD, 3, journal=events.extend)
-    return machine, events
+def swept(space: Space) -> tuple[StateMachine, list[Event]]:
+    state_machine, events = StateMachine(space, retries=100), []
+    simulate(state_machine, WORLD, 4, journal=events.extend)
+    state_machine.extend(state_machine.state.total + 5)
+    simulate(state_machine, WORLD, 3, journal=events.extend)
+    return state_machine, events
 
 
 @pytest.mark.parametrize("sampler", ["random", "qmc", "tpe"])
@@ -32,7 +32,7 @@ def test_a_sweep_is_derived_again(space: Spaces, sampler: str, order: str) -> No
     _, events = swept(given)
     assert audit(given, events) == []
     # recorded decisions are not decided anew, whatever is derived
-    assert Machine(given, events).take() == []
+    assert StateMachine(given, events).take() == []
 
 
 def test_what_was_tampered_with_is_found(space: Spaces) -> None:
@@ -57,20 +57,20 @@ def test_what_was_tampered_with_is_found(space: Spaces) -> None:
 def test_recorded_verdicts_are_authoritative(space: Spaces) -> None:
     """As after an upgrade that would judge otherwise: the past stands, the trial goes on."""
     given = space("trials=2")
-    machine = Machine(given)
+    state_machine = StateMachine(given)
     for trial in (0, 1):
-        machine.next_segment(range(trial))
-        machine.report(trial, 1, 0.5 - trial / 10, f"{trial}")
-    events = machine.take()
+        state_machine.next_segment(range(trial))
+        state_machine.report(trial, 1, 0.5 - trial / 10, f"{trial}")
+    events = state_machine.take()
     stop = next(e for e in events if isinstance(e, Verdict) and e.verdict == "stop")
     judged = [replace(e, verdict="continue") if e is stop else e for e in events]
-    assert not Machine(given, judged).state.trials[stop.trial].final
+    assert not StateMachine(given, judged).state.trials[stop.trial].final
 
 
 def test_the_story_of_a_trial(space: Spaces) -> None:
-    machine, _ = swept(space())
-    trial = next(t for t in machine.state.trials if t.stopped_at is not None)
-    text = explain(machine.state, trial.index)
+    state_machine, _ = swept(space())
+    trial = next(t for t in state_machine.state.trials if t.stopped_at is not None)
+    text = explain(state_machine.state, trial.index)
     assert text.startswith(f"trial {trial.index}: stopped after {trial.stopped_at} epochs\n")
     assert f"epoch {trial.stopped_at}: best so far {trial.best!r} is place" in text
     assert "stopped (the last to go on is trial" in text

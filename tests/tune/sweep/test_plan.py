@@ -5,8 +5,8 @@ from collections.abc import Callable
 from genretune.tune.space.space import Space
 from genretune.tune.sweep.plan import make_plan
 from genretune.tune.sweep.simulate import simulate
-from genretune.tune.sweep.state_machine import Machine
-from genretune.tune.sweep.synthetic_trials import Pretended
+from genretune.tune.sweep.state_machine import StateMachine
+from genretune.tune.sweep.synthetic_trials import SyntheticTrials
 
 
 def test_a_plan_tells_sizes_rungs_and_work(space: Callable[..., Space]) -> None:
@@ -38,10 +38,10 @@ def test_draws_of_a_list_are_conditional_inside_an_option_only(
 
 
 def test_first_configurations_are_those_of_the_sweep(space: Callable[..., Space]) -> None:
-    machine = Machine(space())
-    simulate(machine, Pretended(), 2)
+    state_machine = StateMachine(space())
+    simulate(state_machine, SyntheticTrials(), 2)
     plan = make_plan(space(), workers=2, first=3)
-    assert plan.first == [trial.parameters for trial in machine.state.trials[:3]]
+    assert plan.first == [trial.parameters for trial in state_machine.state.trials[:3]]
 
 
 def test_a_sampler_that_waits_shows_what_is_certain(space: Callable[..., Space]) -> None:

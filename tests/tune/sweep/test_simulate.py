@@ -14,12 +14,12 @@ from genretune.tune.run.journal import Journal, read_journal
 from genretune.tune.space.space import Space
 from genretune.tune.sweep.events import Event
 from genretune.tune.sweep.simulate import simulate
-from genretune.tune.sweep.state_machine import Machine
-from genretune.tune.sweep.synthetic_trials import Pretended
+from genretune.tune.sweep.state_machine import StateMachine
+from genretune.tune.sweep.synthetic_trials import SyntheticTrials
 
 Spaces = Callable[..., Space]
-Outcome = Callable[[Machine], Any]
-TROUBLE = Pretended(digits=1, failing=0.1, diverging=0.1, patience=0.15, broken=0.02)
+Outcome = Callable[[StateMachine], Any]
+TROUBLE = SyntheticTrials(digits=1, failing=0.1, diverging=0.1, patience=0.15, broken=0.02)
 SAMPLERS = (
     "sampler={type: random}",
     "sampler={type: qmc}",
@@ -27,10 +27,10 @@ SAMPLERS = (
 )
 
 
-def run(space: Space, world: Pretended, workers: int) -> tuple[Machine, list[Event]]:
-    machine, events = Machine(space, retries=1000), []
-    simulate(machine, world, workers, journal=events.extend)
-    return machine, events
+def run(space: Space, world: SyntheticTrials, workers: int) -> tuple[StateMachine, list[Event]]:
+    state_machine, events = StateMachine(space, retries=1000), []
+    simulate(state_machine, world, workers, journal=events.extend)
+    return state_machine, events
 
 
 CASES = {
@@ -90,10 +90,10 @@ def test_journal_cut_after_any_line_and_continued_is_the_whole(
     given_space = space(sampler)
     whole, events = run(given_space, replace(TROUBLE, losing=0.05), 4)
     for cut in range(len(events) + 1):
-        machine = Machine(given_space, events[:cut], retries=1000)
-        machine.begin(host="here", pid=cut, environment={})
-        simulate(machine, replace(TROUBLE, clock=cut, sigma=1.0), 3)
-        assert outcome(machine) == outcome(whole)
+        state_machine = StateMachine(given_space, events[:cut], retries=1000)
+        state_machine.begin(host="here", pid=cut, environment={})
+        simulate(state_machine, replace(TROUBLE, clock=cut, sigma=1.0), 3)
+        assert outcome(state_machine) == outcome(whole)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -102,59 +102,59 @@ def test_extended_is_the_same_as_at_once(
     space: Spaces, outcome: Outcome, sampler: str, early: str
 ) -> None:
     rule = f"early_terminate={{type: {early}}}"
-    machine, _ = run(space(sampler, rule, "trials=20"), TROUBLE, 4)
-    machine.extend(50)
-    assert simulate(machine, replace(TROUBLE, clock=1), 3).reason == "finished"
+    state_machine, _ = run(space(sampler, rule, "trials=20"), TROUBLE, 4)
+    state_machine.extend(50)
+    assert simulate(state_machine, replace(TROUBLE, clock=1), 3).reason == "finished"
     at_once, _ = run(space(sampler, rule, "trials=50"), TROUBLE, 8)
-    assert outcome(machine) == outcome(at_once)
+    assert outcome(state_machine) == outcome(at_once)
 
 
 def test_the_journal_file_gives_the_same_sweep(
     space: Spaces, outcome: Outcome, tmp_path: Path
 ) -> None:
     path = tmp_path / "journal.jsonl"
-    machine = Machine(space())
+    state_machine = StateMachine(space())
     with Journal(path) as journal:
-        simulate(machine, TROUBLE, 4, journal=journal.append)
-    assert outcome(Machine(space(), read_journal(path))) == outcome(machine)
+        simulate(state_machine, TROUBLE, 4, journal=journal.append)
+    assert outcome(StateMachine(space(), read_journal(path))) == outcome(state_machine)
 
 
 def test_a_trial_that_is_always_lost_leaves_the_sweep_undecided(
     space: Spaces, outcome: Outcome
 ) -> None:
-    calm = Pretended(digits=2)
-    machine, events = Machine(space()), []
-    result = simulate(machine, replace(calm, cursed=5), 4, journal=events.extend)
+    calm = SyntheticTrials(digits=2)
+    state_machine, events = StateMachine(space()), []
+    result = simulate(state_machine, replace(calm, cursed=5), 4, journal=events.extend)
     assert result.reason == "undecided"
-    assert machine.state.trials[5].status is None
-    assert all(trial.final for trial in machine.state.trials[:5])
+    assert state_machine.state.trials[5].status is None
+    assert all(trial.final for trial in state_machine.state.trials[:5])
     assert [e.event for e in events].count("lost") == 1 + 3
     # what was decided without it is what is decided with it
-    resumed = Machine(space(), events)
+    resumed = StateMachine(space(), events)
     resumed.begin(host="here", pid=1, environment={})
     assert simulate(resumed, calm, 4).reason == "finished"
     assert outcome(resumed) == outcome(run(space(), calm, 1)[0])
 
 
 def test_a_trial_given_up_settles_the_rungs_it_did_not_reach(space: Spaces) -> None:
-    machine = Machine(space())
-    world = Pretended(digits=2, cursed=5)
-    simulate(machine, world, 4)
-    machine.give_up(5, "the node has no disk")
-    assert simulate(machine, world, 4).reason == "finished"
-    assert machine.state.trials[5].status == "failed"
-    assert all(trial.final for trial in machine.state.trials)
+    state_machine = StateMachine(space())
+    world = SyntheticTrials(digits=2, cursed=5)
+    simulate(state_machine, world, 4)
+    state_machine.give_up(5, "the node has no disk")
+    assert simulate(state_machine, world, 4).reason == "finished"
+    assert state_machine.state.trials[5].status == "failed"
+    assert all(trial.final for trial in state_machine.state.trials)
 
 
 def test_epochs_are_never_trained_twice_without_losses(space: Spaces) -> None:
-    machine = Machine(space())
-    result = simulate(machine, TROUBLE, 8)
-    assert result.epochs == sum(trial.epochs for trial in machine.state.trials)
+    state_machine = StateMachine(space())
+    result = simulate(state_machine, TROUBLE, 8)
+    assert result.epochs == sum(trial.epochs for trial in state_machine.state.trials)
 
 
 def test_ten_thousand_trials_on_512_workers(space: Spaces) -> None:
     started = time.perf_counter()
-    machine = Machine(space("trials=10000", "trial.epochs=50"))
-    assert simulate(machine, Pretended(sigma=0.5), 512).reason == "finished"
+    state_machine = StateMachine(space("trials=10000", "trial.epochs=50"))
+    assert simulate(state_machine, SyntheticTrials(sigma=0.5), 512).reason == "finished"
     assert time.perf_counter() - started < 60
-    assert len(machine.state.trials) == 10_000
+    assert len(state_machine.state.trials) == 10_000

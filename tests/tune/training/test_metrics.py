@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
+from genretune.tune.metric_names import METRICS
 from genretune.tune.training.metrics import (
     COLUMNS,
-    MODES,
     best_epoch,
     confusion,
     epochs_without_improvement,
@@ -63,7 +63,7 @@ def test_a_class_that_is_nowhere_does_not_count_in_macro_f1() -> None:
 
 def test_the_references_columns_come_first() -> None:
     assert COLUMNS[:5] == ("epoch", "trn_loss", "val_loss", "trn_acc", "val_acc")
-    assert set(MODES) <= set(COLUMNS)
+    assert set(METRICS) <= set(COLUMNS)
 
 
 def history(**columns: list[float]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from genretune.tune.errors import TuneError
 from genretune.tune.training.config import trial_config
 from genretune.tune.training.train import train
 from genretune.tune.trial.run_trial import in_one_line, run_trial
-from genretune.tune.trial.trial_dir import TrialFolder
+from genretune.tune.trial.trial_dir import TrialDir
 
 Tiny = Callable[..., dict[str, Any]]
 
@@ -43,7 +43,7 @@ def test_out_of_memory_fails_the_trial_in_three_words(
         raise error
 
     monkeypatch.setattr(CNN, "forward", forward)
-    folder = TrialFolder(tmp_path / "trial")
+    folder = TrialDir(tmp_path / "trial")
     with pytest.raises(type(error)):
         run_trial(trial_config(tiny()), store, folder, on_report=always)
     result = folder.result()
@@ -59,7 +59,7 @@ def test_another_bug_is_told_in_one_line() -> None:
 
 
 def test_a_loss_that_is_not_finite_is_a_result(store: Store, tiny: Tiny, tmp_path: Path) -> None:
-    folder = TrialFolder(tmp_path / "trial")
+    folder = TrialDir(tmp_path / "trial")
     config = trial_config(tiny(optimizer={"name": "SGD", "lr": 1e30}))
     outcome = run_trial(config, store, folder, on_report=always)
     result = folder.result()
@@ -119,7 +119,7 @@ def test_micro_batches_are_found_for_networks_that_allow_them(tiny: Tiny) -> Non
 def test_early_stopping_and_the_best_epoch_follow_metrics_of_their_own(
     store: Store, tiny: Tiny, tmp_path: Path
 ) -> None:
-    folder = TrialFolder(tmp_path / "trial")
+    folder = TrialDir(tmp_path / "trial")
     stopping = {"metric": "val_loss", "patience": 1, "min_delta": 10.0}
     config = trial_config(tiny(early_stopping=stopping, best={"metric": "trn_loss"}))
     outcome = run_trial(config, store, folder, on_report=always)

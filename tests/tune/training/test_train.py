@@ -9,13 +9,13 @@ import torch
 
 from genretune.data.store import Store
 from genretune.tune.errors import TuneError
-from genretune.tune.training.components import build_parts
+from genretune.tune.training.components import build_components
 from genretune.tune.training.config import trial_config
 from genretune.tune.training.epoch import evaluate, train_epoch
 from genretune.tune.training.train import Outcome, train
 from genretune.tune.trial.checkpoint_file import Checkpoint
 from genretune.tune.trial.run_trial import run_trial
-from genretune.tune.trial.trial_dir import TrialFolder
+from genretune.tune.trial.trial_dir import TrialDir
 
 Tiny = Callable[..., dict[str, Any]]
 
@@ -76,8 +76,8 @@ def test_straight_equals_interrupted(store: Store, tiny: Tiny, case: str) -> Non
 
 def test_evaluation_leaves_no_trace_in_training(store: Store, tiny: Tiny) -> None:
     config = trial_config(tiny(model=tiny()["model"] | {"name": "cnn"}, epochs=2))
-    with_evaluation = build_parts(config, store)
-    without = build_parts(config, store)
+    with_evaluation = build_components(config, store)
+    without = build_components(config, store)
     for epoch in (1, 2):
         train_epoch(with_evaluation, epoch)
         evaluate(with_evaluation, with_evaluation.validation)
@@ -91,8 +91,8 @@ def test_evaluation_leaves_no_trace_in_training(store: Store, tiny: Tiny) -> Non
 
 
 def test_one_setting_changes_nothing_else(store: Store, tiny: Tiny) -> None:
-    plain = build_parts(trial_config(tiny()), store)
-    other = build_parts(
+    plain = build_components(trial_config(tiny()), store)
+    other = build_components(
         trial_config(tiny(model=tiny()["model"] | {"reduction": None}, augment={"gain": {}})), store
     )
     theirs = other.model.state_dict()
@@ -130,7 +130,7 @@ def test_other_samples_are_refused(store: Store, tiny: Tiny) -> None:
 def test_a_damaged_checkpoint_is_passed_over(store: Store, tiny: Tiny, tmp_path: Path) -> None:
     config = trial_config(tiny(epochs=3))
     straight = train(config, store)
-    folder = TrialFolder(tmp_path / "trial")
+    folder = TrialDir(tmp_path / "trial")
     run_trial(config, store, folder, on_report=lambda record: record["epoch"] < 2)
     newest = max(folder.checkpoints.glob("0*.safetensors"))
     content = bytearray(newest.read_bytes())

@@ -14,13 +14,13 @@ from genretune.data.errors import DataError
 from genretune.data.store import Store
 from genretune.data.windows import window_starts
 from genretune.tune.errors import RecordMismatch, TuneError
-from genretune.tune.training.components import build_parts
+from genretune.tune.training.components import build_components
 from genretune.tune.training.config import trial_config
 from genretune.tune.training.epoch import evaluate
 from genretune.tune.trial import predict as module
 from genretune.tune.trial.predict import Predictor, audio_files, on_this_machine, windows_of
 from genretune.tune.trial.run_trial import run_trial
-from genretune.tune.trial.trial_dir import TrialFolder
+from genretune.tune.trial.trial_dir import TrialDir
 from tests.rounding import sums_to_one
 
 Tiny = Callable[..., dict[str, Any]]
@@ -93,11 +93,11 @@ def test_a_clip_is_scored_as_in_validation(
 ) -> None:
     feature = tiny()["feature"] | {"normalize": "statistics"}
     config = trial_config(tiny(epochs=3, feature=feature, best={"metric": "trn_loss"}))
-    folder = TrialFolder(tmp_path / "trial")
+    folder = TrialDir(tmp_path / "trial")
     run_trial(config, store, folder, on_report=lambda record: True)
     checkpoint = folder.best_checkpoint()
     assert checkpoint is not None and checkpoint.feature
-    parts = build_parts(config, store)
+    parts = build_components(config, store)
     parts.model.load_state_dict(checkpoint.model)
     expected = evaluate(parts, parts.validation)
     predictor = Predictor(folder, config, {})
@@ -115,17 +115,17 @@ def test_a_folder_without_a_best_checkpoint_is_named(
     store: Store, tiny: Tiny, tmp_path: Path
 ) -> None:
     with pytest.raises(TuneError, match=r"must hold a sound checkpoints/best\.safetensors"):
-        Predictor(TrialFolder(tmp_path), trial_config(tiny()), {})
+        Predictor(TrialDir(tmp_path), trial_config(tiny()), {})
 
 
 @pytest.fixture
-def trained(store: Store, tiny: Tiny, tmp_path: Path) -> TrialFolder:
-    folder = TrialFolder(tmp_path / "trained")
+def trained(store: Store, tiny: Tiny, tmp_path: Path) -> TrialDir:
+    folder = TrialDir(tmp_path / "trained")
     run_trial(trial_config(tiny(epochs=1)), store, folder, on_report=lambda record: True)
     return folder
 
 
-def test_a_folder_whose_parts_do_not_fit_is_named(trained: TrialFolder, tiny: Tiny) -> None:
+def test_a_folder_whose_parts_do_not_fit_is_named(trained: TrialDir, tiny: Tiny) -> None:
     other = trial_config(tiny(model=tiny()["model"] | {"filters": [4, 6, 10]}))
     with pytest.raises(RecordMismatch, match="must hold the network of config.json, got another"):
         Predictor(trained, other, {})
@@ -135,7 +135,7 @@ def test_a_folder_whose_parts_do_not_fit_is_named(trained: TrialFolder, tiny: Ti
 
 
 def test_no_answer_is_no_prediction(
-    trained: TrialFolder, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: TrialDir, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     soundfile.write(tmp_path / "x.wav", noise(30_000), 22050)
     predictor = Predictor(trained, trial_config(tiny(epochs=1)), {})

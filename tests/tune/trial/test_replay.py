@@ -11,7 +11,7 @@ from genretune.data.store import Store
 from genretune.tune.training.config import TrialConfig, trial_config
 from genretune.tune.trial.replay import Difference, first_difference, replay
 from genretune.tune.trial.run_trial import run_trial
-from genretune.tune.trial.trial_dir import TrialFolder
+from genretune.tune.trial.trial_dir import TrialDir
 
 Tiny = Callable[..., dict[str, Any]]
 
@@ -19,7 +19,7 @@ Tiny = Callable[..., dict[str, Any]]
 @pytest.fixture
 def recorded(store: Store, tiny: Tiny, tmp_path: Path) -> tuple[TrialConfig, dict[str, Any]]:
     config = trial_config(tiny(epochs=2))
-    folder = TrialFolder(tmp_path / "trial")
+    folder = TrialDir(tmp_path / "trial")
     run_trial(config, store, folder, on_report=lambda record: True)
     result = folder.result()
     assert result is not None

@@ -9,37 +9,37 @@ import pytest
 from genretune.data.errors import DataError, SamplesChanged
 from genretune.tune.errors import RecordMismatch, RunFailure, TuneError
 from genretune.tune.training.train import Outcome
-from genretune.tune.trial.standalone import prepare, run_single, summary
+from genretune.tune.trial.standalone import prepare, run_standalone, summary
 
 Tiny = Callable[..., dict[str, Any]]
 
 
 def test_what_is_left_out_is_written_out(corpus: Path) -> None:
-    single = prepare({}, data=corpus)
-    config = single.config
+    standalone = prepare({}, data=corpus)
+    config = standalone.config
     assert (config.seed, config.data.split.folds) == (0, 5)
-    assert config.data.samples == single.store.samples_digest
+    assert config.data.samples == standalone.store.samples_digest
     again = prepare(config.model_dump(mode="json"), data=None)  # the pack is found by digest
     assert again.config == config and again.config.signature() == config.signature()
 
 
 def test_a_folder_holds_one_trial(corpus: Path, tiny: Tiny, tmp_path: Path) -> None:
-    single = prepare(tiny(epochs=1), data=corpus)
+    standalone = prepare(tiny(epochs=1), data=corpus)
     path = tmp_path / "trial"
-    first = run_single(single, path)
-    assert run_single(single, path).history == first.history  # all there: nothing is run again
+    first = run_standalone(standalone, path)
+    assert run_standalone(standalone, path).history == first.history
     other = prepare(tiny(epochs=2), data=corpus)
     with pytest.raises(TuneError, match="--out: must be new or hold this same trial"):
-        run_single(other, path)
+        run_standalone(other, path)
 
 
 def test_folds_differ_in_nothing_else(corpus: Path, tiny: Tiny) -> None:
-    single = prepare(tiny(), data=corpus)
-    folds = single.folds()
+    standalone = prepare(tiny(), data=corpus)
+    folds = standalone.folds()
     assert [one.config.data.split.fold for one in folds] == [1, 2, 3]
     assert {one.on_fold(2).config.signature() for one in folds} == {folds[1].config.signature()}
     with pytest.raises(DataError, match="fold"):
-        single.on_fold(4)
+        standalone.on_fold(4)
 
 
 def test_a_split_without_folds_has_no_cross_validation(
@@ -52,13 +52,13 @@ def test_a_split_without_folds_has_no_cross_validation(
     file = tmp_path / "split.csv"
     file.write_text("\n".join(lines))
     given = tiny()
-    single = prepare(
+    standalone = prepare(
         given | {"data": {**given["data"], "split": {"name": "file", "file": str(file)}}},
         data=corpus,
     )
-    assert single.config.data.split.members is not None  # read once, then part of the record
+    assert standalone.config.data.split.members is not None  # read once, then part of the record
     with pytest.raises(TuneError, match="--fold: all needs a split with several folds, got file"):
-        single.folds()
+        standalone.folds()
 
 
 def test_leaks_are_refused_or_told(corpus: Path, tiny: Tiny) -> None:
@@ -81,10 +81,10 @@ def test_another_corpus_or_plugin_than_the_recorded_is_refused(corpus: Path, tin
 
 
 def test_the_summary_is_taken_at_each_folds_best_epoch() -> None:
-    from genretune.tune.training.metrics import MODES
+    from genretune.tune.metric_names import METRICS
 
     def outcome(*values: float) -> Outcome:
-        records = [{"epoch": k, **dict.fromkeys(MODES, v)} for k, v in enumerate(values, 1)]
+        records = [{"epoch": k, **dict.fromkeys(METRICS, v)} for k, v in enumerate(values, 1)]
         return Outcome("completed", tuple(records), "")
 
     found = summary([outcome(0.1, 0.5, 0.2), outcome(0.7, 0.1)], "val_acc")

@@ -13,12 +13,12 @@ import pytest
 
 from genretune.data.store import Store
 from genretune.tune.errors import RecordMismatch, TuneError
-from genretune.tune.storage import untrusted as foreign
+from genretune.tune.storage import untrusted
 from genretune.tune.storage.atomic_io import StorageFailure
 from genretune.tune.training.config import trial_config
 from genretune.tune.training.metrics import COLUMNS
 from genretune.tune.trial.run_trial import run_trial
-from genretune.tune.trial.trial_dir import Keep, TrialFolder
+from genretune.tune.trial.trial_dir import CheckpointRetention, TrialDir
 
 Tiny = Callable[..., dict[str, Any]]
 
@@ -27,23 +27,23 @@ def always(record: Any) -> bool:
     return True
 
 
-def names(folder: TrialFolder) -> list[str]:
+def names(folder: TrialDir) -> list[str]:
     return sorted(path.name.removesuffix(".safetensors") for path in folder.checkpoints.iterdir())
 
 
 @pytest.mark.parametrize(
     ("keep", "left"),
     [
-        (Keep(), ["00005", "00006"]),
-        (Keep(last=1), ["00006"]),
-        (Keep(last=1, every=2), ["00002", "00004", "00006"]),
-        (Keep(last=9), ["00001", "00002", "00003", "00004", "00005", "00006"]),
+        (CheckpointRetention(), ["00005", "00006"]),
+        (CheckpointRetention(last=1), ["00006"]),
+        (CheckpointRetention(last=1, every=2), ["00002", "00004", "00006"]),
+        (CheckpointRetention(last=9), ["00001", "00002", "00003", "00004", "00005", "00006"]),
     ],
 )
 def test_best_last_and_every_nth_stay(
-    store: Store, tiny: Tiny, tmp_path: Path, keep: Keep, left: list[str]
+    store: Store, tiny: Tiny, tmp_path: Path, keep: CheckpointRetention, left: list[str]
 ) -> None:
-    folder = TrialFolder(tmp_path / "trial", keep=keep)
+    folder = TrialDir(tmp_path / "trial", keep=keep)
     config = trial_config(tiny(epochs=6, best={"metric": "trn_loss"}))
     run_trial(config, store, folder, on_report=always)
     assert names(folder) == [*left, "best"]
@@ -58,7 +58,7 @@ def test_best_last_and_every_nth_stay(
 def test_damaged_checkpoints_take_no_sound_ones_place(
     store: Store, tiny: Tiny, tmp_path: Path
 ) -> None:
-    folder = TrialFolder(tmp_path / "trial")
+    folder = TrialDir(tmp_path / "trial")
     config = trial_config(tiny())
     run_trial(config, store, folder, on_report=lambda record: record["epoch"] < 3)
     for epoch in (2, 3):  # all that is kept, and the best with them
@@ -82,7 +82,7 @@ def test_the_best_is_a_copy_where_files_have_one_name(
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refuse)
-    folder = TrialFolder(tmp_path / "trial")
+    folder = TrialDir(tmp_path / "trial")
     run_trial(trial_config(tiny(epochs=1)), store, folder, on_report=always)
     best, newest = folder.best_checkpoint(), folder.newest_checkpoint()
     assert best is not None and newest is not None and best.history == newest.history
@@ -92,15 +92,15 @@ def test_the_best_is_a_copy_where_files_have_one_name(
 def test_storage_that_cannot_be_read_for_a_while_is_tried_again(
     store: Store, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = TrialFolder(tmp_path / "trial", patience=5.0)
-    read, calls = foreign.read_whole, iter(range(99))
+    folder = TrialDir(tmp_path / "trial", patience=5.0)
+    read, calls = untrusted.read_file, iter(range(99))
 
     def stale(path: Path) -> bytes:
         if path.name == "result.json" and next(calls) in (1, 3):
             raise OSError(errno.ESTALE, "Stale file handle")
         return read(path)
 
-    monkeypatch.setattr(foreign, "read_whole", stale)
+    monkeypatch.setattr(untrusted, "read_file", stale)
     outcome = run_trial(trial_config(tiny(epochs=2)), store, folder, on_report=always)
     assert outcome.status == "completed"
     assert next(calls) > 4 and not (folder.path / "error.txt").exists()
@@ -108,13 +108,13 @@ def test_storage_that_cannot_be_read_for_a_while_is_tried_again(
 
 def test_nothing_kept_is_refused() -> None:
     with pytest.raises(TuneError, match="at least the last 1 checkpoint.*got last 0"):
-        Keep(last=0)
+        CheckpointRetention(last=0)
 
 
 def test_metrics_are_rewritten_whole_and_round_trip(
     store: Store, tiny: Tiny, tmp_path: Path
 ) -> None:
-    folder = TrialFolder(tmp_path / "trial")
+    folder = TrialDir(tmp_path / "trial")
     run_trial(trial_config(tiny(epochs=2)), store, folder, on_report=always)
     lines = (folder.path / "metrics.tsv").read_text().splitlines()
     result = folder.result()
@@ -140,8 +140,8 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint_whole(
     store: Store, tiny: Tiny, tmp_path: Path
 ) -> None:
     config = trial_config(tiny())
-    straight = run_trial(config, store, TrialFolder(tmp_path / "straight"), on_report=always)
-    folder = TrialFolder(tmp_path / "trial")
+    straight = run_trial(config, store, TrialDir(tmp_path / "straight"), on_report=always)
+    folder = TrialDir(tmp_path / "trial")
     run_trial(config, store, folder, on_report=lambda record: record["epoch"] < 2)
     before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
     refused = pytest.raises(StorageFailure, match="must be readable and writable, got File too")
@@ -157,7 +157,7 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint_whole(
 def test_a_full_disk_is_no_fault_of_the_trial(
     store: Store, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = TrialFolder(tmp_path / "trial")
+    folder = TrialDir(tmp_path / "trial")
     real = os.fsync
     calls = iter(range(99))
 
@@ -177,7 +177,7 @@ def test_a_full_disk_is_no_fault_of_the_trial(
 
 
 def test_records_that_cannot_be_read_are_named(tmp_path: Path) -> None:
-    folder = TrialFolder(tmp_path)
+    folder = TrialDir(tmp_path)
     with pytest.raises(RecordMismatch, match=r"config\.json: must exist"):
         folder.config()
     (tmp_path / "config.json").write_text("{")

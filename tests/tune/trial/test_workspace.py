@@ -6,10 +6,10 @@ import pytest
 
 from genretune.tune.errors import RecordMismatch
 from genretune.tune.storage.atomic_io import StorageFailure
-from genretune.tune.storage.object_store import Objects
-from genretune.tune.storage.run_dir import RunFolder
-from genretune.tune.storage.s3_run import RemoteRun
-from genretune.tune.trial.workspace import place_of
+from genretune.tune.storage.object_store import ObjectStore
+from genretune.tune.storage.run_dir import RunDir
+from genretune.tune.storage.s3_run import S3Run
+from genretune.tune.trial.workspace import open_workspace
 from tests.s3_server import S3
 
 PLUGIN = """\
@@ -32,25 +32,25 @@ def order(uri: str) -> dict[str, object]:
 def test_sweep_and_plugins_come_from_s3(s3: S3, tmp_path: Path) -> None:
     uri = s3.uri("places")
     with pytest.raises(StorageFailure, match="must hold driver.json"):
-        with place_of(order(uri)):
+        with open_workspace(order(uri)):
             pass
     plugin = tmp_path / "my_model.py"
     plugin.write_text(PLUGIN)
-    run = RunFolder(tmp_path / "run")
+    run = RunDir(tmp_path / "run")
     run.create("name: x", {"version": 1, "space": {"name": "x"}}, uri)
-    RemoteRun(run, Objects(uri)).begin(1, [plugin])
-    with place_of(order(uri)) as place:
-        assert place.sweep["space"] == {"name": "x"}
-        assert list(place.plugins) == ["my_model.py"]
-        assert list(place.plugins["my_model.py"].models) == ["mine"]
-        scratch = place.folder.path
+    S3Run(run, ObjectStore(uri)).begin(1, [plugin])
+    with open_workspace(order(uri)) as workspace:
+        assert workspace.sweep["space"] == {"name": "x"}
+        assert list(workspace.plugins) == ["my_model.py"]
+        assert list(workspace.plugins["my_model.py"].models) == ["mine"]
+        scratch = workspace.folder.path
         assert scratch.is_dir() and run.path not in scratch.parents
     assert not scratch.exists()
     assert run.storage() == uri
 
 
 def test_a_storage_file_that_says_nothing_is_one_line(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path)
+    run = RunDir(tmp_path)
     assert run.storage() is None
     run.storage_json.write_text('{"url": 1}')
     with pytest.raises(RecordMismatch, match="storage.json: must say uri"):
