@@ -22,8 +22,9 @@ from genretune.tune.space.tree import Flat
 from genretune.tune.sweep.plan import Plan
 from genretune.tune.sweep.state_machine import trial_seed
 from genretune.tune.training.components import FoldSubset, Plugins, build_components, build_network
-from genretune.tune.training.config import TrialConfig, trial_config
+from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.epoch import evaluate, train_epoch
+from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.trial.corpus import open_data
 from genretune.tune.trial.standalone import load_plugins
 
@@ -112,7 +113,7 @@ def _timed(
 ) -> tuple[float, float, float]:
     """Seconds of a training and of a validation window, and the process's peak memory in bytes."""
     store: Store = open_data(None, samples=samples)
-    determinism.apply(config)
+    determinism.apply(config.determinism, threads=config.threads, precision=config.precision)
     parts = build_components(config, store, load_plugins(plugin_files))
     count = config.batch_size * _TIMED_BATCHES
     parts = replace(

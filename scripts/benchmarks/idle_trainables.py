@@ -8,6 +8,7 @@ from typing import Any
 import psutil
 
 from genretune.tune.storage.run_dir import Lease, RunDir
+from genretune.tune.trial.trial_dir import open_trial_dir
 
 
 def idle_segment(order: Mapping[str, Any]) -> None:
@@ -16,7 +17,7 @@ def idle_segment(order: Mapping[str, Any]) -> None:
     from ray import tune as ray_tune
 
     lease = Lease(order["generation"], order["attempt"])
-    folder = RunDir(Path(order["run"])).trial(order["trial"], lease=lease)
+    folder = open_trial_dir(RunDir(Path(order["run"])), order["trial"], lease=lease)
     value = float(torch.tensor(order["trial"] + 1.0))
     record = {"epoch": 1, "value": value, "weights_sha256": "0" * 64, "seconds": 0.0}
     folder.write_result({"status": "completed", "why": "done", "history": [record]})

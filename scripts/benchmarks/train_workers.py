@@ -136,8 +136,9 @@ def _roles(role: str, argument: str, corpus: Path, steps: int) -> Measure:
 
 
 def _trial(standalone: StandaloneTrial, steps: int) -> Measure:
-    determinism.apply(standalone.config)
-    parts = shortened(build_components(standalone.config, standalone.store), steps)
+    config = standalone.config
+    determinism.apply(config.determinism, threads=config.threads, precision=config.precision)
+    parts = shortened(build_components(config, standalone.store), steps)
     epochs = iter(range(1, sys.maxsize))
     return lambda: _timed(lambda: train_epoch(parts, next(epochs)), len(parts.train))
 

@@ -33,7 +33,7 @@ def predict(
     settings = read_settings(folder / "config.json")
     reexec_with_level(settings.get("determinism", "strict"), sys.argv[1:])
     from genretune.data.errors import shown
-    from genretune.tune.training.config import trial_config
+    from genretune.tune.training.resolve_config import trial_config
     from genretune.tune.trial.predict import Predictor, audio_files, on_this_machine
     from genretune.tune.trial.standalone import check_plugins, load_plugins
     from genretune.tune.trial.trial_dir import TrialDir

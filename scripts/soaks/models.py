@@ -49,7 +49,7 @@ def step_digest(name: str) -> str:
     from genretune.models.build import build_model
     from genretune.models.dropout import seed_dropout
     from genretune.tune.reproducibility.seeds import derive, initialise
-    from genretune.tune.trial.checkpoint_file import weights_digest
+    from genretune.tune.training.snapshot import weights_digest
 
     model = build_model({"name": name, **_ARGUMENTS}, classes=_CLASSES, input_shape=_SHAPE)
     initialise(model, seed=1)

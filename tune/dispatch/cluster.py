@@ -15,7 +15,8 @@ from genretune.tune.dispatch.run_options import Resources
 from genretune.tune.dispatch.signals import Interrupted
 from genretune.tune.errors import RunFailure, TuneError
 from genretune.tune.reproducibility import code_digest as own_code
-from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, MEMORY, Level
+from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, MEMORY
+from genretune.tune.reproducibility.literals import Level
 
 _ANSWER = 120.0  # s that nodes have to say which package they have
 

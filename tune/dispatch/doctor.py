@@ -46,8 +46,7 @@ def probe(asked: Mapping[str, Any]) -> dict[str, Any]:
     """
     import psutil
 
-    from genretune.tune.reproducibility.environment import machine_class
-    from genretune.tune.training.config import available_device
+    from genretune.tune.reproducibility.environment import available_device, machine_class
 
     facts: dict[str, Any] = {
         "host": platform.node(),

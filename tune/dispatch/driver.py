@@ -18,7 +18,7 @@ from genretune.tune.dispatch.run_options import Resources
 from genretune.tune.dispatch.signals import Interrupted, StopSignal
 from genretune.tune.dispatch.sweep_controller import DriverSettings, SweepController
 from genretune.tune.dispatch.trainable import run_segment
-from genretune.tune.reproducibility.determinism_env import Level
+from genretune.tune.reproducibility.literals import Level
 from genretune.tune.run.journal import Journal
 from genretune.tune.run.resume_check import check_environment, last_environment
 from genretune.tune.run.stop_requests import forget_drains

@@ -53,9 +53,8 @@ def describe(wants: Mapping[str, Any]) -> dict[str, Any]:
     from typing import cast
 
     from genretune.data.store import Store, find_store
-    from genretune.tune.reproducibility.determinism_env import Level
     from genretune.tune.reproducibility.environment import machine_class
-    from genretune.tune.training.config import Device
+    from genretune.tune.reproducibility.literals import Device, Level
 
     level = cast(Level, wants["level"])
     there = Path(wants["store"]).exists()

@@ -13,10 +13,11 @@ from ray import tune as ray_tune
 from genretune.data.store import Store
 from genretune.models.errors import ModelError
 from genretune.tune.errors import RunFailure, TuneError
-from genretune.tune.reproducibility.determinism_env import Level
 from genretune.tune.reproducibility.environment import machine_class
+from genretune.tune.reproducibility.literals import Device, Level
 from genretune.tune.space.load import space_from_json
-from genretune.tune.training.config import Device, TrialConfig, trial_config
+from genretune.tune.training.config import TrialConfig
+from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.trial.corpus import open_data
 from genretune.tune.trial.run_trial import in_one_line, run_trial
 from genretune.tune.trial.workspace import TrialWorkspace, open_workspace

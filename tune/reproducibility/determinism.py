@@ -8,31 +8,31 @@ import torch
 
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.determinism_env import differing
-from genretune.tune.training.config import Precision, TrialConfig
+from genretune.tune.reproducibility.literals import Level, Precision
 
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
 
 
-def apply(config: TrialConfig) -> None:
+def apply(level: Level, *, threads: int, precision: Precision) -> None:
     """Set every flag that the trial's bits depend on, whatever a trial before it left behind.
 
     Raises:
         TuneError: the process was started with another environment than the level wants.
     """
-    if wanted := differing(config.determinism):
+    if wanted := differing(level):
         name, value = next(iter(wanted.items()))
         raise TuneError(
-            f"determinism: {config.determinism} needs {name} "
+            f"determinism: {level} needs {name} "
             f"{'unset' if value is None else '= ' + value}, got {os.environ.get(name)!r} "
             "(set it before Python starts, or use the genretune command, which does)"
         )
-    exact = config.determinism != "off"
-    torch.set_num_threads(config.threads)
+    exact = level != "off"
+    torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(exact)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.deterministic = exact
     torch.backends.cudnn.benchmark = not exact
-    _set_float32_precision(config.precision)
+    _set_float32_precision(precision)
     torch.set_flush_denormal(False)
     torch.set_grad_enabled(True)
     torch.set_default_dtype(torch.float32)

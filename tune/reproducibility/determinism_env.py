@@ -8,9 +8,8 @@ https://www.intel.com/content/www/us/en/docs/onemkl/developer-guide-linux/curren
 import os
 import sys
 from collections.abc import Sequence
-from typing import Literal
 
-Level = Literal["strict", "portable", "off"]
+from genretune.tune.reproducibility.literals import Level
 
 # Read by ATen, oneDNN and MKL at their first operation; None: must not be set.
 _INSTRUCTION_SET = {

@@ -13,8 +13,7 @@ import torch
 
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.code_digest import MATTER, code_digest
-from genretune.tune.reproducibility.determinism_env import Level
-from genretune.tune.training.config import Device
+from genretune.tune.reproducibility.literals import Device, Level
 
 _PACKAGES = ("genretune", "torch", "torchaudio", "numpy", "scipy", "ray", "optuna", "pyarrow")
 _OF_FILES = ("soundfile", "soxr", "safetensors")
@@ -115,6 +114,11 @@ def _cpu() -> dict[str, str]:
         return {"model name": platform.processor() or platform.machine()}
     pairs = (line.partition(":") for line in lines)
     return {"model name": platform.machine()} | {k.strip(): v.strip() for k, _, v in pairs}
+
+
+def available_device() -> Device:
+    """``cuda`` where torch sees one, else ``cpu``: what ``device: auto`` means here."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def require_device(device: Device) -> None:

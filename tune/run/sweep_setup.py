@@ -13,15 +13,16 @@ from genretune.data.splits import FoldWindows, fold_windows
 from genretune.models.errors import ModelError
 from genretune.models.plugins import Plugin
 from genretune.tune.errors import TuneError
-from genretune.tune.reproducibility.environment import environment
+from genretune.tune.reproducibility.environment import available_device, environment
 from genretune.tune.space.distributions import Values
 from genretune.tune.space.load import space_from_json
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import Choice, Constant, Flat, Listed, Mapped, Node, flatten
 from genretune.tune.storage.run_dir import SWEEP_VERSION
 from genretune.tune.sweep.state_machine import trial_seed
-from genretune.tune.training.config import TrialConfig, available_device, trial_config
+from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.preflight import check_fit
+from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.trial.corpus import Progress, Store, open_data, resolve_exclusions
 from genretune.tune.trial.standalone import check_plugins, load_plugins
 

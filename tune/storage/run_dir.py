@@ -5,20 +5,16 @@ Reading needs no lock.
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from genretune.tune.errors import DamagedRecord, RecordMismatch, RunFailure, TuneError
 from genretune.tune.storage.atomic_io import StorageFailure, write_atomically
 from genretune.tune.storage.driver_lock import DRIVER_JSON, hold, is_held, read_holder
 from genretune.tune.storage.untrusted import check_shape, read_object, read_text
-
-if TYPE_CHECKING:
-    from genretune.tune.trial.trial_dir import TrialDir
 
 SWEEP_VERSION = 1
 
@@ -108,23 +104,6 @@ class RunDir:
 
     def trial_path(self, index: int) -> Path:
         return self.path / "trials" / f"{index:05d}"
-
-    def trial(self, index: int, *, lease: "Lease | None" = None) -> "TrialDir":
-        """The folder of trial ``index``; with a lease, its writes are fenced."""
-        from genretune.tune.trial.trial_dir import (
-            TrialDir,  # with torch, which reading needs not
-        )
-
-        path = self.trial_path(index)
-        if lease is None:
-            return TrialDir(path)
-        mark = f"g{lease.generation}-{lease.attempt}-{os.getpid()}"
-        return TrialDir(
-            path,
-            mark=mark,
-            fence=lambda: self.check_lease(index, lease),
-            patience=lease.patience,
-        )
 
     def require_new(self) -> None:
         """Raise TuneError where something is there already."""

@@ -15,7 +15,7 @@ from typing import Any, Literal, NoReturn
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from genretune.tune.errors import DamagedRecord
-from genretune.tune.reproducibility.determinism_env import Level
+from genretune.tune.reproducibility.literals import Level
 
 _LARGEST = 2**30  # bytes of a file that is read whole
 

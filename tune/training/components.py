@@ -25,6 +25,9 @@ from genretune.tune.training.losses import Loss, build_loss
 from genretune.tune.training.lr_schedule import LrSchedule
 from genretune.tune.training.optimizers import build_optimizer
 
+CPU_MICRO_BATCH = 8
+"""Windows whose activations fit a core's caches; 4 to 16 are about as fast."""
+
 Plugins = Mapping[str, Any]
 
 
@@ -159,6 +162,22 @@ def build_network(
             f"{config.micro_batch_size} for {config.model['name']} (remove it)"
         )
     return feature, model
+
+
+def with_automatic_micro_batch(config: TrialConfig, plugins: Plugins | None) -> TrialConfig:
+    """Resolve ``micro_batch_size: auto``: CPU_MICRO_BATCH on a CPU, else the whole batch.
+
+    Batch normalisation needs the whole batch: micro-batches would change its statistics.
+    """
+    if config.device != "cpu" or config.batch_size <= CPU_MICRO_BATCH:
+        return config
+    samples = window_length(config.data.window, config.data.sample_rate)
+    _, model = build_network(
+        config, classes=2, samples=samples, plugins=plugins, model_device="meta"
+    )
+    if normalises_batches(model):
+        return config
+    return config.model_copy(update={"micro_batch_size": CPU_MICRO_BATCH})
 
 
 def _fold_subset(store: Store, windows: WindowSet, samples: int, hop: int) -> FoldSubset:

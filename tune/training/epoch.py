@@ -14,7 +14,7 @@ from genretune.tune.training.components import Components, FoldSubset
 from genretune.tune.training.forward import forward
 from genretune.tune.training.inputs import Batch, draw_batch, training_images
 from genretune.tune.training.metrics import Scores, score
-from genretune.tune.trial.checkpoint_file import weights_digest
+from genretune.tune.training.snapshot import weights_digest
 
 
 def run_epoch(components: Components, epoch: int) -> dict[str, Any]:

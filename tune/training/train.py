@@ -16,7 +16,7 @@ from genretune.tune.training.components import (
 from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.epoch import run_epoch
 from genretune.tune.training.metrics import epochs_without_improvement
-from genretune.tune.trial.checkpoint_file import Checkpoint, restore, snapshot
+from genretune.tune.training.snapshot import Checkpoint, restore, snapshot
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def train(
     Raises:
         TuneError, DataError, ModelError: the configuration does not fit itself or the data.
     """
-    determinism.apply(config)
+    determinism.apply(config.determinism, threads=config.threads, precision=config.precision)
     components = build_components(config, store, plugins)
     history: tuple[dict[str, Any], ...] = ()
     if resume_from is not None:

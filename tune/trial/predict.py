@@ -16,8 +16,9 @@ from genretune.data.windows import window_hop, window_length
 from genretune.models.plugins import Plugin
 from genretune.tune.errors import DamagedRecord, TuneError
 from genretune.tune.reproducibility import determinism
+from genretune.tune.reproducibility.environment import available_device
 from genretune.tune.training.components import build_network
-from genretune.tune.training.config import TrialConfig, available_device
+from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.forward import forward
 from genretune.tune.trial.trial_dir import TrialDir
 
@@ -58,7 +59,7 @@ class Predictor:
     def __init__(
         self, folder: TrialDir, config: TrialConfig, plugins: Mapping[str, Plugin]
     ) -> None:
-        determinism.apply(config)
+        determinism.apply(config.determinism, threads=config.threads, precision=config.precision)
         checkpoint = folder.best_checkpoint()
         if checkpoint is None:
             raise TuneError(

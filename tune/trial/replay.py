@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from genretune.data.store import Store
 from genretune.tune.errors import DamagedRecord
-from genretune.tune.reproducibility.environment import differences, environment
+from genretune.tune.reproducibility.environment import available_device, differences, environment
 from genretune.tune.training.components import Plugins
-from genretune.tune.training.config import TrialConfig, available_device
+from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.metrics import COLUMNS
+from genretune.tune.training.snapshot import Checkpoint
 from genretune.tune.training.train import Outcome, train
-from genretune.tune.trial.checkpoint_file import Checkpoint
 
 ReplayVerdict = Literal["exact", "diverged", "not comparable"]
 # Seconds are no part of a result.

@@ -13,8 +13,8 @@ from genretune.tune.reproducibility.environment import environment
 from genretune.tune.storage.atomic_io import STORAGE_ERRORS, StorageFailure
 from genretune.tune.training.components import Plugins
 from genretune.tune.training.config import TrialConfig
+from genretune.tune.training.snapshot import Checkpoint
 from genretune.tune.training.train import Outcome, train
-from genretune.tune.trial.checkpoint_file import Checkpoint
 from genretune.tune.trial.trial_dir import TrialDir
 
 OnReport = Callable[[Mapping[str, Any]], bool]
@@ -38,7 +38,7 @@ def run_trial(
         StorageFailure: a record cannot be written (not the trial's fault).
         Exception: whatever the trial itself raises, after ``error.txt`` is written.
     """
-    determinism.apply(config)
+    determinism.apply(config.determinism, threads=config.threads, precision=config.precision)
     start = folder.newest_checkpoint()
     found = environment(config.device, config.determinism)
     epoch = 0 if start is None else start.epoch

@@ -14,9 +14,10 @@ from genretune.models.plugins import Plugin, load_plugin, merge
 from genretune.tune.errors import RecordMismatch, RunFailure, TuneError
 from genretune.tune.metric_names import METRICS
 from genretune.tune.reproducibility.environment import require_device
-from genretune.tune.training.config import TrialConfig, trial_config
+from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.metrics import best_epoch
 from genretune.tune.training.preflight import check_fit, windows_of_fold
+from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.training.train import Outcome
 from genretune.tune.trial.corpus import Progress, Store, open_data, resolve_exclusions
 from genretune.tune.trial.run_trial import run_trial

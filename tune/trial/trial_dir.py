@@ -23,12 +23,13 @@ from genretune.tune.storage.atomic_io import (
     storage,
     write_atomically,
 )
+from genretune.tune.storage.run_dir import Lease, RunDir
 from genretune.tune.storage.untrusted import read_object, read_result
 from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.metrics import COLUMNS, best_epoch
+from genretune.tune.training.snapshot import Checkpoint
 from genretune.tune.trial.checkpoint_file import (
     SUFFIX,
-    Checkpoint,
     checkpoint_path,
     load_checkpoint,
     newest_sound,
@@ -226,6 +227,19 @@ class TrialDir:
     def _check_fence(self) -> None:
         if self._fence is not None:
             self._fence()
+
+
+def open_trial_dir(run: RunDir, index: int, *, lease: Lease | None = None) -> TrialDir:
+    """Return the folder of trial ``index`` of a run directory; with a lease, writes are fenced."""
+    path = run.trial_path(index)
+    if lease is None:
+        return TrialDir(path)
+    return TrialDir(
+        path,
+        mark=f"g{lease.generation}-{lease.attempt}-{os.getpid()}",
+        fence=lambda: run.check_lease(index, lease),
+        patience=lease.patience,
+    )
 
 
 def metrics_tsv(history: Sequence[Mapping[str, Any]]) -> str:

@@ -14,7 +14,7 @@ from genretune.tune.storage.atomic_io import StorageFailure
 from genretune.tune.storage.object_store import ObjectStore
 from genretune.tune.storage.run_dir import Lease, RunDir
 from genretune.tune.trial.s3_trial import S3Trial
-from genretune.tune.trial.trial_dir import TrialDir
+from genretune.tune.trial.trial_dir import TrialDir, open_trial_dir
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def open_workspace(order: Mapping[str, Any]) -> Iterator[TrialWorkspace]:
     """
     lease = Lease(order["generation"], order["attempt"], order["patience"])
     if order.get("storage") is None:
-        folder = RunDir(Path(order["run"])).trial(order["trial"], lease=lease)
+        folder = open_trial_dir(RunDir(Path(order["run"])), order["trial"], lease=lease)
         folder.wait_for_storage()
         plugins = {Path(path).name: _plugin(path) for path in order["plugins"]}
         folder.path.mkdir(parents=True, exist_ok=True)

@@ -19,36 +19,32 @@ from genretune.tune.reproducibility.determinism_env import (
     differing,
     reexec_with_level,
 )
-from genretune.tune.training.config import trial_config
+from genretune.tune.training.resolve_config import trial_config
 
 Tiny = Callable[..., dict[str, Any]]
 
 
-def test_a_process_with_other_settings_is_refused(
-    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = trial_config(tiny())
-    determinism.apply(config)
+def test_a_process_with_other_settings_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    determinism.apply("strict", threads=1, precision="fp32")
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
     with pytest.raises(TuneError, match="strict needs MKL_CBWR unset, got 'COMPATIBLE'"):
-        determinism.apply(config)
+        determinism.apply("strict", threads=1, precision="fp32")
     monkeypatch.delenv("MKL_CBWR")
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
     with pytest.raises(TuneError, match="needs CUBLAS_WORKSPACE_CONFIG = :4096:8, got None"):
-        determinism.apply(config)
-    determinism.apply(trial_config(tiny(determinism="off")))
-    portable = trial_config(tiny(determinism="portable"))
+        determinism.apply("strict", threads=1, precision="fp32")
+    determinism.apply("off", threads=1, precision="fp32")
     with pytest.raises(TuneError, match="determinism: portable needs"):
-        determinism.apply(portable)
+        determinism.apply("portable", threads=1, precision="fp32")
 
 
-def test_every_flag_is_set_whatever_was_left_behind(tiny: Tiny) -> None:
+def test_every_flag_is_set_whatever_was_left_behind() -> None:
     torch.use_deterministic_algorithms(False)
     torch.set_grad_enabled(False)
     torch.set_num_threads(2)
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision("medium")
-    determinism.apply(trial_config(tiny()))
+    determinism.apply("strict", threads=1, precision="fp32")
     assert torch.are_deterministic_algorithms_enabled()
     assert torch.is_grad_enabled()
     assert torch.get_num_threads() == 1
@@ -56,13 +52,13 @@ def test_every_flag_is_set_whatever_was_left_behind(tiny: Tiny) -> None:
     assert torch.get_float32_matmul_precision() == "highest"
 
 
-def test_off_allows_what_is_fastest(tiny: Tiny) -> None:
+def test_off_allows_what_is_fastest() -> None:
     try:
-        determinism.apply(trial_config(tiny(determinism="off")))
+        determinism.apply("off", threads=1, precision="fp32")
         assert not torch.are_deterministic_algorithms_enabled()
         assert torch.backends.cudnn.benchmark
     finally:
-        determinism.apply(trial_config(tiny()))
+        determinism.apply("strict", threads=1, precision="fp32")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from genretune.tune.errors import RecordMismatch, TuneError
 from genretune.tune.storage.run_dir import Lease, Replaced, RunDir
-from genretune.tune.trial.trial_dir import TrialDir
+from genretune.tune.trial.trial_dir import TrialDir, open_trial_dir
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_holder_elsewhere_is_taken_over_on_request_only(run: RunDir) -> None:
 
 
 def test_a_writer_of_an_older_generation_puts_nothing_in_place(run: RunDir) -> None:
-    old = run.trial(0, lease=Lease(1))
+    old = open_trial_dir(run, 0, lease=Lease(1))
     hold(run, host=platform.node(), pid=None)
     with pytest.raises(Replaced, match="driver 1 was replaced by 4"):
         old.write_result({"status": "running"})

@@ -14,7 +14,8 @@ from genretune.tune.errors import RecordMismatch, TuneError
 from genretune.tune.storage.object_store import ObjectStore
 from genretune.tune.storage.run_dir import Lease, Replaced, RunDir
 from genretune.tune.storage.s3_run import S3Run, object_name, require_new, stored_objects
-from genretune.tune.training.config import TrialConfig, trial_config
+from genretune.tune.training.config import TrialConfig
+from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.training.train import train
 from genretune.tune.trial.run_trial import run_trial
 from genretune.tune.trial.s3_trial import S3Trial

@@ -9,10 +9,10 @@ import torch
 from genretune.data.store import Store
 from genretune.tune.training import epoch as module
 from genretune.tune.training.components import build_components
-from genretune.tune.training.config import trial_config
 from genretune.tune.training.epoch import evaluate, run_epoch, train_epoch
 from genretune.tune.training.inputs import Batch, draw_batch, training_images
 from genretune.tune.training.metrics import COLUMNS
+from genretune.tune.training.resolve_config import trial_config
 
 Tiny = Callable[..., dict[str, Any]]
 

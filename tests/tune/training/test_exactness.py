@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from genretune.data.store import Store
-from genretune.tune.training.config import TrialConfig, trial_config
+from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.optimizers import OPTIMIZERS
+from genretune.tune.training.resolve_config import trial_config
+from genretune.tune.training.snapshot import Checkpoint
 from genretune.tune.training.train import Outcome, train
-from genretune.tune.trial.checkpoint_file import Checkpoint, load_checkpoint, save_checkpoint
+from genretune.tune.trial.checkpoint_file import load_checkpoint, save_checkpoint
 
 Tiny = Callable[..., dict[str, Any]]
 
@@ -139,7 +141,7 @@ def test_every_epoch_can_be_continued(store: Store, tiny: Tiny) -> None:
 CHILD = """
 import json, sys
 from genretune.data.store import find_store
-from genretune.tune.training.config import trial_config
+from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.training.train import train
 settings = json.loads(sys.argv[1])
 store = find_store(settings["data"]["samples"])

@@ -8,7 +8,7 @@ from torch import nn, optim
 
 from genretune.models.errors import ModelError
 from genretune.tune.training.optimizers import OPTIMIZERS, build_optimizer, resolve_optimizer
-from genretune.tune.trial.checkpoint_file import restore, snapshot
+from genretune.tune.training.snapshot import restore, snapshot
 
 # Those whose step needs a closure, or takes other gradients than dense ones of any shape.
 LEFT_OUT = {"LBFGS", "SparseAdam", "Muon", "Optimizer"}

@@ -12,7 +12,7 @@ from genretune.data.store import Store
 from genretune.models.cnn import CNN
 from genretune.models.errors import ModelError
 from genretune.tune.errors import TuneError
-from genretune.tune.training.config import trial_config
+from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.training.train import train
 from genretune.tune.trial.run_trial import in_one_line, run_trial
 from genretune.tune.trial.trial_dir import TrialDir

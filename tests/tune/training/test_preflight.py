@@ -11,8 +11,8 @@ from genretune.models.errors import ModelError
 from genretune.tune.errors import TuneError
 from genretune.tune.run.sweep_setup import new_sweep
 from genretune.tune.space.load import space_from_text
-from genretune.tune.training.config import trial_config
 from genretune.tune.training.preflight import check_fit, windows_of_fold
+from genretune.tune.training.resolve_config import trial_config
 
 Tiny = Callable[..., dict[str, Any]]
 

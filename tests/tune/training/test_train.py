@@ -10,10 +10,10 @@ import torch
 from genretune.data.store import Store
 from genretune.tune.errors import TuneError
 from genretune.tune.training.components import build_components
-from genretune.tune.training.config import trial_config
 from genretune.tune.training.epoch import evaluate, train_epoch
+from genretune.tune.training.resolve_config import trial_config
+from genretune.tune.training.snapshot import Checkpoint
 from genretune.tune.training.train import Outcome, train
-from genretune.tune.trial.checkpoint_file import Checkpoint
 from genretune.tune.trial.run_trial import run_trial
 from genretune.tune.trial.trial_dir import TrialDir
 

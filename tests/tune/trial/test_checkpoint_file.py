@@ -8,13 +8,12 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from genretune.tune.training.snapshot import Checkpoint, weights_digest
 from genretune.tune.trial.checkpoint_file import (
-    Checkpoint,
     checkpoint_path,
     load_checkpoint,
     newest_sound,
     save_checkpoint,
-    weights_digest,
 )
 
 

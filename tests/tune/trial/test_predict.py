@@ -15,8 +15,8 @@ from genretune.data.store import Store
 from genretune.data.windows import window_starts
 from genretune.tune.errors import RecordMismatch, TuneError
 from genretune.tune.training.components import build_components
-from genretune.tune.training.config import trial_config
 from genretune.tune.training.epoch import evaluate
+from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.trial import predict as module
 from genretune.tune.trial.predict import Predictor, audio_files, on_this_machine, windows_of
 from genretune.tune.trial.run_trial import run_trial

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from genretune.data.store import Store
-from genretune.tune.training.config import TrialConfig, trial_config
+from genretune.tune.training.config import TrialConfig
+from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.trial.replay import Difference, first_difference, replay
 from genretune.tune.trial.run_trial import run_trial
 from genretune.tune.trial.trial_dir import TrialDir

@@ -15,8 +15,8 @@ from genretune.data.store import Store
 from genretune.tune.errors import RecordMismatch, TuneError
 from genretune.tune.storage import untrusted
 from genretune.tune.storage.atomic_io import StorageFailure
-from genretune.tune.training.config import trial_config
 from genretune.tune.training.metrics import COLUMNS
+from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.trial.run_trial import run_trial
 from genretune.tune.trial.trial_dir import CheckpointRetention, TrialDir
 

@@ -1,0 +1,11 @@
+"""Words of a configuration that several rooms share; imports nothing, so that all may import it."""
+
+from typing import Literal
+
+Level = Literal["strict", "portable", "off"]
+"""Determinism level: exact within a machine class, equal across x86-64 CPUs, or no promise."""
+
+Device = Literal["cpu", "cuda"]
+
+Precision = Literal["fp32", "tf32", "bf16"]
+"""Arithmetic of the network's passes; weights and optimizer are float32 always."""
