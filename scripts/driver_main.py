@@ -1,4 +1,4 @@
-"""The driver's own process: ``search`` and ``resume`` become it once all is checked."""
+"""The driver process: ``search`` and ``resume`` exec it once everything is checked."""
 
 import os
 import signal
@@ -9,10 +9,10 @@ from typing import NoReturn
 
 import psutil
 
-from genretune.scripts.ending import show_end
 from genretune.scripts.progress import progress
+from genretune.scripts.show_results import show_end
 from genretune.scripts.terminal import print_error
-from genretune.tune.dispatch.driver import EXIT_CODES, Show, drive
+from genretune.tune.dispatch.driver import EXIT_CODES, DriverHooks, Show, drive
 from genretune.tune.dispatch.driver_job import DriverJob, job_from_json
 from genretune.tune.dispatch.signals import EXIT, NUMBERS, Interrupted, StopSignal, signals
 from genretune.tune.dispatch.sweep_controller import SweepController
@@ -22,71 +22,62 @@ from genretune.tune.run.results import read_state
 from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.sweep.state_machine import StateMachine
 
-_WORDS = {
+_REASONS = {
     "stopped": "stopped by the user",
-    "undecided": "not all could be decided, since trials were lost (--give-up TRIAL)",
-    "drained": "the time is over",
+    "undecided": "not all trials could be decided: workers were lost (--give-up TRIAL)",
+    "drained": "time limit reached",
     "interrupted": "interrupted",
     "terminated": "interrupted",
 }
 
 
 def main(arguments: list[str]) -> int:
-    """Drive the job given as JSON; the exit code."""
-    with signals() as wanted:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, NUMBERS)  # blocked while the process changed
+    """Run the job given as JSON; return the exit code."""
+    with signals() as stop_signal:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, NUMBERS)  # blocked across the exec
         try:
-            return drive_and_show(job_from_json(arguments[0]), wanted)
+            return drive_and_show(job_from_json(arguments[0]), stop_signal)
         except Interrupted:
             print_error("interrupted before the first trial was dispatched")
-            return EXIT[wanted.kind or "interrupted"]
+            return EXIT[stop_signal.kind or "interrupted"]
         except TuneError as error:
             print_error(*str(error).splitlines())
             return error.exit_code
 
 
-def drive_and_show(job: DriverJob, wanted: StopSignal) -> int:
-    """Drive with progress, then print the leaderboard and how to go on; the exit code."""
+def drive_and_show(job: DriverJob, stop_signal: StopSignal) -> int:
+    """Drive with progress, then print the leaderboard and how to resume; return the exit code."""
     run = RunDir(Path(job.run))
     with progress() as show:
-        end = drive(
-            run,
-            job,
+        hooks = DriverHooks(
             show=tolerate_closed_stdout(show),
-            wanted=wanted,
-            before=lambda state_machine: wish(state_machine, job),
+            prepare=lambda state_machine: apply_changes(state_machine, job),
         )
+        end = drive(run, job, stop_signal=stop_signal, hooks=hooks)
     code = show_end(run, strict=job.strict_exit, finished=end == "finished")
     if end == "finished":
         return code
     if end == "undecided":
-        print_error(*_lost(run))
-    print_error(f"{_WORDS[end]}: genretune resume {run.path} goes on")
+        print_error(*_last_losses(run))
+    print_error(f"{_REASONS[end]}: continue with genretune resume {run.path}")
     return EXIT_CODES[end]
 
 
 def tolerate_closed_stdout(show: Show) -> Show:
-    """``show`` for an output that nobody may read to its end: the sweep goes on without it."""
+    """Wrap ``show`` so that the sweep continues when its output is closed (``| head``)."""
 
     def attempt(controller: SweepController) -> None:
         try:
             show(controller)
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            print_error("nobody reads the output any more; the sweep goes on")
+            print_error("standard output is closed; the sweep continues")
 
     return attempt
 
 
-def _lost(run: RunDir) -> list[str]:
-    """Why open trials were lost, for each the last time."""
-    whys = {event.trial: event.why for event in read_journal(run.journal) if event.event == "lost"}
-    still = [trial.index for trial in read_state(run).trials if not trial.final]
-    return [f"trial {trial} was lost: {whys[trial]}" for trial in still if trial in whys]
-
-
-def wish(state_machine: StateMachine, job: DriverJob) -> None:
-    """Ask the machine for what the user wants before it goes on."""
+def apply_changes(state_machine: StateMachine, job: DriverJob) -> None:
+    """Apply the user's changes to the sweep: more trials, trials to give up."""
     if job.trials is not None:
         more = state_machine.state.target if job.trials.startswith("+") else 0
         state_machine.extend(more + int(job.trials.removeprefix("+")))
@@ -94,8 +85,8 @@ def wish(state_machine: StateMachine, job: DriverJob) -> None:
         state_machine.give_up(trial, "given up by the user")
 
 
-def leave(code: int) -> NoReturn:
-    """Exit; at once after an interruption, since what Ray has half made may abort the process."""
+def exit_process(code: int) -> NoReturn:
+    """Exit; immediately after an interruption, since a half-started Ray may abort the process."""
     if code not in EXIT.values():
         sys.exit(code)
     for child in psutil.Process().children(recursive=True):
@@ -106,5 +97,12 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
+def _last_losses(run: RunDir) -> list[str]:
+    """Return one line for each open trial that was lost: why, the last time."""
+    whys = {event.trial: event.why for event in read_journal(run.journal) if event.event == "lost"}
+    open_trials = [trial.index for trial in read_state(run).trials if not trial.final]
+    return [f"trial {trial} was lost: {whys[trial]}" for trial in open_trials if trial in whys]
+
+
 if __name__ == "__main__":
-    leave(main(sys.argv[1:]))
+    exit_process(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""What ``search`` and ``resume`` share: a look at what was edited, and becoming the driver."""
+"""What ``search`` and ``resume`` share: checks of an existing run, and the exec of the driver."""
 
 import os
 import signal
@@ -21,33 +21,33 @@ from genretune.tune.storage.untrusted import read_text
 
 
 def check_trials(trials: str | None) -> None:
-    """Raise TuneError where ``--trials`` of ``resume`` cannot be read."""
+    """Raise TuneError if ``--trials`` of ``resume`` is invalid."""
     if trials is not None and not trials.removeprefix("+").isdecimal():
-        raise TuneError(f"--trials: must be a number (50) or more by a number (+30), got {trials}")
+        raise TuneError(f"--trials: must be a number (50) or an increment (+30), got {trials}")
 
 
 def check_unedited(run: RunDir, saved: Mapping[str, Any]) -> Keep | None:
-    """See that ``space.yaml`` is as the sweep began; its ``keep``, which may be edited.
+    """Check that ``space.yaml`` is as the sweep began; return its ``keep``, which may be edited.
 
     Raises:
-        TuneError: what changes a result was edited.
+        TuneError: a key that changes results was edited.
     """
     try:
         text = read_text(run.space_yaml)
     except OSError:
-        return None  # sweep.json has all of it
+        return None  # sweep.json holds all of it and is authoritative
     now = space_from_text(text, str(run.space_yaml), saved["overrides"])
     changed = changed_keys(space_from_json(saved["space"]), now)
     if not changed:
         return now.keep
     raise TuneError(
-        f"{run.space_yaml}: must be as the sweep began, got changes in "
-        f"{', '.join(changed)} (put it back, or start another search)"
+        f"{run.space_yaml}: must not change during a sweep, got changes in "
+        f"{', '.join(changed)} (restore it, or start another search)"
     )
 
 
-def moved(run: RunDir, storage: str | None) -> str | None:
-    """Where checkpoints and records of a sweep lie now.
+def storage_of(run: RunDir, storage: str | None) -> str | None:
+    """Return the URI of a sweep's checkpoints and records in S3; None for the run directory.
 
     Args:
         storage: where the user says that they were moved to.
@@ -60,8 +60,8 @@ def moved(run: RunDir, storage: str | None) -> str | None:
         return before
     if before is None:
         raise TuneError(
-            f"--storage: must be given from the beginning, got {storage} for a sweep that has its "
-            f"checkpoints in {run.path} (leave it away)"
+            f"--storage: must be set when a search starts, got {storage} for a sweep that has its "
+            f"checkpoints in {run.path} (omit it)"
         )
     objects = ObjectStore(storage)
     if objects.get("sweep.json") is None:
@@ -71,8 +71,12 @@ def moved(run: RunDir, storage: str | None) -> str | None:
     return storage
 
 
-def driver_job(run: RunDir, sweep: Sweep, options: RunOptions, **wishes: Any) -> DriverJob:
-    """The job of driving a sweep that is ready."""
+def driver_job(run: RunDir, sweep: Sweep, options: RunOptions, **changes: Any) -> DriverJob:
+    """Return the job of driving a sweep.
+
+    Args:
+        changes: further fields of the job: ``trials``, ``give_up``, ``strict_exit``.
+    """
     device: Any = sweep.device
     threads = sweep.space.trial.get("threads", 1)
     return DriverJob(
@@ -85,12 +89,15 @@ def driver_job(run: RunDir, sweep: Sweep, options: RunOptions, **wishes: Any) ->
         plugins=tuple(str(path.absolute()) for path in sweep.plugin_files),
         environment=environment(device, sweep.level),
         options=options,
-        **wishes,
+        **changes,
     )
 
 
 def exec_driver(job: DriverJob) -> NoReturn:
-    """Replace this process by the driver's, which needs no torch; no signal is lost on the way."""
+    """Exec the driver, which needs no torch: half a gigabyte less for as long as the sweep runs.
+
+    Signals are blocked until the driver has its handlers, so that none is lost in between.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)

@@ -18,7 +18,7 @@ from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility import determinism
 from genretune.tune.run.sweep_setup import Sweep, located, probes
 from genretune.tune.space.space import Space
-from genretune.tune.space.tree import Flat
+from genretune.tune.space.tree import FlatConfig
 from genretune.tune.sweep.plan import Plan
 from genretune.tune.sweep.state_machine import trial_seed
 from genretune.tune.training.components import FoldSubset, Plugins, build_components, build_network
@@ -94,7 +94,7 @@ def windows_of(sweep: Sweep) -> tuple[int, int]:
     return len(fold.train), len(fold.validation)
 
 
-def measure(sweep: Sweep, first: Sequence[Flat]) -> list[Measured]:
+def measure(sweep: Sweep, first: Sequence[FlatConfig]) -> list[Measured]:
     """Time a few steps of each configuration, each in a process of its own."""
     found = []
     windows = windows_of(sweep)
@@ -140,7 +140,7 @@ def _part(side: FoldSubset, count: int) -> FoldSubset:
     return FoldSubset(windows=windows, target=side.target[:count], room=side.room[:count])
 
 
-def _config(space: Space, parameters: Flat, plugins: Plugins) -> TrialConfig:
+def _config(space: Space, parameters: FlatConfig, plugins: Plugins) -> TrialConfig:
     settings: dict[str, Any] = space.configure(parameters)
     rate = space.data.sample_rate or 22050
     data = {"samples": "0" * 64, "sample_rate": rate}
@@ -148,7 +148,7 @@ def _config(space: Space, parameters: Flat, plugins: Plugins) -> TrialConfig:
     return trial_config(settings | {"seed": 0, "data": data}, plugins=plugins)
 
 
-def _network_bytes(space: Space, parameters: Flat, plugins: Plugins) -> int:
+def _network_bytes(space: Space, parameters: FlatConfig, plugins: Plugins) -> int:
     """A checkpoint: weights, and two moments of each as Adam has them."""
     config = _config(space, parameters, plugins)
     samples = window_length(config.data.window, config.data.sample_rate)

@@ -8,74 +8,68 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from genretune.scripts.terminal import span
+from genretune.scripts.terminal import format_duration
 from genretune.tune.dispatch.driver import Show
 from genretune.tune.dispatch.sweep_controller import SweepController
-from genretune.tune.sweep.leaderboard import Row, leaderboard
+from genretune.tune.sweep.leaderboard import best_row, leaderboard
+from genretune.tune.sweep.state import State
 
-_PLAIN_EVERY = 10.0  # s
+_PLAIN_INTERVAL = 10.0  # s
 
 
 @contextmanager
 def progress() -> Iterator[Show]:
-    """What ``drive`` is to call; the panel is there for the ``with`` block."""
+    """Yield the function that ``drive`` is to call; the panel lives for the ``with`` block."""
     console = Console()
-    watch = _Watch()
+    report = _ProgressReport()
     if not console.is_terminal:
         last = [0.0]
 
         def print_line(controller: SweepController) -> None:
-            if time.monotonic() - last[0] >= _PLAIN_EVERY or controller.done is not None:
+            if time.monotonic() - last[0] >= _PLAIN_INTERVAL or controller.done is not None:
                 last[0] = time.monotonic()
-                print("; ".join(watch.lines(controller)), flush=True)
+                print("; ".join(report.lines(controller)), flush=True)
 
         yield print_line
         return
     with Live(Text("starting Ray ..."), console=console, refresh_per_second=4) as live:
-        yield lambda controller: live.update(Text("\n".join(watch.lines(controller))))
+        yield lambda controller: live.update(Text("\n".join(report.lines(controller))))
 
 
-class _Watch:
-    """Times a driver from its first look at the desk."""
+class _ProgressReport:
+    """Describes a running sweep, timed from the first call."""
 
     def __init__(self) -> None:
         self._started: float | None = None
 
     def lines(self, controller: SweepController) -> list[str]:
-        """Trials by state, best so far, speed and time left, why a worker idles."""
+        """Return trials by status, best so far, rate and time left, and why workers idle."""
         if self._started is None:
             self._started = time.monotonic()
         minutes = (time.monotonic() - self._started) / 60
-        state_machine = controller.state_machine
-        counts = state_machine.counts(controller.busy)
+        state_machine, running = controller.state_machine, controller.segments.trials
+        counts = state_machine.counts(running)
         shown = [f"{number} {status}" for status, number in counts.items() if number]
         lines = [f"trials: {', '.join(shown) or 'none yet'}"]
-        rows = [row for row in leaderboard(state_machine.state) if row.value is not None]
-        if rows:
-            best = min(rows, key=lambda row: self._rank(row, state_machine.state.rules.mode))
-            metric = state_machine.space.metric.name
-            lines.append(f"best: trial {best.trial}, {metric} {best.value:.4f}")
+        metric = state_machine.space.metric
+        best = best_row(leaderboard(state_machine.state), metric.mode)
+        if best is not None:
+            lines.append(f"best: trial {best.trial}, {metric.name} {best.value:.4f}")
         if controller.epochs and minutes > 0:
             rate = controller.epochs / minutes
-            left = self._epochs_left(controller) / rate
-            lines.append(f"{rate:.0f} epochs a minute, about {span(left)} left")
-        if len(controller.busy) < controller.concurrency and controller.done is None:
-            if why := state_machine.why_idle(controller.busy):
-                free = controller.concurrency - len(controller.busy)
-                lines.append(f"{free} of {controller.concurrency} workers idle: {why}")
+            left = _epochs_left(state_machine.state) / rate
+            lines.append(f"{rate:.0f} epochs a minute, about {format_duration(left)} left")
+        workers = controller.settings.concurrency
+        if len(running) < workers and controller.done is None:
+            if why := state_machine.why_idle(running):
+                lines.append(f"{workers - len(running)} of {workers} workers idle: {why}")
         return lines
 
-    @staticmethod
-    def _rank(row: Row, mode: str) -> float:
-        value = row.value or 0.0
-        return -value if mode == "max" else value
 
-    @staticmethod
-    def _epochs_left(controller: SweepController) -> float:
-        """Epochs to come, if open trials run as long as finished ones did on average."""
-        state = controller.state_machine.state
-        over = [trial.epochs for trial in state.trials if trial.final]
-        usual = sum(over) / len(over) if over else state.rules.epochs
-        begun = [trial.epochs for trial in state.trials if not trial.final]
-        to_begin = state.total - len(state.trials)
-        return to_begin * usual + sum(max(usual - epochs, 1.0) for epochs in begun)
+def _epochs_left(state: State) -> float:
+    """Estimate the epochs to come: open trials run as long as finished ones did on average."""
+    finished = [trial.epochs for trial in state.trials if trial.final]
+    usual = sum(finished) / len(finished) if finished else state.rules.epochs
+    begun = [trial.epochs for trial in state.trials if not trial.final]
+    to_begin = state.total - len(state.trials)
+    return to_begin * usual + sum(max(usual - epochs, 1.0) for epochs in begun)

@@ -1,4 +1,4 @@
-"""How a sweep is run, as the command line says it; imports neither Ray nor torch."""
+"""The command-line options of a sweep that change no result; imports neither Ray nor torch."""
 
 import datetime
 import re
@@ -11,25 +11,33 @@ import typer
 from genretune.tune.dispatch.run_options import Resources, RunOptions
 from genretune.tune.errors import TuneError
 
-Address = Annotated[str, typer.Option(help="Ray: local, auto or HOST:PORT")]
+Address = Annotated[str, typer.Option(help="Ray cluster: local, auto or HOST:PORT")]
 Concurrency = Annotated[
-    int | None, typer.Option("--concurrency", "-W", min=1, help="trials at once")
+    int | None, typer.Option("--concurrency", "-W", min=1, help="number of concurrent trials")
 ]
-Granted = Annotated[
-    str | None, typer.Option("--resources", help="of one trial, e.g. cpu=1,gpu=0.25")
+TrialResources = Annotated[
+    str | None, typer.Option("--resources", help="resources per trial, e.g. cpu=1,gpu=0.25")
 ]
 Time = Annotated[
-    str | None, typer.Option("--time", help="start nothing after so long, e.g. 8h or 1h30m")
+    str | None,
+    typer.Option("--time", help="time limit, e.g. 8h or 1h30m; no segment starts after it"),
 ]
-Until = Annotated[str | None, typer.Option(help="start nothing after this time of day, e.g. 07:30")]
-Heartbeat = Annotated[
-    float, typer.Option(min=1.0, help="a worker silent for so long, and for 20 epochs, hangs, s")
+Until = Annotated[
+    str | None,
+    typer.Option(help="time of day as the limit, e.g. 07:30; no segment starts after it"),
 ]
-StorageWait = Annotated[float, typer.Option(min=0.0, help="wait so long for failing storage, s")]
+HangTimeout = Annotated[
+    float,
+    typer.Option(
+        min=1.0,
+        help="seconds without a report before a worker counts as hung (at least 20 epochs)",
+    ),
+]
+IoTimeout = Annotated[float, typer.Option(min=0.0, help="seconds to retry failing storage")]
 
 
-class Keeping(StrEnum):
-    """Which checkpoints of a finished trial stay."""
+class KeepChoice(StrEnum):
+    """``--keep``: which checkpoints of a finished trial are kept."""
 
     usual = "usual"
     best = "best"
@@ -37,52 +45,57 @@ class Keeping(StrEnum):
     none = "none"
 
 
-Kept = Annotated[
-    Keeping | None,
-    typer.Option("--keep", help="which checkpoints of finished trials stay; default the space's"),
+KeepOption = Annotated[
+    KeepChoice | None,
+    typer.Option("--keep", help="checkpoints to keep of finished trials; default: the space's"),
 ]
 
-Stored = Annotated[
+StorageUri = Annotated[
     str | None,
-    typer.Option("--storage", metavar="URI", help="checkpoints and records at s3://BUCKET/PREFIX"),
+    typer.Option("--storage", metavar="URI", help="s3://BUCKET/PREFIX for checkpoints and records"),
 ]
 
-Class = Annotated[
-    str | None, typer.Option("--class", help="the machine class to keep to: part of its name")
+MachineClass = Annotated[
+    str | None,
+    typer.Option("--machine-class", help="machine class to run on: any unique part of its name"),
 ]
-Mixed = Annotated[
-    bool, typer.Option("--allow-mixed", help="several machine classes; each trial keeps to one")
+AllowMixed = Annotated[
+    bool, typer.Option("--allow-mixed", help="allow several machine classes, one for each trial")
 ]
-Accepted = Annotated[
-    bool, typer.Option("--accept-new-environment", help="go on on another class, version or code")
+AcceptEnvironment = Annotated[
+    bool,
+    typer.Option(
+        "--accept-new-environment",
+        help="resume despite a changed machine class, version or code",
+    ),
 ]
 
 
-def options_of(
+def run_options(
     address: str,
     concurrency: int | None,
     resources: str | None,
     *,
     time: str | None,
     until: str | None,
-    heartbeat: float,
-    storage_wait: float,
-    keep: Keeping | None,
+    hang_timeout: float,
+    io_timeout: float,
+    keep: KeepChoice | None,
     machine_class: str | None,
     allow_mixed: bool,
     takeover: bool = False,
     accept_environment: bool = False,
     storage: str | None = None,
 ) -> RunOptions:
-    """Run options from the command line.
+    """Return the run options that the command line asks for.
 
     Raises:
-        TuneError: one of them cannot be read.
+        TuneError: one of them is invalid.
     """
     if address not in ("local", "auto") and ":" not in address:
         raise TuneError(f"--address: must be local, auto or HOST:PORT, got {address}")
     if time is not None and until is not None:
-        raise TuneError("--until: must not come with --time, got both")
+        raise TuneError("--until: must not be combined with --time, got both")
     seconds = None if time is None else _seconds(time)
     if until is not None:
         seconds = _seconds_until(until, datetime.datetime.now())
@@ -92,8 +105,8 @@ def options_of(
         resources=None if resources is None else _resources(resources),
         takeover=takeover,
         until=None if seconds is None else clock.time() + seconds,
-        heartbeat=heartbeat,
-        patience=storage_wait,
+        hang_timeout=hang_timeout,
+        io_timeout=io_timeout,
         keep=None if keep is None else keep.value,
         machine_class=machine_class,
         allow_mixed=allow_mixed,

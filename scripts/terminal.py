@@ -14,7 +14,7 @@ from tabulate import tabulate
 def print_error(*lines: str) -> None:
     """Write errors, a line each, to standard error."""
     for line in lines:
-        print(f"genretune: {plain(line)}", file=sys.stderr)
+        print(f"genretune: {printable(line)}", file=sys.stderr)
 
 
 def print_json(value: Any) -> None:
@@ -50,16 +50,16 @@ def print_table(
 
 def _table(rows: Sequence[Sequence[Any]], headers: Sequence[str], kept: int) -> str:
     shown = [row[:kept] for row in rows]
-    return plain(tabulate(shown, headers=headers[:kept], disable_numparse=True))
+    return printable(tabulate(shown, headers=headers[:kept], disable_numparse=True))
 
 
-def plain(text: str) -> str:
+def printable(text: str) -> str:
     """Text for a terminal, which must obey nothing that stands in somebody's file."""
     return "".join(one if one.isprintable() or one in "\n\t" else repr(one)[1:-1] for one in text)
 
 
 @contextmanager
-def working(words: str) -> Iterator[Callable[[str], None]]:
+def status_spinner(words: str) -> Iterator[Callable[[str], None]]:
     """Say on standard error what is being done, on a terminal only; gone when the block ends.
 
     Called with other words, what is yielded replaces them.
@@ -81,12 +81,12 @@ def working(words: str) -> Iterator[Callable[[str], None]]:
         yield lambda words: spinner.update(text=Text(words))
 
 
-def packing(say: Callable[[str], None]) -> Callable[[int, int], None]:
+def packing_progress(say: Callable[[str], None]) -> Callable[[int, int], None]:
     """What is told how many clips of a corpus are packed, and says so."""
     return lambda done, total: say(f"packing the corpus, once: {done} of {total} clips")
 
 
-def span(minutes: float) -> str:
+def format_duration(minutes: float) -> str:
     """A length of time for people: ``40 s``, ``12 min``, ``3.5 h``."""
     seconds = round(minutes * 60)
     if seconds < 90:

@@ -19,3 +19,10 @@ METRICS: dict[str, Mode] = {
     "val_clip_macro_f1": "max",
 }
 """In the order of the columns of ``metrics.tsv``."""
+
+
+def score(value: float | None, mode: Mode) -> float:
+    """Return a number that is lower for a better value; nothing is worse than None (not finite)."""
+    if value is None:
+        return float("inf")
+    return -value if mode == "max" else value

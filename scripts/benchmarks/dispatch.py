@@ -142,13 +142,9 @@ def _ours(trials: int, *, sleeping: bool) -> dict[str, float]:
         job = job_from_json(made.stdout.splitlines()[-1])
         run = RunDir(Path(job.run))
         began = time.monotonic()
-        driver.drive(
-            run,
-            job,
-            show=lambda controller: None,
-            wanted=StopSignal(),
-            segment=sleeping_segment if sleeping else idle_segment,
-        )
+        trainable = sleeping_segment if sleeping else idle_segment
+        hooks = driver.DriverHooks(show=lambda controller: None, trainable=trainable)
+        driver.drive(run, job, stop_signal=StopSignal(), hooks=hooks)
         seconds = time.monotonic() - began
         if sleeping:
             return {"utilisation": utilisation((run.path / "starts.log").read_text())}

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from genretune.tune.dispatch.messages import EpochReport, TrialEnd, to_json
 from genretune.tune.storage.run_dir import Lease, RunDir
 from genretune.tune.trial.trial_dir import open_trial_dir
 
@@ -19,10 +21,10 @@ def idle_segment(order: Mapping[str, Any]) -> None:
     lease = Lease(order["generation"], order["attempt"])
     folder = open_trial_dir(RunDir(Path(order["run"])), order["trial"], lease=lease)
     value = float(torch.tensor(order["trial"] + 1.0))
-    record = {"epoch": 1, "value": value, "weights_sha256": "0" * 64, "seconds": 0.0}
-    folder.write_result({"status": "completed", "why": "done", "history": [record]})
-    ray_tune.report(record)
-    ray_tune.report({"ended": "completed", "epochs": 1, "why": "all epochs"})
+    record = EpochReport(epoch=1, value=value, weights_sha256="0" * 64, seconds=0.0)
+    folder.write_result({"status": "completed", "why": "done", "history": [asdict(record)]})
+    ray_tune.report(to_json(record))
+    ray_tune.report(to_json(TrialEnd("completed", 1, "all epochs")))
 
 
 def sleeping_segment(order: Mapping[str, Any]) -> None:

@@ -19,8 +19,10 @@ from typing import Any
 from tabulate import tabulate
 
 from genretune.scripts.benchmarks.curves import Curves, Flat, accuracy, space
-from genretune.tune.samplers import random_search, tpe
+from genretune.scripts.benchmarks.optuna_alone import PlainOptuna
+from genretune.tune.samplers import random_search
 from genretune.tune.samplers.history import Observation
+from genretune.tune.samplers.sampler import build_sampler
 from genretune.tune.sweep.simulate import simulate
 from genretune.tune.sweep.state_machine import StateMachine
 
@@ -84,11 +86,13 @@ def measure_waiting(workers: int, mixed: float, lag: int | None, *, seeds: int) 
 def compare_samplers(seeds: Sequence[int]) -> dict[str, dict[str, Any]]:
     """Best value at equal epochs, and the makespan in epochs of mean length."""
     found: dict[str, list[tuple[list[float], float]]] = {
-        "tpe, lag 16, 16 workers": [_ours(seed) for seed in seeds],
-        "tpe, lag 1, 1 worker": [_ours(seed, "sampler.lag=1", workers=1) for seed in seeds],
-        "random, 16 workers": [_ours(seed, _RANDOM) for seed in seeds],
-        "Optuna, 16 workers": [_alone(seed, 16) for seed in seeds],
-        OPTUNA: [_alone(seed) for seed in seeds],
+        "tpe, lag 16, 16 workers": [_run_genretune(seed) for seed in seeds],
+        "tpe, lag 1, 1 worker": [
+            _run_genretune(seed, "sampler.lag=1", workers=1) for seed in seeds
+        ],
+        "random, 16 workers": [_run_genretune(seed, _RANDOM) for seed in seeds],
+        "Optuna, 16 workers": [_run_plain_optuna(seed, 16) for seed in seeds],
+        OPTUNA: [_run_plain_optuna(seed) for seed in seeds],
     }
     return {
         name: {
@@ -109,7 +113,7 @@ def sweep_seconds(trials: int, workers: int) -> float:
 
 
 def tpe_seconds(trials: int) -> float:
-    """Real seconds of a tpe suggestion after so many trials, the last 16 of them pending."""
+    """Return the real seconds of a tpe suggestion after ``trials`` trials, the last 16 pending."""
     given = space()
     history = []
     for trial in range(trials):
@@ -119,24 +123,25 @@ def tpe_seconds(trials: int) -> float:
         history.append(
             Observation(parameters, "value", value) if known else Observation(parameters)
         )
-    tpe.configuration(given, trials, 0, history)
+    sampler = build_sampler(given)
+    sampler.configuration(trials, 0, history)
     started = time.perf_counter()
-    tpe.configuration(given, trials, 1, history)
+    sampler.configuration(trials, 1, history)
     return time.perf_counter() - started
 
 
-def _ours(seed: int, *overrides: str, workers: int = 16) -> tuple[list[float], float]:
-    """(best value at each budget, seconds until the last budget was spent)."""
+def _run_genretune(seed: int, *overrides: str, workers: int = 16) -> tuple[list[float], float]:
+    """Return (best value at each budget, seconds until the last budget was spent)."""
     state_machine = StateMachine(space(f"seed={seed}", *overrides))
     result = simulate(state_machine, Curves(clock=seed), workers, overhead=_STARTING)
     makespan = result.seconds * min(1.0, BUDGETS[-1] / result.epochs)
     return _at_budgets([(epochs, value) for _, epochs, value in result.best]), makespan
 
 
-def _alone(seed: int, workers: int = 1) -> tuple[list[float], float]:
-    """Optuna by itself: whoever finishes an epoch first is told first."""
+def _run_plain_optuna(seed: int, workers: int = 1) -> tuple[list[float], float]:
+    """Run plain Optuna; epochs are reported to it in the order in which they finish."""
     given, world = space(f"seed={seed}"), Curves(clock=seed)
-    study = tpe.Alone(given, grace_period=2, reduction_factor=3)
+    study = PlainOptuna(given, grace_period=2, reduction_factor=3)
     best, epochs, now = [(0, 0.0)], 0, 0.0
     running: list[tuple[float, int, int, float, Flat]] = []
     parameters: Flat

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from genretune.scripts.sweep_options import Address, Stored
+from genretune.scripts.sweep_options import Address, StorageUri
 from genretune.scripts.terminal import print_json, print_table
 
 
@@ -15,7 +15,7 @@ def doctor(
     address: Address = "local",
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="the corpus or a pack")] = None,
     out: Annotated[Path, typer.Option(help="where run directories will lie")] = Path("runs"),
-    storage: Stored = None,
+    storage: StorageUri = None,
     as_json: Annotated[bool, typer.Option("--json", help="print facts as JSON")] = False,
 ) -> int:
     """Check versions, data, storage, disk, memory, GPUs and clock of every node.

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from genretune.scripts.sweep_options import Keeping
+from genretune.scripts.sweep_options import KeepChoice
 from genretune.tune.errors import TuneError
 from genretune.tune.space.settings import Keep
-from genretune.tune.storage.atomic_io import storage
+from genretune.tune.storage.atomic_io import as_storage_failure
 from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.storage.s3_run import StoredObject, open_s3_run
 from genretune.tune.storage.untrusted import refuse_links
@@ -18,7 +18,7 @@ from genretune.tune.storage.untrusted import refuse_links
 def gc(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="the run directory")],
     keep: Annotated[
-        Keeping | None,
+        KeepChoice | None,
         typer.Option(
             help="of finished trials: usual (completed: best and last), best, none, all; "
             "default as the sweep began"
@@ -38,14 +38,14 @@ def gc(
     if run.driving():
         raise TuneError(f"{run.path}: must not be driven while it is cleaned (genretune stop)")
     kept: Keep = keep.value if keep else saved["space"].get("keep", "usual")
-    with storage(run.path):
+    with as_storage_failure(run.path):
         refuse_links(run.path)
-        expected = _told(*_surplus(run, kept, top))
+        expected = _told(*_removable(run, kept, top))
         if dry_run:
             print(f"would free {expected}")
             return 0
         with run.drive():  # no driver begins meanwhile
-            gone, away = _surplus(run, kept, top)
+            gone, away = _removable(run, kept, top)
             freed = _told(gone, away)
             for path in gone:
                 path.unlink(missing_ok=True)
@@ -56,10 +56,10 @@ def gc(
     return 0
 
 
-def _surplus(run: RunDir, keep: Keep, top: int | None) -> tuple[list[Path], list[StoredObject]]:
+def _removable(run: RunDir, keep: Keep, top: int | None) -> tuple[list[Path], list[StoredObject]]:
     """What need not be kept of finished trials, here and in S3; what dead writers left of any."""
     from genretune.tune.run.results import read_rows, read_state
-    from genretune.tune.run.retention import kept_epochs, surplus
+    from genretune.tune.run.retention import epochs_to_keep, surplus_checkpoints
 
     first = {row.trial for row in read_rows(run)[:top]}
     gone: list[Path] = []
@@ -70,8 +70,8 @@ def _surplus(run: RunDir, keep: Keep, top: int | None) -> tuple[list[Path], list
     for trial in read_state(run).trials:
         folder = run.trial_path(trial.index)
         rule: Keep = keep if trial.index in first else "none"
-        gone += surplus(folder, trial.status, rule)
-        epochs = kept_epochs(folder, trial.status, rule)
+        gone += surplus_checkpoints(folder, trial.status, rule)
+        epochs = epochs_to_keep(folder, trial.status, rule)
         if remote is not None and epochs is not None:
             away += remote.surplus(trial.index, epochs)
         gone += [*folder.glob(".*.tmp"), *folder.glob("checkpoints/.*.tmp")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genretune.scripts.terminal import print_error, print_json, print_table, working
+from genretune.scripts.terminal import print_error, print_json, print_table, status_spinner
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.determinism_env import reexec_with_level
 from genretune.tune.trial.settings_file import read_settings
@@ -69,7 +69,7 @@ def _listen(
     found: list[Prediction] = []
     unread = 0
     try:
-        with working("listening") as say:
+        with status_spinner("listening") as say:
             for number, file in enumerate(files, start=1):
                 say(f"listening: {number} of {len(files)}")
                 try:
@@ -99,7 +99,7 @@ def _folder(run: Path, trial: str) -> Path:
     folder, index = chosen[0]
     remote = open_s3_run(RunDir(run))
     if remote is not None and index is not None:
-        remote.bring_best(index)
+        remote.download_best(index)
     return folder
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from genretune.scripts.terminal import plain, print_json
+from genretune.scripts.terminal import print_json, printable
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.determinism_env import reexec_with_level
 from genretune.tune.trial.settings_file import read_settings
@@ -39,7 +39,7 @@ def replay(
         )
         verdicts.append(verdict)
         if not as_json:
-            print(plain(_in_words(verdict)), flush=True)
+            print(printable(_in_words(verdict)), flush=True)
     if as_json:
         facts = [verdict.as_json() for verdict in verdicts]
         print_json(facts[0] if trial != "all" else facts)

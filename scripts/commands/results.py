@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from genretune.scripts.terminal import plain, print_json
+from genretune.scripts.terminal import print_json, printable
 from genretune.tune.errors import TuneError
 from genretune.tune.storage.run_dir import RunDir
 
@@ -56,9 +56,9 @@ def results(
         reading.write_parquet(rows, out, classes)
     elif chosen is Format.table and out is None:
         metric = run.sweep()["space"]["metric"]["name"]
-        print_leaderboard(rows, metric, reading.caution(run), classes)
+        print_leaderboard(rows, metric, reading.warnings_of(run), classes)
         if trial is not None:
-            print(plain(f"\n{explain(reading.read_state(run), trial)}"))
+            print(printable(f"\n{explain(reading.read_state(run), trial)}"))
     elif chosen is Format.table:
         raise TuneError("--out: needs --format csv, json or parquet")
     else:
@@ -78,5 +78,5 @@ def _audit(differences: list[str], as_json: bool) -> int:
     if as_json:
         print_json({"differences": differences})
     else:
-        print(plain("\n".join(differences)) or "every decision follows from the journal")
+        print(printable("\n".join(differences)) or "every decision follows from the journal")
     return 1 if differences else 0

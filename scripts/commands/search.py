@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from genretune.scripts import sweep_options
-from genretune.scripts.terminal import packing, print_error, working
+from genretune.scripts.terminal import packing_progress, print_error, status_spinner
 from genretune.tune.dispatch.run_options import RunOptions
 from genretune.tune.dispatch.signals import EXIT, Interrupted, StopSignal, signals
 from genretune.tune.errors import TuneError
@@ -33,15 +33,15 @@ def search(
     out: Annotated[Path | None, typer.Option(help="run directory; default runs/NAME")] = None,
     address: sweep_options.Address = "local",
     concurrency: sweep_options.Concurrency = None,
-    resources: sweep_options.Granted = None,
+    resources: sweep_options.TrialResources = None,
     time: sweep_options.Time = None,
     until: sweep_options.Until = None,
-    heartbeat: sweep_options.Heartbeat = 600.0,
-    storage_wait: sweep_options.StorageWait = 600.0,
-    keep: sweep_options.Kept = None,
-    storage: sweep_options.Stored = None,
-    machine_class: sweep_options.Class = None,
-    allow_mixed: sweep_options.Mixed = False,
+    hang_timeout: sweep_options.HangTimeout = 600.0,
+    io_timeout: sweep_options.IoTimeout = 600.0,
+    keep: sweep_options.KeepOption = None,
+    storage: sweep_options.StorageUri = None,
+    machine_class: sweep_options.MachineClass = None,
+    allow_mixed: sweep_options.AllowMixed = False,
     plugin: Plugins = None,
     strict_exit: Strict = False,
 ) -> int:
@@ -49,14 +49,14 @@ def search(
 
     Example: genretune search search_spaces/quickstart.yaml --data DIR --trials 12
     """
-    options = sweep_options.options_of(
+    options = sweep_options.run_options(
         address,
         concurrency,
         resources,
         time=time,
         until=until,
-        heartbeat=heartbeat,
-        storage_wait=storage_wait,
+        hang_timeout=hang_timeout,
+        io_timeout=io_timeout,
         keep=keep,
         machine_class=machine_class,
         allow_mixed=allow_mixed,
@@ -64,7 +64,7 @@ def search(
     )
     given = [*(overrides or []), *([f"trials={trials}"] if trials is not None else [])]
     return _interruptibly(
-        lambda wanted: _search(
+        lambda stop_signal: _search(
             space,
             given,
             data,
@@ -72,7 +72,7 @@ def search(
             options=options,
             plugins=plugin or [],
             strict=strict_exit,
-            wanted=wanted,
+            stop_signal=stop_signal,
         )
     )
 
@@ -86,7 +86,7 @@ def _search(
     options: RunOptions,
     plugins: list[Path],
     strict: bool,
-    wanted: StopSignal,
+    stop_signal: StopSignal,
 ) -> int:
     from genretune.tune.space.load import load_space
 
@@ -98,16 +98,18 @@ def _search(
     run.require_new()
     if options.storage is not None:
         require_new(options.storage)
-    with working("loading torch") as say:
+    with status_spinner("loading torch") as say:
         from genretune.scripts.launch import driver_job, exec_driver
         from genretune.tune.run.sweep_setup import new_sweep
 
         say("checking the search space and the corpus")
-        sweep = new_sweep(found, data, plugins=plugins, overrides=given, progress=packing(say))
+        sweep = new_sweep(
+            found, data, plugins=plugins, overrides=given, progress=packing_progress(say)
+        )
     for note in found.notes:
         print_error(f"note: {note}")
     run.create(space.read_text(), sweep.as_json(), options.storage)
-    wanted.check()
+    stop_signal.check()
     exec_driver(driver_job(run, sweep, options, strict_exit=strict))
 
 
@@ -123,16 +125,16 @@ def resume(
     ] = False,
     address: sweep_options.Address = "local",
     concurrency: sweep_options.Concurrency = None,
-    resources: sweep_options.Granted = None,
+    resources: sweep_options.TrialResources = None,
     time: sweep_options.Time = None,
     until: sweep_options.Until = None,
-    heartbeat: sweep_options.Heartbeat = 600.0,
-    storage_wait: sweep_options.StorageWait = 600.0,
-    keep: sweep_options.Kept = None,
-    storage: sweep_options.Stored = None,
-    machine_class: sweep_options.Class = None,
-    allow_mixed: sweep_options.Mixed = False,
-    accept_new_environment: sweep_options.Accepted = False,
+    hang_timeout: sweep_options.HangTimeout = 600.0,
+    io_timeout: sweep_options.IoTimeout = 600.0,
+    keep: sweep_options.KeepOption = None,
+    storage: sweep_options.StorageUri = None,
+    machine_class: sweep_options.MachineClass = None,
+    allow_mixed: sweep_options.AllowMixed = False,
+    accept_new_environment: sweep_options.AcceptEnvironment = False,
     plugin: Plugins = None,
     strict_exit: Strict = False,
 ) -> int:
@@ -140,14 +142,14 @@ def resume(
 
     Example: genretune resume runs/quickstart --trials +30
     """
-    options = sweep_options.options_of(
+    options = sweep_options.run_options(
         address,
         concurrency,
         resources,
         time=time,
         until=until,
-        heartbeat=heartbeat,
-        storage_wait=storage_wait,
+        hang_timeout=hang_timeout,
+        io_timeout=io_timeout,
         keep=keep,
         machine_class=machine_class,
         allow_mixed=allow_mixed,
@@ -159,7 +161,7 @@ def resume(
     if trials is None and not give_up and _is_finished(run):
         return _nothing_left(run, strict_exit)
     return _interruptibly(
-        lambda wanted: _resume(
+        lambda stop_signal: _resume(
             run,
             data,
             trials,
@@ -167,7 +169,7 @@ def resume(
             options=options,
             plugins=plugin or [],
             strict=strict_exit,
-            wanted=wanted,
+            stop_signal=stop_signal,
         )
     )
 
@@ -181,26 +183,28 @@ def _resume(
     options: RunOptions,
     plugins: list[Path],
     strict: bool,
-    wanted: StopSignal,
+    stop_signal: StopSignal,
 ) -> int:
     saved = run.sweep()
     reexec_with_level(saved["determinism"], sys.argv[1:])
-    with working("loading torch") as say:
+    with status_spinner("loading torch") as say:
         from genretune.scripts.launch import (
             check_trials,
             check_unedited,
             driver_job,
             exec_driver,
-            moved,
+            storage_of,
         )
         from genretune.tune.run.sweep_setup import saved_sweep
 
         check_trials(trials)
         keep = check_unedited(run, saved)
-        options = replace(options, keep=options.keep or keep, storage=moved(run, options.storage))
+        options = replace(
+            options, keep=options.keep or keep, storage=storage_of(run, options.storage)
+        )
         say("finding the corpus")
-        sweep = saved_sweep(saved, folder=data, plugins=plugins, progress=packing(say))
-    wanted.check()
+        sweep = saved_sweep(saved, folder=data, plugins=plugins, progress=packing_progress(say))
+    stop_signal.check()
     wishes = {"trials": trials, "give_up": tuple(give_up), "strict_exit": strict}
     exec_driver(driver_job(run, sweep, options, **wishes))
 
@@ -214,16 +218,16 @@ def _is_finished(run: RunDir) -> bool:
 
 
 def _nothing_left(run: RunDir, strict: bool) -> int:
-    from genretune.scripts.ending import show_end
+    from genretune.scripts.show_results import show_end
 
     return show_end(run, strict=strict)
 
 
 def _interruptibly(act: Callable[[StopSignal], int]) -> int:
     """Do it under the signals that end a driver in order; the exit code."""
-    with signals() as wanted:
+    with signals() as stop_signal:
         try:
-            return act(wanted)
+            return act(stop_signal)
         except Interrupted:
             print_error("interrupted before the first trial was dispatched")
-            return EXIT[wanted.kind or "interrupted"]
+            return EXIT[stop_signal.kind or "interrupted"]

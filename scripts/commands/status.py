@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from genretune.scripts.terminal import plain, print_json
+from genretune.scripts.terminal import print_json, printable
 from genretune.tune.storage.run_dir import RunDir
 
 
@@ -25,7 +25,7 @@ def status(
         if as_json:
             print_json(facts)
         else:
-            print(plain(_in_words(facts)), flush=True)
+            print(printable(_in_words(facts)), flush=True)
         if not watch or facts["driver"] is None:
             return 0
         time.sleep(2.0)

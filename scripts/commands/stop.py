@@ -44,9 +44,9 @@ def stop(
 
 def _ask(run: RunDir, trial: int | None, wait: float) -> int:
     from genretune.tune.run.results import read_state
-    from genretune.tune.run.stop_requests import ask_to_stop
+    from genretune.tune.run.stop_requests import request_stop
 
-    request = ask_to_stop(run, trial)
+    request = request_stop(run, trial)
     end = time.monotonic() + wait
     while request.exists():
         if not run.driving():

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genretune.scripts.terminal import packing, print_error, print_json, print_table, span, working
+from genretune.scripts.terminal import (
+    format_duration,
+    packing_progress,
+    print_error,
+    print_json,
+    print_table,
+    status_spinner,
+)
 from genretune.tune.dispatch.signals import EXIT, Interrupted, signals
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, reexec_with_level
@@ -62,11 +69,11 @@ def _prepared(
     settings: Mapping[str, Any], data: Path | None, plugins: Sequence[Path], fold: str | None
 ) -> list["StandaloneTrial"]:
     """The trials to train, checked before anything is written."""
-    with working("loading torch") as say:
+    with status_spinner("loading torch") as say:
         from genretune.tune.trial.standalone import prepare
 
         say("checking the configuration and the corpus")
-        standalone = prepare(settings, data=data, plugins=plugins, progress=packing(say))
+        standalone = prepare(settings, data=data, plugins=plugins, progress=packing_progress(say))
         chosen = _chosen(standalone, fold)
         warnings = [report.message() for report in [one.check() for one in chosen]]
     print_error(*(f"warning: {said}" for said in warnings if said))
@@ -172,7 +179,7 @@ def _watch(words: str, epochs: int, *, quiet: bool) -> Iterator[Report | None]:
 
         def show(record: Mapping[str, Any]) -> None:
             done = record["epoch"]
-            left = span((epochs - done) * record["seconds"] / 60)
+            left = format_duration((epochs - done) * record["seconds"] / 60)
             bar.update(task, completed=done, left=f"about {left} left", refresh=True)
             bar.console.print(_in_words(record), highlight=False, soft_wrap=True)
 

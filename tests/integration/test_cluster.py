@@ -74,13 +74,13 @@ import os, sys
 from pathlib import Path
 
 from genretune.tune.dispatch.cluster import cluster
-from genretune.tune.dispatch.nodes import Nodes, Wants
+from genretune.tune.dispatch.nodes import NodeRequirements, Nodes
 
 address, store, samples = sys.argv[1:]
 os.dup2(os.open(store, os.O_RDONLY), 250)
 mine = "/proc/self/fd/250"  # a path that only this process sees
 with cluster(address, level="strict", gpus=False, log=Path(os.devnull)):
-    nodes = Nodes(Wants("cpu", "strict", mine, samples), {"CPU": 1.0})
+    nodes = Nodes(NodeRequirements("cpu", "strict", mine, samples), {"CPU": 1.0})
     nodes.wait()
     assert [node.has_store for node in nodes.known.values()] == [False], nodes.known
 """
@@ -207,7 +207,7 @@ def test_machine_classes_are_asked_about_and_kept_to(
             assert len(classes) == 1, f"{folder.name} keeps to its class"
 
         one = tmp_path / "one"
-        chosen = genretune("search", space, *how, "--out", one, "--class", "avx2")
+        chosen = genretune("search", space, *how, "--out", one, "--machine-class", "avx2")
         assert chosen.returncode == 0, chosen.stderr
         for folder in (one / "trials").iterdir():
             result = json.loads((folder / "result.json").read_text())

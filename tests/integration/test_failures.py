@@ -95,7 +95,7 @@ def test_workers_killed_and_hung_storage_gone_and_a_node_lost(
     leaderboard_of: Rows,
     events_of: Rows,
 ) -> None:
-    driver = search("-W", "1", "--heartbeat", "5")
+    driver = search("-W", "1", "--hang-timeout", "5")
     driver.until("report", 2)
     first = [worker.pid for worker in bed.workers()]
     assert len(first) == 1
@@ -124,7 +124,7 @@ def test_workers_killed_and_hung_storage_gone_and_a_node_lost(
 
     journal = events_of(driver.run)
     losses = [k for k, event in enumerate(journal) if event["event"] == "lost"]
-    assert "silent" in journal[losses[1]]["why"]
+    assert "hung" in journal[losses[1]]["why"]
     for k in losses:  # the lost trial is requeued first
         following = next(e for e in journal[k:] if e["event"] in ("report", "ended"))
         assert following["trial"] == journal[k]["trial"]
@@ -177,7 +177,7 @@ def test_a_node_that_hangs_without_dying(
     with local_nodes(2) as two:
         run = tmp_path / "run"
         where = ("--data", corpus, "--out", run, "--address", two.address)
-        driver = Driver(run, "search", space, *where, "-W", "2", "--heartbeat", "10")
+        driver = Driver(run, "search", space, *where, "-W", "2", "--hang-timeout", "10")
         driver.until("report", 2)
         workers = two.workers()
         frozen = two.freeze_node(0)
@@ -192,7 +192,7 @@ def test_a_node_that_hangs_without_dying(
                     process.resume()
         assert leaderboard_of(run) == leaderboard_of(finished)
         told = [event["why"] for event in events_of(run) if event["event"] == "lost"]
-        assert told and "silent" in told[0]
+        assert told and "hung" in told[0]
         _, left = psutil.wait_procs(hung, timeout=30)
         assert not left, "a worker that was given up ends when its node wakes up"
     assert leaderboard_of(run) == leaderboard_of(finished)
@@ -209,7 +209,7 @@ def test_sigterm_then_stop_a_trial_then_a_deadline(
     assert driver.wait() == 75
     psutil.wait_procs(workers, timeout=10 - (time.monotonic() - began))
     assert not any(worker.is_running() for worker in workers)
-    assert f"genretune resume {driver.run} goes on" in driver.log.read_text()
+    assert f"continue with genretune resume {driver.run}" in driver.log.read_text()
 
     open_trial = next(
         event["trial"] for event in reversed(events_of(driver.run)) if event["event"] == "created"
@@ -221,7 +221,7 @@ def test_sigterm_then_stop_a_trial_then_a_deadline(
 
     again = Driver(driver.run, "resume", driver.run, "--address", bed.address, "--time", "1s")
     assert again.wait() == 75, again.log.read_text()
-    assert "the time is over" in again.log.read_text()
+    assert "time limit reached" in again.log.read_text()
 
     # so many that the wish to stop comes before the end, however busy the machine is
     more = ("--address", bed.address, "-W", "1", "--trials", "200")
@@ -243,7 +243,7 @@ def test_what_a_trial_raises_is_final_and_what_kills_its_worker_is_not(
     how = ("--address", bed.address, "-W", "1", "--plugin", tmp_path / "faulty.py")
     done = genretune("search", tmp_path / "faulty.yaml", "--data", corpus, "--out", run, *how)
     assert done.returncode == 3, done.stderr
-    assert "not all could be decided" in done.stderr
+    assert "not all trials could be decided" in done.stderr
     found = {row["parameters"]["model.fault"]: row for row in leaderboard_of(run)}
     assert found["none"]["status"] == "completed"
     assert (found["bug"]["status"], found["bug"]["why"]) == ("failed", "KeyError: 'a bug'")

@@ -16,7 +16,7 @@ print("the end", file=sys.stderr)
 """
 
 
-def test_a_sweep_goes_on_when_nobody_reads_its_output() -> None:
+def test_a_sweep_continues_when_its_output_is_closed() -> None:
     with subprocess.Popen(["true"], stdin=subprocess.PIPE) as reader:
         assert reader.stdin is not None
         reader.wait()
@@ -30,6 +30,6 @@ def test_a_sweep_goes_on_when_nobody_reads_its_output() -> None:
     assert done.returncode == 0
     lines = done.stderr.decode().splitlines()
     assert lines == [
-        "genretune: nobody reads the output any more; the sweep goes on",
+        "genretune: standard output is closed; the sweep continues",
         "the end",
     ]

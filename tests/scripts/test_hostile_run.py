@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from genretune.scripts.cli import run as command
-from genretune.scripts.terminal import plain
+from genretune.scripts.terminal import printable
 from genretune.tune.errors import DamagedRecord
 from genretune.tune.run.journal import Journal
-from genretune.tune.run.stop_requests import requests
+from genretune.tune.run.stop_requests import stop_requests
 from genretune.tune.space.load import space_from_text
 from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.sweep.state_machine import StateMachine
@@ -267,7 +267,7 @@ def test_what_is_no_request_is_passed_over(request_text: str, run: RunDir) -> No
     (run.path / "requests").mkdir()
     (run.path / "requests" / "1-1.json").write_text(request_text)
     os.mkfifo(run.path / "requests" / "2-1.json")
-    assert list(requests(run)) == []
+    assert list(stop_requests(run)) == []
 
 
 def test_a_terminal_obeys_nothing(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
@@ -275,7 +275,7 @@ def test_a_terminal_obeys_nothing(run: RunDir, capsys: pytest.CaptureFixture[str
     journaled(event="created", trial=3, parameters=evil, seed=1)(run)
     assert command(["results", str(run.path)]) == 0
     assert "\x1b" not in capsys.readouterr().out
-    assert plain("a\x1b[2Jé\n") == "a\\x1b[2Jé\n"
+    assert printable("a\x1b[2Jé\n") == "a\\x1b[2Jé\n"
 
 
 def test_aliases_that_stand_for_billions(run: RunDir, refused: Refused) -> None:
@@ -283,7 +283,7 @@ def test_aliases_that_stand_for_billions(run: RunDir, refused: Refused) -> None:
     run.space_yaml.write_text(f"trial:\n  k0: &a0 [x]\n{levels}\n")
     assert "must have at most" in refused("resume")
     run.space_yaml.write_text(f"a: {DEEP}\n")
-    assert "nested too deeply" in refused("resume")
+    assert "too deep a nesting" in refused("resume")
 
 
 def test_output_that_nobody_reads(run: RunDir) -> None:

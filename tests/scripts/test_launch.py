@@ -49,4 +49,4 @@ def test_what_changes_a_result_may_not(run: RunDir) -> None:
     run.space_yaml.write_text(edited)
     with pytest.raises(TuneError) as error:
         check_unedited(run, saved())
-    assert "must be as the sweep began, got changes in seed (put it back" in str(error.value)
+    assert "must not change during a sweep, got changes in seed (restore it" in str(error.value)

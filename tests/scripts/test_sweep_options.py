@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from genretune.scripts.sweep_options import Keeping, options_of
+from genretune.scripts.sweep_options import KeepChoice, run_options
 from genretune.scripts.sweep_options import _seconds_until as seconds_until
 from genretune.tune.dispatch.driver_job import DriverJob, job_from_json
 from genretune.tune.dispatch.run_options import Resources, RunOptions
@@ -15,16 +15,16 @@ from genretune.tune.errors import TuneError
 USUAL: dict[str, Any] = {
     "time": None,
     "until": None,
-    "heartbeat": 600.0,
-    "storage_wait": 600.0,
-    "keep": Keeping.usual,
+    "hang_timeout": 600.0,
+    "io_timeout": 600.0,
+    "keep": KeepChoice.usual,
     "machine_class": None,
     "allow_mixed": False,
 }
 
 
 def options(address: str = "local", resources: str | None = None, **more: Any) -> RunOptions:
-    return options_of(address, None, resources, **(USUAL | more))
+    return run_options(address, None, resources, **(USUAL | more))
 
 
 def test_what_is_given_is_taken() -> None:
@@ -49,7 +49,7 @@ def test_what_is_given_is_taken() -> None:
         ({"until": "07:30+02:00"}, "--until: must be a time of day such as 07:30, got 07:30+02:00"),
         ({"until": "7"}, "--until: must be a time of day"),
         ({"until": "25:00"}, "--until: must be a time of day such as 07:30, got 25:00"),
-        ({"until": "07:30", "time": "1h"}, "--until: must not come with --time"),
+        ({"until": "07:30", "time": "1h"}, "--until: must not be combined with --time"),
     ],
 )
 def test_what_cannot_be_read_is_named(more: dict[str, Any], told: str) -> None:

@@ -8,17 +8,22 @@ import sys
 import pytest
 
 from genretune.scripts import cli
-from genretune.scripts.terminal import packing, print_table, span, working
+from genretune.scripts.terminal import (
+    format_duration,
+    packing_progress,
+    print_table,
+    status_spinner,
+)
 
 ROWS = [["optimizer.lr", "0.001", "0.01", "0.1"]]
 HEADERS = ["parameter", "trial 0", "trial 1", "trial 2"]
 CODE = """\
 import sys, time
 from genretune.data.suppress_stderr import suppress_stderr
-from genretune.scripts.terminal import packing, working
-with working("checking [the] corpus") as say, suppress_stderr():
+from genretune.scripts.terminal import packing_progress, status_spinner
+with status_spinner("checking [the] corpus") as say, suppress_stderr():
     time.sleep(0.2)
-    packing(say)(3, 40)
+    packing_progress(say)(3, 40)
     time.sleep(0.3)
 print("result")
 """
@@ -57,8 +62,8 @@ def test_a_terminal_sees_what_is_done_and_then_nothing() -> None:
 
 
 def test_a_pipe_sees_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    with working("checking the corpus") as say:
-        packing(say)(3, 40)
+    with status_spinner("checking the corpus") as say:
+        packing_progress(say)(3, 40)
     assert capfd.readouterr() == ("", "")
 
 
@@ -74,7 +79,7 @@ def test_an_interrupt_is_one_line_and_130(
 
 
 def test_spans_are_for_people() -> None:
-    assert [span(m) for m in (0.5, 1.4, 1.6, 89.0, 200.0)] == [
+    assert [format_duration(m) for m in (0.5, 1.4, 1.6, 89.0, 200.0)] == [
         "30 s",
         "84 s",
         "2 min",

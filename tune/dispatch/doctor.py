@@ -101,7 +101,9 @@ def examine(asked: Mapping[str, Any]) -> list[Finding]:
         findings += [*judge(name, facts, own, span), _ports(name, closed)]
         classes.add(facts["machine_class"])
     if len(classes) > 1:
-        remedy = "choose one with --class NAME, or --allow-mixed: bits agree within a class only"
+        remedy = (
+            "choose one with --machine-class NAME, or --allow-mixed: bits agree within a class only"
+        )
         findings.append(Finding("all", "machine class", f"{len(classes)} classes", remedy))
     return findings
 

@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from genretune.tune.dispatch.cluster import cluster, require_room
 from genretune.tune.dispatch.driver_job import DriverJob
-from genretune.tune.dispatch.hang_detector import HangDetector
+from genretune.tune.dispatch.messages import SegmentOrder
 from genretune.tune.dispatch.nodes import NodeRequirements, Nodes
 from genretune.tune.dispatch.run_options import Resources
 from genretune.tune.dispatch.signals import Interrupted, StopSignal
@@ -21,11 +20,12 @@ from genretune.tune.dispatch.trainable import run_segment
 from genretune.tune.reproducibility.literals import Level
 from genretune.tune.run.journal import Journal
 from genretune.tune.run.resume_check import check_environment, last_environment
-from genretune.tune.run.stop_requests import forget_drains
+from genretune.tune.run.stop_requests import discard_drain_requests
 from genretune.tune.space.load import space_from_json
 from genretune.tune.storage.object_store import ObjectStore
 from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.storage.s3_run import S3Run
+from genretune.tune.sweep.decisions import Segment
 from genretune.tune.sweep.events import MIXED
 from genretune.tune.sweep.state_machine import StateMachine
 
@@ -39,25 +39,30 @@ EXIT_CODES: dict[End, int] = {
     "interrupted": 130,
 }
 Show = Callable[[SweepController], None]
-Segment = Callable[[Mapping[str, Any]], None]
+Trainable = Callable[[Mapping[str, Any]], None]
 
 
-def drive(
-    run: RunDir,
-    job: DriverJob,
-    *,
-    show: Show,
-    wanted: StopSignal,
-    before: Callable[[StateMachine], None] = lambda state_machine: None,
-    segment: Segment | None = None,
-) -> End:
+@dataclass(frozen=True)
+class DriverHooks:
+    """What a caller of ``drive`` adds to it.
+
+    Attributes:
+        show: displays progress; called about twice a second.
+        prepare: applies the user's changes to the state machine before it runs: an extension,
+            trials to give up.
+        trainable: runs on a worker in place of training; for benchmarks.
+    """
+
+    show: Show
+    prepare: Callable[[StateMachine], None] = lambda state_machine: None
+    trainable: Trainable = run_segment
+
+
+def drive(run: RunDir, job: DriverJob, *, stop_signal: StopSignal, hooks: DriverHooks) -> End:
     """Run a sweep from its journal to its end, or to an interruption.
 
     Args:
-        show: called about twice a second with the state of things.
-        wanted: the signals so far; ``at_once`` until now.
-        before: says to the machine what the user wants (extension, giving trials up).
-        segment: what runs on a worker, in place of training: for benchmarks.
+        stop_signal: the signals received so far; it raises at once until dispatch begins.
 
     Raises:
         TuneError: the directory is in use, or the cluster cannot be used.
@@ -65,44 +70,46 @@ def drive(
     """
     options, space = job.options, space_from_json(run.sweep()["space"])
     with run.drive(takeover=options.takeover) as generation, Journal(run.journal) as journal:
-        forget_drains(run)
+        discard_drain_requests(run)
         state_machine = StateMachine(space, journal.events)
-        before(state_machine)
+        hooks.prepare(state_machine)
         if _finished(state_machine):
             journal.append(state_machine.take())
             return "finished"
         try:
-            with _joined(run, job, journal) as place:
-                wanted.install()  # Ray has put its own handler there
-                wanted.at_once = False
+            with _join(run, job, journal) as workers:
+                stop_signal.install()  # ray.init has put its own handlers in place
+                stop_signal.at_once = False
                 state_machine.begin(
-                    host=os.uname().nodename, pid=os.getpid(), environment=place.environment
+                    host=os.uname().nodename, pid=os.getpid(), environment=workers.environment
                 )
                 journal.append(state_machine.take())
-                terms = DriverSettings(
+                settings = DriverSettings(
                     generation=generation,
-                    concurrency=options.concurrency or place.room,
-                    patience=options.patience,
+                    concurrency=options.concurrency or workers.room,
+                    io_timeout=options.io_timeout,
+                    hang_timeout=options.hang_timeout,
                     keep=options.keep or space.keep,
-                    check=wanted.check,
-                    remote=_remote(run, job, generation),
+                    check=stop_signal.check,
+                    s3=_claim_s3(run, job, generation),
                 )
-                controller = SweepController(run, state_machine, journal, terms)
-                _dispatch(controller, place, job, show=show, segment=segment or run_segment)
+                controller = SweepController(run, state_machine, journal, settings)
+                _dispatch(controller, workers, job, hooks)
                 return _end(controller)
         except Interrupted:
-            return wanted.kind or "terminated"  # Ray had SIGTERM's handler while it started
+            # without a kind it was SIGTERM while Ray, which had its handler then, was starting
+            return stop_signal.kind or "terminated"
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Workers:
     """Where segments run.
 
     Attributes:
         environment: what bits depend on.
-        per_trial: resources by Ray's names.
+        per_trial: resources of a trial, by Ray's names.
         room: trials at once.
-        nodes: None on one machine of our own.
+        nodes: None on a single machine.
     """
 
     environment: dict[str, Any]
@@ -112,43 +119,43 @@ class _Place:
 
 
 @contextmanager
-def _joined(run: RunDir, job: DriverJob, journal: Journal) -> Iterator[_Place]:
-    """Ray for a ``with`` block, once it is known that the sweep may go on there.
+def _join(run: RunDir, job: DriverJob, journal: Journal) -> Iterator[_Workers]:
+    """Start or join Ray for a ``with`` block, once the sweep is known to be allowed there.
 
     Raises:
         RecordMismatch: the environment is not that of the driver before.
         TuneError: the cluster cannot be used.
     """
     options, level = job.options, cast(Level, job.level)
-    before, here = last_environment(journal.events), dict(job.environment)
+    before, environment = last_environment(journal.events), dict(job.environment)
     local = options.address == "local"
     if local:
-        check_environment(before, here, accepted=options.accept_environment)
-    resources = options.resources or _usual(job)
+        check_environment(before, environment, accepted=options.accept_environment)
+    resources = options.resources or _default_resources(job)
     per_trial = {"CPU": resources.cpu, "GPU": resources.gpu}
-    gpus = resources.gpu > 0
-    with cluster(options.address, level=level, gpus=gpus, log=run.driver_log):
+    with cluster(options.address, level=level, gpus=resources.gpu > 0, log=run.driver_log):
         room = require_room(resources)
         nodes = None
         if not local:
-            wants = NodeRequirements(
+            # on a cluster the workers' machine class counts, which only they can tell
+            requirements = NodeRequirements(
                 device=job.device, level=job.level, store=job.store, samples=job.samples
             )
-            nodes = Nodes(wants, per_trial)
+            nodes = Nodes(requirements, per_trial)
             nodes.wait()
             chosen = nodes.choose(options.machine_class, options.allow_mixed)
-            here |= {"machine_class": chosen or MIXED}
-            check_environment(before, here, accepted=options.accept_environment)
-        yield _Place(here, per_trial, room, nodes)
+            environment |= {"machine_class": chosen or MIXED}
+            check_environment(before, environment, accepted=options.accept_environment)
+        yield _Workers(environment, per_trial, room, nodes)
 
 
-def _remote(run: RunDir, job: DriverJob, generation: int) -> S3Run | None:
-    """Where checkpoints and records lie, held by this driver; None for the run directory."""
+def _claim_s3(run: RunDir, job: DriverJob, generation: int) -> S3Run | None:
+    """Return the sweep in S3, claimed for this driver; None for the run directory."""
     if job.options.storage is None:
         return None
-    remote = S3Run(run, ObjectStore(job.options.storage))
-    remote.begin(generation, [Path(path) for path in job.plugins])
-    return remote
+    s3 = S3Run(run, ObjectStore(job.options.storage))
+    s3.claim(generation, [Path(path) for path in job.plugins])
+    return s3
 
 
 def _finished(state_machine: StateMachine) -> bool:
@@ -156,7 +163,7 @@ def _finished(state_machine: StateMachine) -> bool:
     return not any(counts[status] for status in ("running", "paused", "pending"))
 
 
-def _usual(job: DriverJob) -> Resources:
+def _default_resources(job: DriverJob) -> Resources:
     return Resources(cpu=float(job.threads), gpu=1.0 if job.device == "cuda" else 0.0)
 
 
@@ -164,17 +171,17 @@ def _end(controller: SweepController) -> End:
     if controller.done is None:
         return "undecided"
     if controller.done.reason == "drained" and controller.state_machine.state.draining:
-        return "stopped"  # journaled, so the user's own wish
+        return "stopped"  # the drain is journaled, so the user asked for it
     return controller.done.reason
 
 
 def _dispatch(
-    controller: SweepController, place: _Place, job: DriverJob, *, show: Show, segment: Segment
+    controller: SweepController, workers: _Workers, job: DriverJob, hooks: DriverHooks
 ) -> None:
-    """Let Ray Tune run segments until the machine is done.
+    """Let Ray Tune run segments until the state machine is done.
 
     Raises:
-        Interrupted: somebody wants it to end before.
+        Interrupted: a signal or a deadline ends the driver before.
     """
     from ray import tune as ray_tune
 
@@ -185,33 +192,34 @@ def _dispatch(
         bundle_of,
     )
 
-    until = job.options.until
-
-    def look() -> None:
-        controller.hear()
-        if place.nodes is not None:
-            place.nodes.look()
-        if until is not None and time.time() >= until:
+    def tick() -> None:
+        controller.tick()
+        if workers.nodes is not None:
+            workers.nodes.look()
+        if job.options.until is not None and time.time() >= job.options.until:
             controller.state_machine.drain()
 
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(controller.concurrency)
-    controller.tidy()
-    callback = ControllerCallback(controller, look=look, show=lambda: show(controller))
-    where = partial(_where, controller, place.nodes)
-    order = _order(controller, job) | {"bundle": place.per_trial}
+    def order(segment: Segment) -> SegmentOrder:
+        return _order(controller, workers, job, segment)
+
+    # with reused actors Ray keeps only as many pending segments as this lets it
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(controller.settings.concurrency)
+    controller.recover()
     with tempfile.TemporaryDirectory(prefix="genretune-") as scratch:
         tuner = ray_tune.Tuner(
-            ray_tune.with_resources(segment, bundle_of),
+            ray_tune.with_resources(hooks.trainable, bundle_of),
             tune_config=ray_tune.TuneConfig(
-                search_alg=SegmentSearcher(controller, order, where),
-                scheduler=SegmentScheduler(controller, HangDetector(job.options.heartbeat)),
+                search_alg=SegmentSearcher(controller, order),
+                scheduler=SegmentScheduler(controller),
                 num_samples=-1,
                 reuse_actors=True,
             ),
             run_config=ray_tune.RunConfig(
                 name="run",
                 storage_path=scratch,
-                callbacks=[callback],
+                callbacks=[
+                    ControllerCallback(controller, tick=tick, show=lambda: hooks.show(controller))
+                ],
                 failure_config=ray_tune.FailureConfig(max_failures=0),
                 verbose=0,
             ),
@@ -219,30 +227,37 @@ def _dispatch(
         try:
             tuner.fit()
         except Interrupted:
-            controller.terms.check()
+            controller.settings.check()
         if controller.failure is not None:
             raise controller.failure
-        show(controller)
+        hooks.show(controller)
 
 
-def _where(controller: SweepController, nodes: Nodes | None, trial: int) -> dict[str, Any]:
-    """The machine class that a trial keeps to, and the nodes that are not of it."""
-    if nodes is None:
-        return {}
-    wanted = nodes.chosen or controller.begun_on(trial)
-    return {"machine_class": wanted, "not_on": nodes.foreign(wanted)}
-
-
-def _order(controller: SweepController, job: DriverJob) -> dict[str, Any]:
-    """What all orders have in common."""
-    storage = job.options.storage
-    return {
-        # workers of a sweep in S3 are told of no directory: none of theirs may be the driver's
-        "run": controller.run.path.absolute() if storage is None else "",
-        "storage": storage,
-        "generation": controller.terms.generation,
-        "patience": controller.terms.patience,
-        "metric": controller.state_machine.space.metric.name,
-        "store": job.store,
-        "plugins": list(job.plugins),
-    }
+def _order(
+    controller: SweepController, workers: _Workers, job: DriverJob, segment: Segment
+) -> SegmentOrder:
+    """Return the order for a worker that is to run ``segment``."""
+    trial, storage = segment.trial, job.options.storage
+    lease = controller.lease(trial)
+    machine_class, excluded = None, list[str]()
+    if workers.nodes is not None:
+        # a trial begun on one class stays there, also in a sweep that allows several
+        machine_class = workers.nodes.chosen or controller.machine_class_of(trial)
+        excluded = workers.nodes.other_classes(machine_class)
+    return SegmentOrder(
+        trial=trial,
+        generation=lease.generation,
+        attempt=lease.attempt,
+        parameters=dict(segment.parameters),
+        seed=segment.seed,
+        metric=controller.state_machine.space.metric.name,
+        # workers of a sweep in S3 get no directory: a path of theirs may not be the driver's
+        run=str(controller.run.path.absolute()) if storage is None else "",
+        storage=storage,
+        store=job.store,
+        plugins=job.plugins,
+        io_timeout=lease.io_timeout,
+        bundle=workers.per_trial,
+        machine_class=machine_class,
+        excluded_nodes=tuple(excluded),
+    )

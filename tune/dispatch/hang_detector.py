@@ -1,11 +1,15 @@
-"""Finds segments that have fallen silent: a worker, or its node, that hangs without dying.
+"""Finds hung segments: a worker, or its node, that is silent without being dead.
 
-A worker says nothing between two epochs, so what is silence depends on how long epochs take.
+A worker reports nothing between two epochs, so what counts as silence depends on how long epochs
+take.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from genretune.tune.dispatch.running_segments import RunningSegment
 
 _EPOCHS = 20.0
 _STARTING = 6.0
@@ -13,40 +17,37 @@ _STARTING = 6.0
 
 @dataclass
 class HangDetector:
-    """Times segments from their start and from each report.
+    """Times segments from the start of their worker and from each report.
 
     Attributes:
-        heartbeat: the shortest silence (s) that counts. A segment is silent after this time or 20
-            times the longest epoch so far, whichever is longer. Before its first report, while the
-            worker starts, it has 6 times this time. Each silence of a trial doubles all this for
-            that trial.
+        hang_timeout: seconds without a report before a worker counts as hung, and at least 20 times
+            the longest epoch so far. Before the first report, while the worker starts, it has 6
+            times as long. Each hang of a trial doubles its limits, so that a trial with slow epochs
+            is not killed for ever.
     """
 
-    heartbeat: float
+    hang_timeout: float
     clock: Callable[[], float] = time.monotonic
-    _heard: dict[str, float] = field(default_factory=dict)
-    _spoke: set[str] = field(default_factory=set)
-    _silences: dict[int, int] = field(default_factory=dict)
+    _hangs: Counter[int] = field(default_factory=Counter)
 
-    def heard(self, ray_id: str) -> None:
-        """The segment has reported."""
-        self._heard[ray_id] = self.clock()
-        self._spoke.add(ray_id)
+    def reported(self, segment: RunningSegment) -> None:
+        """Note a report."""
+        segment.heard_at = self.clock()
+        segment.reported = True
 
-    def silent_for(self, trial: int, ray_id: str, longest_epoch: float) -> float | None:
-        """Seconds of a segment's silence if they are too many; None otherwise."""
+    def is_hung(self, segment: RunningSegment, longest_epoch: float) -> bool:
+        """Return whether a segment with a worker has been silent for too long.
+
+        Args:
+            longest_epoch: seconds of the longest epoch seen so far.
+        """
         now = self.clock()
-        silence = now - self._heard.setdefault(ray_id, now)
-        patience = self.heartbeat if ray_id in self._spoke else _STARTING * self.heartbeat
-        limit = max(patience, _EPOCHS * longest_epoch)
-        return silence if silence > limit * 2 ** self._silences.get(trial, 0) else None
+        if segment.heard_at is None:
+            segment.heard_at = now
+        timeout = self.hang_timeout if segment.reported else _STARTING * self.hang_timeout
+        limit = max(timeout, _EPOCHS * longest_epoch)
+        return now - segment.heard_at > limit * 2 ** self._hangs[segment.trial]
 
-    def gave_up(self, trial: int, ray_id: str) -> None:
-        """The segment is not waited for any longer."""
-        self._silences[trial] = self._silences.get(trial, 0) + 1
-        self.over(ray_id)
-
-    def over(self, ray_id: str) -> None:
-        """The segment has ended."""
-        self._heard.pop(ray_id, None)
-        self._spoke.discard(ray_id)
+    def given_up(self, trial: int) -> None:
+        """Note that a hung segment of the trial was given up."""
+        self._hangs[trial] += 1

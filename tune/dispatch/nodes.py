@@ -162,18 +162,20 @@ class Nodes:
             heads = {one: re.sub(r"\[.*?\]", "", one).lower() for one in classes}
             fitting = [one for one in classes if name == one or name.lower() in heads[one]]
             if len(fitting) != 1:
-                raise TuneError(f"--class: must be part of one class's name, got {name} ({listed})")
+                raise TuneError(
+                    f"--machine-class: must be part of one class's name, got {name} ({listed})"
+                )
             self.chosen = fitting[0]
         elif len(classes) == 1:
             self.chosen = next(iter(classes))
         elif not mixed:
             raise TuneError(
-                f"--class: must be chosen where equal bits are impossible, got {len(classes)} "
-                f"machine classes: {listed} (--class NAME, or --allow-mixed)"
+                "--machine-class: must be chosen where equal bits are impossible, got "
+                f"{len(classes)} machine classes: {listed} (--machine-class NAME, or --allow-mixed)"
             )
         return self.chosen
 
-    def foreign(self, machine_class: str | None) -> list[str]:
+    def other_classes(self, machine_class: str | None) -> list[str]:
         """Ids of nodes that are not of this class."""
         if machine_class is None:
             return []

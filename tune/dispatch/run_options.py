@@ -45,8 +45,8 @@ class RunOptions:
     resources: Resources | None = None
     takeover: bool = False
     until: float | None = None
-    heartbeat: float = 600.0
-    patience: float = 600.0
+    hang_timeout: float = 600.0
+    io_timeout: float = 600.0
     keep: Keep | None = None
     machine_class: str | None = None
     allow_mixed: bool = False

@@ -1,27 +1,32 @@
-"""The driver's desk: between Ray's callbacks and the state machine; everything goes through here.
+"""The driver's controller: between Ray's callbacks and the state machine.
 
-Ray calls a searcher, a scheduler and a callback of ours; all three are thin and talk to one Desk.
-Events reach the journal before anything is acted upon. An error of ours is kept and raised in the
-driver's loop, since Ray would take it for the trial's.
+Ray calls a searcher, a scheduler and a callback of ours (``ray_adapters``); all three are thin and
+share one SweepController. Events are journaled before anything is acted upon. An error of ours is
+kept and raised in the driver's loop, since Ray would take an exception in a callback for the
+trial's. Imports neither Ray nor torch.
 """
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from genretune.tune.errors import RunFailure, TuneError
+from genretune.tune.dispatch.hang_detector import HangDetector
+from genretune.tune.dispatch.messages import EpochReport, TrialEnd
+from genretune.tune.dispatch.running_segments import RunningSegment, RunningSegments
+from genretune.tune.errors import TuneError
 from genretune.tune.run.journal import Journal
-from genretune.tune.run.retention import close, kept_epochs, read_result
-from genretune.tune.run.stop_requests import requests
+from genretune.tune.run.retention import close_trial, epochs_to_keep, readable_result
+from genretune.tune.run.stop_requests import stop_requests
 from genretune.tune.space.settings import Keep
-from genretune.tune.storage.atomic_io import retry_storage, storage
+from genretune.tune.storage.atomic_io import as_storage_failure, retry_storage
 from genretune.tune.storage.run_dir import Lease, RunDir
 from genretune.tune.storage.s3_run import S3Run
 from genretune.tune.sweep.decisions import STOP, WAIT, Done, Reply, Segment
 from genretune.tune.sweep.state_machine import StateMachine
 
-Trial = int
+_KILL_TIMEOUT = 60.0  # s that a killed worker has to die before its trial is taken from it
 
 
 @dataclass(frozen=True)
@@ -29,131 +34,128 @@ class DriverSettings:
     """How this driver works; nothing here changes a result.
 
     Attributes:
-        generation: the driver's.
+        generation: of the driver.
         concurrency: trials at once.
-        patience: how long (s) to wait for storage that refuses.
+        io_timeout: seconds to retry failing storage.
+        hang_timeout: seconds without a report before a worker counts as hung.
         keep: which checkpoints of finished trials stay.
-        check: raises where the driver is to end while it waits.
-        remote: where checkpoints and records lie, if not in the run directory.
+        check: raises ``Interrupted`` if the driver is to end; called while it waits.
+        s3: where checkpoints and records lie, if not in the run directory.
     """
 
     generation: int
     concurrency: int
-    patience: float = 600.0
+    io_timeout: float = 600.0
+    hang_timeout: float = 600.0
     keep: Keep = "usual"
     check: Callable[[], None] = lambda: None
-    remote: S3Run | None = None
+    s3: S3Run | None = None
 
 
 class SweepController:
-    """State of a running driver.
+    """The state of a running driver.
 
     Attributes:
-        busy: trials whose segment is not over, with Ray's id of the segment.
-        done: what the machine said at the end; None before.
+        segments: those that run now.
+        done: the state machine's last word; None before.
         failure: an error that must end the driver.
+        epochs: reported for the first time under this driver.
+        longest_epoch: seconds of the longest epoch seen by this driver.
     """
 
     def __init__(
-        self, run: RunDir, state_machine: StateMachine, journal: Journal, terms: DriverSettings
+        self, run: RunDir, state_machine: StateMachine, journal: Journal, settings: DriverSettings
     ) -> None:
         self.run = run
         self.state_machine = state_machine
-        self.terms = terms
-        self.concurrency = terms.concurrency
-        self.busy: dict[Trial, str] = {}
+        self.settings = settings
+        self.segments = RunningSegments()
         self.done: Done | None = None
         self.failure: BaseException | None = None
         self.epochs = 0
-        """Epochs reported for the first time under this driver."""
-        self.longest = 0.0
-        """Seconds of the longest epoch seen by this driver."""
+        self.longest_epoch = 0.0
+        self._hang_detector = HangDetector(settings.hang_timeout)
         self._journal = journal
 
-    def tidy(self) -> None:
-        """Do what a driver that died may have left undone in the folders of finished trials."""
-        remote = self.terms.remote
-        left = None if remote is None else self._store(remote.trials)
-        for known in self.state_machine.state.trials:
-            if left is not None and known.index not in left:
+    def recover(self) -> None:
+        """Finish what an earlier driver may have left undone in the folders of its trials."""
+        s3 = self.settings.s3
+        stored = None if s3 is None else self._with_retries(s3.trials)
+        for trial in self.state_machine.state.trials:
+            if stored is not None and trial.index not in stored:
                 continue
-            if known.final:
-                self._close(known.index)
+            if trial.final:
+                self._close(trial.index)
             else:
-                self._bring(known.index)
+                self._download_records(trial.index)
 
-    def next_order(self, ray_id: str) -> Segment | Literal["wait"] | Done:
-        """What the worker that Ray calls ``ray_id`` is to do."""
-        if len(self.busy) >= self.concurrency:
+    def next_segment(self, segment_id: str) -> Segment | Literal["wait"] | Done:
+        """Decide what the segment that Ray calls ``segment_id`` is to train."""
+        if len(self.segments) >= self.settings.concurrency:
             return WAIT
-        answer = self.state_machine.next_segment(self.busy)
-        self.flush()
-        if isinstance(answer, Done):
-            self.done = answer
-        if isinstance(answer, Segment):
-            self.busy[answer.trial] = ray_id
-        return answer
+        decision = self.state_machine.next_segment(self.segments.trials)
+        self.flush()  # the trial that it creates must be in the journal before a worker hears of it
+        if isinstance(decision, Done):
+            self.done = decision
+        if isinstance(decision, Segment):
+            self.segments.add(segment_id, decision.trial)
+        return decision
 
-    def reported(self, trial: Trial, ray_id: str, result: Mapping[str, Any]) -> Reply:
-        """An epoch, or the end, of a running segment."""
-        if self.busy.get(trial) != ray_id:
-            return STOP  # it was given up before
-        if "ended" in result:
-            self._ended(trial, result)
-            return STOP
-        before = self.state_machine.state.trials[trial].epochs
-        reply = self.state_machine.report(
-            trial, int(result["epoch"]), float(result["value"]), str(result["weights_sha256"])
-        )
-        self.flush()
-        if self.state_machine.state.trials[trial].epochs > before:
-            self.epochs += 1
-            self.longest = max(self.longest, float(result["seconds"]))
-        if reply == STOP:
-            self._close(trial)  # again, where the user stopped it in the middle of an epoch
-        return reply
-
-    def over(self, trial: Trial, ray_id: str) -> None:
-        """The worker has let the trial go."""
-        if self.busy.get(trial) != ray_id:
-            return
-        del self.busy[trial]
-        if not self.state_machine.state.trials[trial].final:
-            self._bring(trial)
-
-    def lost(self, trial: Trial, ray_id: str, why: str) -> None:
-        """The worker was lost in the middle of a segment; what it may still write is void."""
-        if self.busy.get(trial) != ray_id:
-            return
-        self._store(lambda: (self.terms.remote or self.run).revoke(trial))
-        self._bring(trial)
-        del self.busy[trial]
-        self.state_machine.lost(trial, why)
-        self.flush()
-
-    def hear(self) -> None:
-        """Do what other processes ask for."""
-        for path, trial in requests(self.run):
-            try:
-                self.state_machine.stop(trial)
-            except TuneError:
-                pass  # it has ended by itself since
+    def receive(self, segment_id: str, message: EpochReport | TrialEnd) -> Reply:
+        """Handle a worker's message; reply whether its segment trains on."""
+        segment = self.segments.get(segment_id)
+        if segment is None:
+            return STOP  # it was given up; its trial may run elsewhere by now
+        self._hang_detector.reported(segment)
+        if isinstance(message, TrialEnd):
+            self.state_machine.ended(segment.trial, message.status, message.epochs, message.why)
             self.flush()
-            self._store(partial(path.unlink, missing_ok=True))
+            return STOP
+        return self._receive_report(segment.trial, message)
 
-    def lease(self, trial: Trial) -> Lease:
-        """The right to write a trial's folder now."""
-        attempt = self._store(lambda: self.run.attempt(trial))
-        return Lease(self.terms.generation, attempt, self.terms.patience)
+    def segment_ended(self, segment_id: str) -> None:
+        """Note that the worker has let go of the trial."""
+        segment = self.segments.get(segment_id)
+        if segment is None:
+            return
+        self.segments.remove(segment)
+        if not self.state_machine.state.trials[segment.trial].final:
+            self._download_records(segment.trial)
 
-    def begun_on(self, trial: Trial) -> str | None:
-        """The machine class of a trial's first segment; None before one."""
-        result = read_result(self.run.trial_path(trial))
+    def segment_lost(self, segment_id: str, why: str) -> None:
+        """Note that the worker was lost during a segment, and reject its late writes."""
+        segment = self.segments.get(segment_id)
+        if segment is None:
+            return
+        if segment.killed_at is not None:
+            self._hang_detector.given_up(segment.trial)
+            why = "the worker hung and was killed"
+        # fence first: a worker that only seems dead must not write beside its successor
+        self._with_retries(lambda: (self.settings.s3 or self.run).revoke(segment.trial))
+        self._download_records(segment.trial)
+        self.segments.remove(segment)
+        self.state_machine.lost(segment.trial, why)
+        self.flush()
+
+    def tick(self) -> None:
+        """Do what is due from time to time: stop requests, dead and hung segments."""
+        self._process_stop_requests()
+        for segment in self.segments:
+            self._check(segment)
+
+    def lease(self, trial: int) -> Lease:
+        """Return the right to write a trial's folder now."""
+        attempt = self._with_retries(lambda: self.run.attempt(trial))
+        return Lease(self.settings.generation, attempt, self.settings.io_timeout)
+
+    def machine_class_of(self, trial: int) -> str | None:
+        """Return the machine class of a trial's first segment; None before one."""
+        result = readable_result(self.run.trial_path(trial))
         segments = result["segments"] if result else []
         return str(segments[0]["environment"]["machine_class"]) if segments else None
 
     def guarded(self, act: Callable[[], Any], otherwise: Any) -> Any:
-        """``act()``; an error of ours is kept for the driver's loop, and ``otherwise`` returned."""
+        """Return ``act()``; keep an error for the driver's loop and return ``otherwise``."""
         try:
             return act()
         except Exception as error:
@@ -161,50 +163,84 @@ class SweepController:
             return otherwise
 
     def flush(self) -> None:
-        """Journal what is new, then see to the folders of the trials that it ends."""
+        """Journal the new events, then close the folders of the trials that they end.
+
+        In this order: a folder that is closed without its event in the journal would belong to a
+        trial that a resume trains on.
+        """
         events = self.state_machine.take()
         if events:
-            self.run.check_driver(self.terms.generation)
-        self._store(lambda: self._journal.append(events))
+            self.run.check_driver(self.settings.generation)
+        self._with_retries(lambda: self._journal.append(events))
         for event in events:
             trial = getattr(event, "trial", None)
             if trial is not None and self.state_machine.state.trials[trial].final:
                 self._close(trial)
 
-    def _store(self, act: Callable[[], Any]) -> Any:
-        """Do something to the run directory, waiting for storage that refuses."""
+    def _receive_report(self, trial: int, report: EpochReport) -> Reply:
+        state = self.state_machine.state.trials[trial]
+        before = state.epochs
+        reply = self.state_machine.report(trial, report.epoch, report.value, report.weights_sha256)
+        self.flush()
+        if state.epochs > before:  # not one that its checkpoint held already
+            self.epochs += 1
+            self.longest_epoch = max(self.longest_epoch, report.seconds)
+        if reply == STOP:
+            self._close(trial)  # again: a trial that the user stopped has trained an epoch since
+        return reply
+
+    def _check(self, segment: RunningSegment) -> None:
+        """Detect a segment that exited without reporting, and one that hangs."""
+        handle, now = segment.handle, time.monotonic()
+        if handle is None:
+            return
+        if handle.has_ended():
+            self.segment_lost(segment.id, handle.why_ended())
+        elif segment.killed_at is not None:
+            if now - segment.killed_at > _KILL_TIMEOUT:
+                handle.abandon("its worker hung and could not be killed")
+        elif handle.has_worker() and self._hang_detector.is_hung(segment, self.longest_epoch):
+            segment.killed_at = now
+            handle.kill()
+
+    def _process_stop_requests(self) -> None:
+        for path, trial in stop_requests(self.run):
+            try:
+                self.state_machine.stop(trial)
+            except TuneError:
+                pass  # it has ended since
+            self.flush()
+            # after the journal: a driver that dies in between processes the request again
+            self._with_retries(partial(path.unlink, missing_ok=True))
+
+    def _with_retries(self, act: Callable[[], Any]) -> Any:
+        """Do something to the run directory, retrying while its storage fails."""
 
         def attempt() -> Any:
-            with storage(self.run.path):
+            with as_storage_failure(self.run.path):
                 return act()
 
-        return retry_storage(attempt, seconds=self.terms.patience, check=self.terms.check)
+        settings = self.settings
+        return retry_storage(attempt, seconds=settings.io_timeout, check=settings.check)
 
-    def _bring(self, trial: Trial) -> None:
-        """See an open trial's records in the run directory: its machine class stands there."""
-        remote = self.terms.remote
-        if remote is not None:
-            self._store(lambda: remote.bring(trial))
+    def _download_records(self, trial: int) -> None:
+        """Copy an open trial's records from S3: its machine class is read from them."""
+        s3 = self.settings.s3
+        if s3 is not None:
+            self._with_retries(lambda: s3.download_records(trial))
 
-    def _close(self, trial: Trial) -> None:
+    def _close(self, index: int) -> None:
         state = self.state_machine.state
-        known = state.trials[trial]
-        keep, remote = self.terms.keep, self.terms.remote
+        trial = state.trials[index]
+        keep, s3 = self.settings.keep, self.settings.s3
 
-        def finish() -> None:
-            if remote is not None:
-                remote.bring(trial)
-            close(self.run, known, state.rules, keep)
-            if remote is not None:
-                epochs = kept_epochs(self.run.trial_path(trial), known.status, keep)
+        def close() -> None:
+            if s3 is not None:
+                s3.download_records(index)
+            close_trial(self.run, trial, state.rules, keep)
+            if s3 is not None:
+                epochs = epochs_to_keep(self.run.trial_path(index), trial.status, keep)
                 if epochs is not None:
-                    remote.delete(remote.surplus(trial, epochs))
+                    s3.delete(s3.surplus(index, epochs))
 
-        self._store(finish)
-
-    def _ended(self, trial: Trial, result: Mapping[str, Any]) -> None:
-        status = result["ended"]
-        if status not in ("completed", "diverged", "failed"):
-            raise RunFailure(f"trial {trial}: a worker said it ended as {status}")
-        self.state_machine.ended(trial, status, int(result["epochs"]), str(result["why"]))
-        self.flush()
+        self._with_retries(close)

@@ -4,7 +4,7 @@ import functools
 import platform
 import time
 from collections.abc import Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import AbstractContextManager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -12,105 +12,124 @@ from ray import tune as ray_tune
 
 from genretune.data.store import Store
 from genretune.models.errors import ModelError
+from genretune.tune.dispatch.messages import (
+    EpochReport,
+    SegmentOrder,
+    TrialEnd,
+    from_json,
+    to_json,
+)
 from genretune.tune.errors import RunFailure, TuneError
 from genretune.tune.reproducibility.environment import machine_class
 from genretune.tune.reproducibility.literals import Device, Level
 from genretune.tune.space.load import space_from_json
+from genretune.tune.storage.run_dir import Lease
 from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.trial.corpus import open_data
 from genretune.tune.trial.run_trial import in_one_line, run_trial
-from genretune.tune.trial.workspace import TrialWorkspace, open_workspace
+from genretune.tune.trial.workspace import TrialWorkspace, run_workspace, s3_workspace
 
-_SENDING = 120.0  # s that samples may take to a node that has just joined
+_TRANSFER = 120.0  # s that samples may take to reach a node that has just joined
 
 
-def work(order: Mapping[str, Any]) -> None:
+def work(config: Mapping[str, Any]) -> None:
     """Run one segment.
 
-    A trial's own fault is reported as its end; what is raised here is infrastructure's.
+    A fault of the trial itself is reported as its end; what is raised here is infrastructure's, and
+    the driver retries it.
 
     Args:
-        order: ``run`` (directory; or ``storage``, a URI), ``trial``, ``generation``, ``attempt``,
-            ``patience``, ``metric``, ``store`` (path of the pack on the driver), ``plugins``
-            (paths), ``machine_class`` (that the trial keeps to, if any), ``parameters``, ``seed``.
+        config: a ``SegmentOrder`` as JSON.
     """
-    with open_workspace(order) as workspace:
+    order = from_json(config)
+    if not isinstance(order, SegmentOrder):
+        raise RunFailure(f"message to a worker: must be a segment order, got {order}")
+    with _open_workspace(order) as workspace:
         sweep = workspace.sweep
-        _keep_to(order.get("machine_class"), sweep["device"], sweep["determinism"])
+        _require_machine_class(order.machine_class, sweep["device"], sweep["determinism"])
         data = sweep["data"]
-        store = _store(order["store"], data["samples"], data["sample_rate"])
+        store = _store(order.store, data["samples"], data["sample_rate"])
         with open(workspace.folder.path / "stdout.log", "a") as log:
             with redirect_stdout(log), redirect_stderr(log):
                 end = _run(order, workspace, store)
-        if end["ended"] != "completed":
-            workspace.keep_end()
-        ray_tune.report(end)
+        if end.status != "completed":
+            workspace.persist_end()
+        ray_tune.report(to_json(end))
 
 
-def _run(order: Mapping[str, Any], workspace: TrialWorkspace, store: Store) -> dict[str, Any]:
-    """Train, reporting every epoch; how the trial ended."""
+def _open_workspace(order: SegmentOrder) -> AbstractContextManager[TrialWorkspace]:
+    lease = Lease(order.generation, order.attempt, order.io_timeout)
+    plugins = [Path(path) for path in order.plugins]
+    if order.storage is None:
+        return run_workspace(Path(order.run), order.trial, lease, plugins)
+    return s3_workspace(order.storage, order.trial, lease, [path.name for path in plugins])
+
+
+def _run(order: SegmentOrder, workspace: TrialWorkspace, store: Store) -> TrialEnd:
+    """Train, reporting every epoch; return how the trial ended."""
 
     def report(record: Mapping[str, Any]) -> bool:
-        workspace.keep(record["epoch"])
-        # Ray ends the segment inside this call, once everything is safe
-        ray_tune.report(
-            {
-                "epoch": record["epoch"],
-                "value": record[order["metric"]],
-                "weights_sha256": record["weights_sha256"],
-                "seconds": record["seconds"],
-            }
+        # durable first: Ray ends the segment inside report(), by SystemExit in this thread
+        workspace.persist_epoch(record["epoch"])
+        epoch = EpochReport(
+            epoch=record["epoch"],
+            value=record[order.metric],
+            weights_sha256=record["weights_sha256"],
+            seconds=record["seconds"],
         )
+        ray_tune.report(to_json(epoch))
         return True
 
     folder, plugins = workspace.folder, workspace.plugins
     try:
         config = _config(order, workspace)
         outcome = run_trial(config, store, folder, on_report=report, plugins=plugins)
-        return {"ended": outcome.status, "epochs": len(outcome.history), "why": outcome.why}
     except RunFailure:
         raise
     except Exception as error:
         result = folder.result()
         epochs = len(result["history"]) if result else 0
-        own_words = isinstance(error, TuneError | ModelError)
-        why = str(error).splitlines()[0] if own_words else in_one_line(error)
-        return {"ended": "failed", "epochs": epochs, "why": why}
+        is_ours = isinstance(error, TuneError | ModelError)
+        why = str(error).splitlines()[0] if is_ours else in_one_line(error)
+        return TrialEnd("failed", epochs, why)
+    if outcome.status == "interrupted":
+        raise RunFailure("a segment must be ended by the driver, got an interruption on the worker")
+    return TrialEnd(outcome.status, len(outcome.history), outcome.why)
 
 
-def _config(order: Mapping[str, Any], workspace: TrialWorkspace) -> TrialConfig:
-    """The trial's configuration, written before anything runs.
+def _config(order: SegmentOrder, workspace: TrialWorkspace) -> TrialConfig:
+    """Return the trial's configuration; written before anything runs.
 
     Raises:
-        TuneError, ModelError: these parameters do not go together.
+        TuneError, ModelError: the parameters are incompatible.
     """
     folder, sweep = workspace.folder, workspace.sweep
     if (folder.path / "config.json").exists():
         return trial_config(folder.config(), plugins=workspace.plugins)
     space = space_from_json(sweep["space"])
-    settings = space.configure(order["parameters"])
-    settings |= {"seed": order["seed"], "data": sweep["data"], "device": sweep["device"]}
+    settings = space.configure(order.parameters)
+    settings |= {"seed": order.seed, "data": sweep["data"], "device": sweep["device"]}
     config = trial_config(settings, plugins=workspace.plugins)
     folder.write_config(config)
     return config
 
 
-def _keep_to(wanted: str | None, device: Device, level: Level) -> None:
+def _require_machine_class(required: str | None, device: Device, level: Level) -> None:
     """Raise RunFailure on a node of another machine class: one that has just joined, say."""
     found = machine_class(device, level)
-    if wanted is not None and found != wanted:
-        raise RunFailure(f"{platform.node()}: must be of class {wanted}, got {found}")
+    if required is not None and found != required:
+        raise RunFailure(f"{platform.node()}: must be of machine class {required}, got {found}")
 
 
 @functools.lru_cache(maxsize=2)
 def _store(path: str, samples: str, sample_rate: int) -> Store:
-    """The corpus: the driver's pack where this node sees it, else the one sent to its cache."""
+    """Open the driver's packed corpus if this node sees it, else the copy in its own cache."""
     if Path(path).exists():
         store = Store(Path(path))
         if store.samples_digest == samples:
             return store
-    end = time.monotonic() + _SENDING
+    end = time.monotonic() + _TRANSFER
     while True:
         try:
             return open_data(None, samples=samples, sample_rate=sample_rate)

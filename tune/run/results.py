@@ -16,7 +16,7 @@ from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.storage.untrusted import read_result
 from genretune.tune.sweep.audit import audit
 from genretune.tune.sweep.events import MIXED, Created, Driver
-from genretune.tune.sweep.leaderboard import Row, leaderboard
+from genretune.tune.sweep.leaderboard import Row, best_row, leaderboard
 from genretune.tune.sweep.state import State
 from genretune.tune.sweep.sweep_rules import rules_from_space
 
@@ -45,7 +45,7 @@ def audit_run(run: RunDir) -> list[str]:
     return audit(space_from_json(run.sweep()["space"]), events)
 
 
-def caution(run: RunDir) -> str | None:
+def warnings_of(run: RunDir) -> str | None:
     """What every table of a sweep must say about its figures; None where there is nothing."""
     leakage = run.sweep()["leakage"]
     told = []
@@ -145,11 +145,13 @@ def choose(path: Path, trial: str) -> list[tuple[Path, int | None]]:
         TuneError: there is no such trial.
     """
     run = RunDir(path)
-    rows = [row for row in read_rows(run) if row.epochs > 0]
+    state = read_state(run)
+    rows = [row for row in leaderboard(state) if row.epochs > 0]
     if trial == "all":
         chosen = sorted(row.trial for row in rows)
     elif trial == "best":
-        chosen = [row.trial for row in rows[:1]]
+        best = best_row(rows, state.rules.mode)
+        chosen = [] if best is None else [best.trial]
     elif trial.isdecimal():
         chosen = [row.trial for row in rows if row.trial == int(trial)]
     else:

@@ -13,7 +13,7 @@ from genretune.tune.space.settings import Keep
 from genretune.tune.storage import untrusted
 from genretune.tune.storage.atomic_io import write_atomically
 from genretune.tune.storage.run_dir import RunDir
-from genretune.tune.sweep.leaderboard import row
+from genretune.tune.sweep.leaderboard import leaderboard_row
 from genretune.tune.sweep.state import TrialState
 from genretune.tune.sweep.sweep_rules import SweepRules
 
@@ -21,25 +21,25 @@ _SAVED = "[0-9]*.safetensors"
 _BEST = "best.safetensors"
 
 
-def close(run: RunDir, trial: TrialState, rules: SweepRules, keep: Keep) -> None:
+def close_trial(run: RunDir, trial: TrialState, rules: SweepRules, keep: Keep) -> None:
     """Drop what need not be kept, then let the trial's own record say why it ended.
 
     Raises:
         OSError: the folder cannot be written.
     """
     folder = run.trial_path(trial.index)
-    for path in surplus(folder, trial.status, keep):
+    for path in surplus_checkpoints(folder, trial.status, keep):
         path.unlink(missing_ok=True)
-    result = read_result(folder)
+    result = readable_result(folder)
     if result is None:
         return
-    told = {"status": trial.status, "why": row(trial, rules).why}
+    told = {"status": trial.status, "why": leaderboard_row(trial, rules).why}
     if {key: result.get(key) for key in told} != told:
         text = json.dumps(result | told, indent=1, allow_nan=False) + "\n"
         write_atomically(folder / "result.json", text.encode())
 
 
-def read_result(folder: Path) -> dict[str, Any] | None:
+def readable_result(folder: Path) -> dict[str, Any] | None:
     """``result.json`` of a trial; None without one that can be read."""
     try:
         return untrusted.read_result(folder)
@@ -47,7 +47,7 @@ def read_result(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def surplus(folder: Path, status: str | None, keep: Keep) -> list[Path]:
+def surplus_checkpoints(folder: Path, status: str | None, keep: Keep) -> list[Path]:
     """Checkpoints of a trial that need not be kept; of an open trial none."""
     if status is None or keep == "all":
         return []
@@ -58,11 +58,11 @@ def surplus(folder: Path, status: str | None, keep: Keep) -> list[Path]:
     return saved if keep == "best" else saved[:-1]
 
 
-def kept_epochs(folder: Path, status: str | None, keep: Keep) -> set[int] | None:
-    """As ``surplus``, for a trial whose checkpoints lie in S3: the epochs that stay; None: all."""
+def epochs_to_keep(folder: Path, status: str | None, keep: Keep) -> set[int] | None:
+    """Return the epochs whose checkpoints stay, for a trial in S3; None for all."""
     if status is None or keep == "all":
         return None
-    result = read_result(folder)
+    result = readable_result(folder)
     if status != "completed" or keep == "none" or result is None:
         return set()
     best = {int(result["best_epoch"])}

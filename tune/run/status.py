@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from genretune.tune.run.journal import read_journal
 from genretune.tune.space.load import space_from_json
 from genretune.tune.storage.run_dir import RunDir
-from genretune.tune.sweep.leaderboard import Row, leaderboard
+from genretune.tune.sweep.leaderboard import Row, best_row, leaderboard
 from genretune.tune.sweep.state_machine import StateMachine
 
 
@@ -42,12 +42,11 @@ def read_status(run: RunDir) -> Status:
     rungs = state_machine.state.rules.rungs
     running = [t.index for t in open_trials if t.undecided(rungs(t.index)) is None]
     busy = running if driver else []
-    rows = [row for row in leaderboard(state_machine.state, busy) if row.value is not None]
-    sign = -1.0 if state_machine.state.rules.mode == "max" else 1.0
+    rows = leaderboard(state_machine.state, busy)
     return Status(
         counts=state_machine.counts(busy),
         epochs=sum(trial.epochs for trial in state_machine.state.trials),
-        best=min(rows, key=lambda row: sign * (row.value or 0.0), default=None),
+        best=best_row(rows, state_machine.state.rules.mode),
         driver=f"{holder['host']}:{holder['pid']}" if driver else None,
         idle=state_machine.why_idle(busy) if driver else "",
     )

@@ -17,7 +17,15 @@ from genretune.tune.reproducibility.environment import available_device, environ
 from genretune.tune.space.distributions import Values
 from genretune.tune.space.load import space_from_json
 from genretune.tune.space.space import Space
-from genretune.tune.space.tree import Choice, Constant, Flat, Listed, Mapped, Node, flatten
+from genretune.tune.space.tree import (
+    Choice,
+    Constant,
+    FlatConfig,
+    ListNode,
+    MappingNode,
+    Node,
+    flatten,
+)
 from genretune.tune.storage.run_dir import SWEEP_VERSION
 from genretune.tune.sweep.state_machine import trial_seed
 from genretune.tune.training.config import TrialConfig
@@ -169,7 +177,7 @@ def saved_sweep(
     )
 
 
-def probes(space: Space) -> list[Flat]:
+def probes(space: Space) -> list[FlatConfig]:
     """Configurations in which every categorical value and both ends of every range occur once."""
     columns = [[(key, value) for value in _values(node)] for key, node in space.parameters]
     length = max((len(column) for column in columns), default=1)
@@ -183,10 +191,10 @@ def _values(node: Node) -> list[object]:
             return [value]
         case Choice(options=options):
             return [value for option in options for value in _values(option)]
-        case Listed(items=items):
+        case ListNode(items=items):
             rows = _together([_values(item) for item in items])
             return [list(row) for row in rows]
-        case Mapped(items=items):
+        case MappingNode(items=items):
             keys = [key for key, _ in items]
             rows = _together([_values(item) for _, item in items])
             return [dict(zip(keys, row, strict=True)) for row in rows]
@@ -194,7 +202,11 @@ def _values(node: Node) -> list[object]:
             distribution = node.distribution
             if isinstance(distribution, Values):
                 return list(distribution.values)
-            return [distribution.at(0.0), distribution.at(0.5), distribution.at(1.0 - 2**-53)]
+            return [
+                distribution.from_unit(0.0),
+                distribution.from_unit(0.5),
+                distribution.from_unit(1.0 - 2**-53),
+            ]
 
 
 def _together(columns: list[list[object]]) -> list[tuple[object, ...]]:

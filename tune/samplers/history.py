@@ -1,4 +1,4 @@
-"""What a sampler is told about an earlier trial."""
+"""An earlier trial as samplers see it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,14 +9,15 @@ ObservationKind = Literal["value", "stopped", "worst", "pending", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """
+    """The configuration and the outcome of an earlier trial.
+
     Attributes:
         parameters: flat configuration.
-        outcome: ``value``: its metric is known; ``stopped``: early termination ended it before
-            the others' metric was taken; ``worst``: it diverged; ``pending``: not known yet;
-            ``none``: it ended without telling anything about its configuration.
-        value: with ``value``, and with ``stopped`` where it is finite.
-        epoch: with ``stopped``: when.
+        outcome: ``value``: its metric is known; ``stopped``: early termination ended it before the
+            rung at which the others were measured; ``worst``: it diverged; ``pending``: not known
+            yet; ``none``: it ended without a value to learn from (for example it failed).
+        value: with ``value``, and with ``stopped`` if it is finite.
+        epoch: with ``stopped``: the epoch at which it ended.
     """
 
     parameters: Mapping[str, object]

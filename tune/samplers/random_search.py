@@ -1,25 +1,38 @@
-"""Independent draws: every dimension of every trial has a stream of its own name.
+"""Independent draws: every dimension of every trial has its own random stream, seeded by name.
 
-So adding a parameter, or taking one out, leaves the values of all others as they were.
+Adding or removing a parameter therefore leaves the values of all others unchanged.
 """
 
+from collections.abc import Sequence
+
 from genretune.tune.reproducibility.seeds import derive
+from genretune.tune.samplers.history import Observation
 from genretune.tune.space.space import Space
-from genretune.tune.space.tree import Choice, Flat, Parameter
+from genretune.tune.space.tree import Choice, FlatConfig, Parameter
 
 
-def unit_draw(seed: int, trial: int, attempt: int, dimension: str) -> float:
-    """A number in [0, 1) with 53 bits."""
-    return (derive(seed, "sample", trial, attempt, dimension) >> 10) / 2**53
+class RandomSearch:
+    """A sampler that draws every configuration at random."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+
+    def configuration(self, trial: int, attempt: int, history: Sequence[Observation]) -> FlatConfig:
+        return draw(self._space, trial, attempt)
 
 
-def draw(space: Space, trial: int, attempt: int) -> Flat:
-    """The ``attempt``-th random configuration of a trial."""
+def draw(space: Space, trial: int, attempt: int) -> FlatConfig:
+    """Return the ``attempt``-th random configuration of a trial."""
 
     def pick(node: Parameter | Choice) -> object:
         unit = unit_draw(space.seed, trial, attempt, node.dimension)
         if isinstance(node, Choice):
             return int(unit * len(node.options))
-        return node.distribution.at(unit)
+        return node.distribution.from_unit(unit)
 
-    return space.flat(pick)
+    return space.flat_config(pick)
+
+
+def unit_draw(seed: int, trial: int, attempt: int, dimension: str) -> float:
+    """Return a number in [0, 1) with 53 random bits."""
+    return (derive(seed, "sample", trial, attempt, dimension) >> 10) / 2**53

@@ -1,10 +1,14 @@
 """Tree-structured Parzen estimator by Optuna (https://doi.org/10.48550/arXiv.2304.11127).
 
-The only file that imports Optuna. No study lives from one suggestion to the next: it is made anew
-from the history, in index order, with a generator seeded by (sweep seed, trial, attempt), so that
-a suggestion is a function of its arguments. Multivariate and grouped: conditional parameters are
-modelled together with those they appear with. Pending trials are lied about as bad (constant
-liar), so that parallel suggestions differ; diverged ones count as the worst value seen.
+The only module that imports Optuna. Each suggestion uses a new study, filled with the history in
+index order, and a generator seeded by (sweep seed, trial, attempt); so a suggestion is a function
+of its arguments, and neither earlier suggestions nor a resume can affect it.
+
+The estimator is multivariate within groups of parameters that always occur together: all
+unconditional parameters form one group. With Optuna's ``group=True`` each conditional parameter is
+in a group of its own, shared only with others of the same option, and is modelled independently of
+the unconditional ones; the value of a range with ``zero`` is conditional on not being 0. Pending trials count as bad (constant liar), so that
+parallel suggestions differ; diverged trials count as the worst value seen.
 """
 
 import warnings
@@ -22,12 +26,16 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from genretune.tune.reproducibility.seeds import derive
 from genretune.tune.samplers.history import Observation
-from genretune.tune.space.distributions import Distribution, Normal, Range, Values
+from genretune.tune.samplers.random_search import draw
+from genretune.tune.space.distributions import Normal, Range, Values
 from genretune.tune.space.space import Space
-from genretune.tune.space.tree import Choice, Flat, Parameter
+from genretune.tune.space.tree import Choice, Dimension, FlatConfig, Parameter
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+_MAX_REDRAWS = 10
+"""Further redraws are random: an estimator that repeats itself ten times keeps doing so."""
 _ZERO = " is zero"
+"""Suffix of the categorical parameter that says whether a range with ``zero`` is 0."""
 _STATES = {
     "value": TrialState.COMPLETE,
     "worst": TrialState.COMPLETE,
@@ -36,168 +44,184 @@ _STATES = {
 }
 
 
-def configuration(space: Space, trial: int, attempt: int, history: Sequence[Observation]) -> Flat:
-    """The suggestion for a trial."""
-    study = _study(space, derive(space.seed, "tpe", trial, attempt) % 2**32)
-    study.add_trials(_frozen(space, history))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        asked = study.ask()
-        return space.flat(lambda node: _pick(asked, node))
+class Tpe:
+    """A sampler that asks Optuna's TPE; at random until it has observed ``n_startup`` trials.
+
+    Raises:
+        TypeError: the space names another sampler.
+    """
+
+    def __init__(self, space: Space) -> None:
+        if space.sampler.type != "tpe":
+            raise TypeError(f"sampler.type: must be tpe, got {space.sampler.type}")
+        self._space = space
+        self._n_startup = space.sampler.n_startup
+
+    def configuration(self, trial: int, attempt: int, history: Sequence[Observation]) -> FlatConfig:
+        observed = sum(known.outcome in ("value", "worst") for known in history)
+        if attempt >= _MAX_REDRAWS or observed < self._n_startup:
+            return draw(self._space, trial, attempt)
+        study = _new_study(self._space, derive(self._space.seed, "tpe", trial, attempt) % 2**32)
+        study.add_trials(_frozen_trials(self._space, history))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            asked = study.ask()
+            return self._space.flat_config(lambda node: suggest_value(asked, node))
 
 
-def startup(history: Sequence[Observation]) -> int:
-    """How many trials of the history the sampler can learn from."""
-    return sum(told.outcome in ("value", "worst") for told in history)
+def suggest_value(trial: Trial, node: Parameter | Choice) -> object:
+    """Ask an Optuna trial for a parameter's value or the option's index of a choice.
+
+    Optuna learns the space from what it is asked (define by run), so a parameter inside an option
+    must be asked for only if the option is taken.
+    """
+    name = node.dimension
+    if isinstance(node, Choice):
+        return _suggest_index(trial, name, len(node.options))
+    distribution = node.distribution
+    if isinstance(distribution, Values):
+        return distribution.nth(_suggest_index(trial, name, distribution.size()))
+    if isinstance(distribution, Range) and distribution.zero > 0:
+        # a categorical of its own: the estimator can put mass on 0 apart from the range
+        if _suggest_index(trial, name + _ZERO, 2):
+            return distribution.canonical(0)
+    optuna_distribution = _to_optuna(distribution)
+    if isinstance(optuna_distribution, IntDistribution):
+        value: float = trial.suggest_int(
+            name,
+            optuna_distribution.low,
+            optuna_distribution.high,
+            log=optuna_distribution.log,
+        )
+    else:
+        value = trial.suggest_float(
+            name,
+            optuna_distribution.low,
+            optuna_distribution.high,
+            log=optuna_distribution.log,
+        )
+    return _from_optuna_value(distribution, value)
 
 
-def _study(space: Space, seed: int) -> optuna.Study:
+def _new_study(space: Space, seed: int) -> optuna.Study:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         sampler = optuna.samplers.TPESampler(
-            n_startup_trials=0,
+            n_startup_trials=0,  # this module draws those at random itself
             multivariate=True,
             group=True,
             constant_liar=True,
             seed=seed,
         )
-    if space.metric.mode == "max":
-        return optuna.create_study(direction="maximize", sampler=sampler)
-    return optuna.create_study(direction="minimize", sampler=sampler)
+    return optuna.create_study(
+        direction="maximize" if space.metric.mode == "max" else "minimize", sampler=sampler
+    )
 
 
-def _pick(asked: Trial, node: Parameter | Choice) -> object:
-    """Ask for one dimension; what stands under a choice is asked only where it is taken."""
-    name = node.dimension
-    if isinstance(node, Choice):
-        return _index(asked, name, len(node.options))
-    kind = node.distribution
-    if isinstance(kind, Values):
-        return kind.at((_index(asked, name, len(kind.values)) + 0.5) / len(kind.values))
-    if isinstance(kind, Range) and kind.zero > 0 and _index(asked, name + _ZERO, 2):
-        return 0 if kind.integer else 0.0
-    inner = _inner(kind)
-    if isinstance(inner, IntDistribution):
-        found: float = asked.suggest_int(name, inner.low, inner.high, log=inner.log)
-    else:
-        found = asked.suggest_float(name, inner.low, inner.high, log=inner.log)
-    return _outside(kind, found)
+def _suggest_index(trial: Trial, name: str, count: int) -> int:
+    index = trial.suggest_categorical(name, range(count))
+    if not isinstance(index, int):
+        raise TypeError(f"{name}: must be an index below {count}, got {index!r} from Optuna")
+    return index
 
 
-def _index(asked: Trial, name: str, count: int) -> int:
-    found = asked.suggest_categorical(name, range(count))
-    return int(found) if isinstance(found, int) else 0
-
-
-def _inner(kind: Range | Normal) -> FloatDistribution | IntDistribution:
-    """What Optuna chooses in: the range itself, its steps, or a normal's own probabilities."""
-    if isinstance(kind, Normal):
+def _to_optuna(distribution: Range | Normal) -> FloatDistribution | IntDistribution:
+    """Return what Optuna samples: the range, its step numbers, or a normal's probability."""
+    if isinstance(distribution, Normal):
         return FloatDistribution(0.0, 1.0)
-    if kind.step is None:
-        return FloatDistribution(kind.low, kind.high, log=kind.log)
-    if not kind.log:
-        return IntDistribution(0, (kind.steps() or 1) - 1)
-    if kind.integer and kind.step == 1:
-        return IntDistribution(int(kind.low), int(kind.high), log=True)
-    return FloatDistribution(*kind.widened(), log=True)
+    if distribution.step is None:
+        return FloatDistribution(distribution.low, distribution.high, log=distribution.log)
+    if not distribution.log:
+        return IntDistribution(0, distribution.lattice_size() - 1)
+    # Optuna has integers in the logarithm with a step of 1 only, and no other steps
+    if distribution.integer and distribution.step == 1:
+        return IntDistribution(int(distribution.low), int(distribution.high), log=True)
+    return FloatDistribution(*distribution.widened_bounds(), log=True)
 
 
-def _outside(kind: Range | Normal, inner: float) -> object:
-    """From what Optuna chose to the parameter's value."""
-    if isinstance(kind, Normal):
-        return kind.at(inner)
-    if kind.step is None:
-        return min(max(inner, kind.low), kind.high)
-    return kind.on_lattice(kind.nearest(inner) if kind.log else int(inner))
+def _from_optuna_value(distribution: Range | Normal, value: float) -> float:
+    """Return the parameter's value for one that Optuna sampled from ``_to_optuna``."""
+    if isinstance(distribution, Normal):
+        return distribution.from_unit(value)
+    if distribution.step is None:
+        # exp(log(low)) can miss the bound by one unit in the last place
+        return min(max(value, distribution.low), distribution.high)
+    if distribution.log:
+        return distribution.lattice_value(distribution.nearest_step(value))
+    return distribution.lattice_value(int(value))
 
 
-def _inside(kind: Range | Normal, value: float) -> float:
-    """From the parameter's value to what Optuna would have chosen."""
-    if isinstance(kind, Normal):
-        return kind.unit_of(value)
-    return kind.nearest(value) if kind.step is not None and not kind.log else value
+def _to_optuna_value(distribution: Range | Normal, value: float) -> float:
+    """Return what Optuna would have sampled for a parameter's value."""
+    if isinstance(distribution, Normal):
+        return distribution.to_unit(value)
+    if distribution.step is not None and not distribution.log:
+        return distribution.nearest_step(value)
+    return value
 
 
-def _frozen(space: Space, history: Sequence[Observation]) -> list[FrozenTrial]:
-    """The history as Optuna's trials, in index order."""
-    kinds = {d.name: d.distribution for d in space.dimensions()}
-    options = {d.name: d.options for d in space.dimensions()}
-    seen = [told.value for told in history if told.outcome == "value" and told.value is not None]
+def _frozen_trials(space: Space, history: Sequence[Observation]) -> list[FrozenTrial]:
+    """Return the history as Optuna's trials, in index order.
+
+    Raises:
+        SpaceError: a configuration of the history is not one of the space.
+    """
+    dimensions = {dimension.name: dimension for dimension in space.dimensions()}
+    seen = [
+        known.value for known in history if known.outcome == "value" and known.value is not None
+    ]
     better_is_more = space.metric.mode == "max"
+    # if every trial so far diverged they all get the same value, and which one does not matter
     worst = (min(seen) if better_is_more else max(seen)) if seen else 0.0
     result = []
-    for told in history:
-        if told.outcome == "none":
+    for known in history:
+        if known.outcome == "none":
             continue
         params: dict[str, float] = {}
         distributions: dict[str, BaseDistribution] = {}
-        for name, value in space.decode(told.parameters).items():
-            _tell(name, kinds[name], options[name], value, params, distributions)
-        value = worst if told.value is None else told.value
+        for name, value in space.decode(known.parameters).items():
+            _add_param(dimensions[name], value, params, distributions)
+        state = _STATES[known.outcome]
+        reached = worst if known.value is None else known.value
         result.append(
             create_trial(
-                state=_STATES[told.outcome],
-                value=value if _STATES[told.outcome] == TrialState.COMPLETE else None,
+                state=state,
+                value=reached if state == TrialState.COMPLETE else None,
                 params=params,
                 distributions=distributions,
-                intermediate_values={told.epoch: value} if told.outcome == "stopped" else {},
+                # Optuna ranks pruned trials by their last epoch, then by the value there
+                intermediate_values={known.epoch: reached} if known.outcome == "stopped" else {},
             )
         )
     return result
 
 
-def _tell(
-    name: str,
-    kind: Distribution | None,
-    options: int,
+def _add_param(
+    dimension: Dimension,
     value: object,
     params: dict[str, float],
     distributions: dict[str, BaseDistribution],
 ) -> None:
-    """One dimension of an earlier trial."""
-    if kind is None or isinstance(kind, Values):
-        index = value if kind is None else kind.position(value)
-        count = options if kind is None else len(kind.values)
-        params[name] = index if isinstance(index, int) else 0
+    """Add one dimension of an earlier trial, as ``suggest_value`` would have asked for it.
+
+    Raises:
+        TypeError: the value cannot be one of the dimension.
+    """
+    name, distribution = dimension.name, dimension.distribution
+    if distribution is None or isinstance(distribution, Values):
+        index = value if distribution is None else distribution.index_of(value)
+        count = dimension.options if distribution is None else distribution.size()
+        if not isinstance(index, int):
+            raise TypeError(f"{name}: must be one of {count} options, got {value!r}")
+        params[name] = index
         distributions[name] = CategoricalDistribution(range(count))
         return
     if not isinstance(value, int | float):
-        raise TypeError(f"{name}: a range holds numbers")
-    if isinstance(kind, Range) and kind.zero > 0:
+        raise TypeError(f"{name}: must be a number, got {value!r}")
+    if isinstance(distribution, Range) and distribution.zero > 0:
         params[name + _ZERO] = int(value == 0)
         distributions[name + _ZERO] = CategoricalDistribution(range(2))
         if value == 0:
             return
-    params[name] = _inside(kind, value)
-    distributions[name] = _inner(kind)
-
-
-class Alone:
-    """Optuna by itself, with its own pruner and no rule about who waits: for comparison only."""
-
-    def __init__(self, space: Space, *, grace_period: int, reduction_factor: int) -> None:
-        self._space = space
-        self._study = optuna.create_study(
-            direction="maximize" if space.metric.mode == "max" else "minimize",
-            sampler=optuna.samplers.TPESampler(seed=space.seed),
-            pruner=optuna.pruners.SuccessiveHalvingPruner(
-                min_resource=grace_period, reduction_factor=reduction_factor
-            ),
-        )
-        self._asked: list[Trial] = []
-
-    def ask(self) -> tuple[int, Flat]:
-        """The next trial's number and configuration."""
-        asked = self._study.ask()
-        self._asked.append(asked)
-        return asked.number, self._space.flat(lambda node: _pick(asked, node))
-
-    def report(self, trial: int, epoch: int, value: float) -> bool:
-        """Tell an epoch; whether to go on."""
-        self._asked[trial].report(value, epoch)
-        return not self._asked[trial].should_prune()
-
-    def tell(self, trial: int, value: float | None) -> None:
-        """Tell its end; None where it was pruned."""
-        state = TrialState.PRUNED if value is None else TrialState.COMPLETE
-        self._study.tell(self._asked[trial], value, state)
+    params[name] = _to_optuna_value(distribution, value)
+    distributions[name] = _to_optuna(distribution)

@@ -1,7 +1,7 @@
-"""What one swept value can be, and how a number in [0, 1) chooses it.
+"""What one swept value can be, and how a number in [0, 1) selects it.
 
-All samplers share this: random and qmc hand in a uniform number, grid counts through the values,
-tpe chooses in the range itself and needs only its bounds.
+All samplers share these classes: random and qmc map uniform numbers through ``from_unit``, grid
+enumerates with ``nth``, and tpe samples within the bounds itself.
 """
 
 import json
@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from statistics import NormalDist
 from typing import Any
-
-Scalar = bool | int | float | str | None
 
 
 @dataclass(frozen=True)
@@ -26,21 +24,22 @@ class Values:
     def nth(self, index: int) -> object:
         return self.values[index]
 
-    def at(self, unit: float) -> object:
+    def from_unit(self, unit: float) -> object:
+        """Return the value for ``unit`` in [0, 1)."""
         return self.values[min(int(unit * len(self.values)), len(self.values) - 1)]
 
-    def holds(self, value: object) -> bool:
-        return self.position(value) is not None
+    def contains(self, value: object) -> bool:
+        return self.index_of(value) is not None
 
-    def position(self, value: object) -> int | None:
-        """Where the value stands; ``1``, ``1.0`` and ``true`` are three values."""
-        for index, known in enumerate(self.values):
-            if same(known, value):
+    def index_of(self, value: object) -> int | None:
+        """Return the index of a value, None if absent; ``1``, ``1.0`` and ``true`` all differ."""
+        for index, candidate in enumerate(self.values):
+            if strictly_equal(candidate, value):
                 return index
         return None
 
-    def own(self, value: Any) -> object:
-        """A value that it holds, as it would give it."""
+    def canonical(self, value: Any) -> object:
+        """Return a contained value as a sampler would draw it."""
         return value
 
     def as_json(self) -> dict[str, object]:
@@ -49,7 +48,7 @@ class Values:
 
 @dataclass(frozen=True)
 class Range:
-    """``low`` to ``high``, both included.
+    """The numbers from ``low`` to ``high``, both included.
 
     Attributes:
         name: Ray Tune's name of the distribution.
@@ -67,38 +66,51 @@ class Range:
     step: float | None = None
     zero: float = 0.0
 
-    def steps(self) -> int | None:
-        """How many values the range itself holds, 0 beside it not counted."""
-        if self.step is None:
-            return 1 if self.low == self.high else None
-        return round((_decimal(self.high) - _decimal(self.low)) / _decimal(self.step)) + 1
+    def lattice_size(self) -> int:
+        """Return the number of values ``low + k * step``, not counting ``zero``.
+
+        Raises:
+            TypeError: the range is continuous.
+        """
+        step = self._require_step()
+        return round((_decimal(self.high) - _decimal(self.low)) / _decimal(step)) + 1
 
     def size(self) -> int | None:
-        steps = self.steps()
-        return None if steps is None else steps + (1 if self.zero > 0 else 0)
+        """Return the number of values, including 0 if ``zero`` is set; None if continuous."""
+        if self.step is not None:
+            count = self.lattice_size()
+        elif self.low == self.high:
+            count = 1
+        else:
+            return None
+        return count + (1 if self.zero > 0 else 0)
 
     def nth(self, index: int) -> float:
-        """The index-th value of a finite range; 0 stands first where ``zero`` is given."""
+        """Return the index-th value of a finite range; 0 comes first if ``zero`` is set."""
         if self.zero > 0:
             if index == 0:
                 return self._number(0.0)
             index -= 1
-        return self.low if self.step is None else self.on_lattice(index)
+        return self.low if self.step is None else self.lattice_value(index)
 
-    def at(self, unit: float) -> float:
-        """The value for ``unit`` in [0, 1)."""
+    def from_unit(self, unit: float) -> float:
+        """Return the value for ``unit`` in [0, 1)."""
         if self.zero > 0:
             if unit < self.zero:
                 return self._number(0.0)
+            # stretch the rest of the unit interval over the range
             unit = (unit - self.zero) / (1 - self.zero)
         if self.step is None:
-            return self._continuous(unit, self.low, self.high)
-        count = self.steps() or 1
-        if not self.log:
-            return self.on_lattice(min(int(unit * count), count - 1))
-        return self.on_lattice(self.nearest(self._continuous(unit, *self.widened())))
+            return self._interpolate(unit, self.low, self.high)
+        if self.log:
+            # rounding a draw from the widened range is fair to both end values
+            return self.lattice_value(
+                self.nearest_step(self._interpolate(unit, *self.widened_bounds()))
+            )
+        count = self.lattice_size()
+        return self.lattice_value(min(int(unit * count), count - 1))
 
-    def holds(self, value: object) -> bool:
+    def contains(self, value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         if self.integer and not isinstance(value, int):
@@ -109,13 +121,15 @@ class Range:
             return False
         if self.step is None:
             return True
-        return _on_steps(value, self.low, self.step)
+        return _is_multiple(value, self.low, self.step)
 
-    def own(self, value: Any) -> float:
-        """A value that it holds, as it would give it: 1 as 1.0 where it gives floats."""
+    def canonical(self, value: Any) -> float:
+        """Return a contained value as a sampler would draw it: 1 as 1.0 in a range of floats."""
         if self.zero > 0 and value == 0:
             return self._number(0.0)
-        return self._number(value) if self.step is None else self.on_lattice(self.nearest(value))
+        if self.step is None:
+            return self._number(value)
+        return self.lattice_value(self.nearest_step(value))
 
     def as_json(self) -> dict[str, object]:
         result: dict[str, object] = {"distribution": self.name, "min": self.low, "max": self.high}
@@ -125,35 +139,65 @@ class Range:
             result["zero"] = self.zero
         return result
 
-    def _continuous(self, unit: float, low: float, high: float) -> float:
+    def widened_bounds(self) -> tuple[float, float]:
+        """Return the bounds extended by half a step, for rounding to the lattice.
+
+        Without it only half as much of the range would round to each end value as to the others.
+        The lower bound stays where it is if it would reach 0, which has no logarithm.
+
+        Raises:
+            TypeError: the range is continuous.
+        """
+        half = self._require_step() / 2
+        return (self.low - half if self.low > half else self.low), self.high + half
+
+    def nearest_step(self, value: float) -> int:
+        """Return the ``k`` for which ``low + k * step`` is nearest to the value.
+
+        Raises:
+            TypeError: the range is continuous.
+        """
+        step = self._require_step()
+        return min(max(round((value - self.low) / step), 0), self.lattice_size() - 1)
+
+    def lattice_value(self, index: int) -> float:
+        """Return ``low + index * step``.
+
+        Raises:
+            TypeError: the range is continuous.
+        """
+        # in decimals: 3 steps of 0.1 are 0.3, not 0.30000000000000004
+        value = float(_decimal(self.low) + index * _decimal(self._require_step()))
+        # a step that divides the range only up to rounding must not lead past its end
+        return self._number(min(value, self.high))
+
+    def _interpolate(self, unit: float, low: float, high: float) -> float:
         if self.log:
             value = math.exp(math.log(low) + unit * (math.log(high) - math.log(low)))
         else:
             value = low + unit * (high - low)
+        # exp(log(low)) can miss low by one unit in the last place
         return min(max(value, low), high)
-
-    def widened(self) -> tuple[float, float]:
-        """The range with half a step at both ends, so that rounding is fair to the end values."""
-        half = (self.step or 0) / 2
-        return (self.low - half if self.low > half else self.low), self.high + half
-
-    def nearest(self, value: float) -> int:
-        """Which step of the range is nearest to the value."""
-        steps = (self.steps() or 1) - 1
-        return min(max(round((value - self.low) / (self.step or 1)), 0), steps)
-
-    def on_lattice(self, index: int) -> float:
-        """Steps are added as decimals: the third tenth is 0.3, not 0.30000000000000004."""
-        value = float(_decimal(self.low) + index * _decimal(self.step or 0))
-        return self._number(min(value, self.high))
 
     def _number(self, value: float) -> float:
         return int(value) if self.integer else float(value)
 
+    def _require_step(self) -> float:
+        if self.step is None:
+            raise TypeError(f"{self.name}: must have a step, got a continuous range")
+        return self.step
+
 
 @dataclass(frozen=True)
 class Normal:
-    """Ray Tune's ``randn``: mean, standard deviation, and a step for ``qrandn``."""
+    """A normal distribution (Ray Tune's ``randn``), rounded to a step for ``qrandn``.
+
+    Attributes:
+        name: Ray Tune's name of the distribution.
+        mean: of the distribution.
+        sd: standard deviation.
+        step: values are multiples of it; None for a continuous distribution.
+    """
 
     name: str
     mean: float
@@ -164,42 +208,47 @@ class Normal:
         return None
 
     def nth(self, index: int) -> float:
-        raise IndexError("a normal distribution has no list of values")
+        raise IndexError("a normal distribution cannot be enumerated")
 
-    def at(self, unit: float) -> float:
-        inside = min(max(unit, 2.0**-54), 1 - 2.0**-53)
-        value = NormalDist(self.mean, self.sd).inv_cdf(inside)
-        if self.step is None:
-            return value
-        return float(round(value / self.step) * _decimal(self.step))
+    def from_unit(self, unit: float) -> float:
+        """Return the value for ``unit`` in [0, 1)."""
+        # the quantiles of 0 and 1 are infinite
+        probability = min(max(unit, 2.0**-54), 1 - 2.0**-53)
+        value = NormalDist(self.mean, self.sd).inv_cdf(probability)
+        return value if self.step is None else self._round(value, self.step)
 
-    def unit_of(self, value: float) -> float:
-        """The number in [0, 1) that chooses the value."""
+    def to_unit(self, value: float) -> float:
+        """Return the number in [0, 1) that selects the value."""
         return min(max(NormalDist(self.mean, self.sd).cdf(value), 0.0), 1 - 2.0**-53)
 
-    def holds(self, value: object) -> bool:
+    def contains(self, value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         if not math.isfinite(value):
             return False
-        return self.step is None or _on_steps(value, 0.0, self.step)
+        return self.step is None or _is_multiple(value, 0.0, self.step)
 
-    def own(self, value: Any) -> float:
-        """A value that it holds, as it would give it."""
-        if self.step is None:
-            return float(value)
-        return float(round(value / self.step) * _decimal(self.step))
+    def canonical(self, value: Any) -> float:
+        """Return a contained value as a sampler would draw it."""
+        return float(value) if self.step is None else self._round(value, self.step)
 
     def as_json(self) -> dict[str, object]:
         result: dict[str, object] = {"distribution": self.name, "mean": self.mean, "sd": self.sd}
         return result if self.step is None else {**result, "q": self.step}
 
+    @staticmethod
+    def _round(value: float, step: float) -> float:
+        return float(round(value / step) * _decimal(step))
+
 
 Distribution = Values | Range | Normal
 
 
-def same(one: object, other: object) -> bool:
-    """Whether two values are one to a trial: ``1``, ``1.0`` and ``true`` are not, at any depth."""
+def strictly_equal(one: object, other: object) -> bool:
+    """Return whether two values are equal and of equal types, at any depth.
+
+    To Python ``1``, ``1.0`` and ``True`` are equal; to a trial they are different settings.
+    """
     return (
         type(one) is type(other)
         and one == other
@@ -207,10 +256,12 @@ def same(one: object, other: object) -> bool:
     )
 
 
-def _on_steps(value: float, low: float, step: float) -> bool:
+def _is_multiple(value: float, low: float, step: float) -> bool:
+    """Return whether the value is ``low + k * step`` for a whole ``k``, up to rounding."""
     steps = (_decimal(value) - _decimal(low)) / _decimal(step)
     return abs(steps - round(steps)) < Decimal("1e-9")
 
 
 def _decimal(value: float) -> Decimal:
+    """Return the number as it is written, not its binary expansion."""
     return Decimal(repr(value))

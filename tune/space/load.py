@@ -1,4 +1,4 @@
-"""A space file, with its overrides, -> a checked :class:`Space`; or all that is wrong with it."""
+"""Loader of space files: a YAML file and overrides become a checked ``Space``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,27 +6,30 @@ from pathlib import Path as FilePath
 
 from genretune.data.name_suggestions import did_you_mean
 from genretune.tune.metric_names import METRICS
-from genretune.tune.space.distributions import same
+from genretune.tune.space.distributions import strictly_equal
 from genretune.tune.space.document import Document, read_document
 from genretune.tune.space.overrides import apply_overrides
 from genretune.tune.space.parameters import parse_parameters
 from genretune.tune.space.problems import Problems, SpaceError, show
 from genretune.tune.space.settings import Asha, GridSampler, Metric, parse_settings
 from genretune.tune.space.space import Space
-from genretune.tune.space.tree import size
+from genretune.tune.space.tree import FlatConfig, size
 
 
 def load_space(path: FilePath | str, overrides: Sequence[str] = ()) -> Space:
-    """Read, override and check a space file.
+    """Read a space file, apply overrides and check the result.
+
+    Args:
+        overrides: ``key=value``, as on the command line.
 
     Raises:
-        SpaceError: one line for everything that is wrong, each with file and line.
+        SpaceError: one line for each problem, with file and line.
     """
     name = str(path)
     try:
         text = FilePath(path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise SpaceError([f"{name}: must be a search space file, got no such file"]) from None
+        raise SpaceError([f"{name}: must be a search space file, but does not exist"]) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise SpaceError([f"{name}: must be a readable file, got: {reason}"]) from None
@@ -34,7 +37,7 @@ def load_space(path: FilePath | str, overrides: Sequence[str] = ()) -> Space:
 
 
 def space_from_text(text: str, name: str, overrides: Sequence[str] = ()) -> Space:
-    """As :func:`load_space`, from the text itself; ``name`` stands in messages."""
+    """Do the same as ``load_space`` for a text; ``name`` is the file name in messages."""
     document = read_document(text, name)
     if not isinstance(document.data, dict):
         document.problems.raise_if_any()
@@ -45,19 +48,19 @@ def space_from_text(text: str, name: str, overrides: Sequence[str] = ()) -> Spac
 
 
 def space_from_json(data: Mapping[str, object]) -> Space:
-    """What :meth:`Space.as_json` wrote.
+    """Return the space that ``Space.as_json`` wrote.
 
     Raises:
-        SpaceError: it was not written by ``as_json``.
+        SpaceError: ``as_json`` cannot have written it.
     """
     return _check(Document(dict(data), {}, Problems({})), ())
 
 
 def with_trials(space: Space, trials: int) -> Space:
-    """The same space with another number of trials.
+    """Return the same space with another number of trials.
 
     Raises:
-        SpaceError: below 1, fewer than ``start_with``, or more than a grid has.
+        SpaceError: fewer trials than ``start_with`` has, or more than a grid has.
     """
     problems = Problems(space.locations)
     _check_trials(replace(space, trials=trials), problems)
@@ -66,22 +69,23 @@ def with_trials(space: Space, trials: int) -> Space:
 
 
 def changed_keys(before: Space, after: Space) -> list[str]:
-    """The dotted keys in which two spaces differ, in the order of the file; not ``keep``, which
-    changes no result."""
-    one, other = before.as_json(), after.as_json()
-    return [key for key in _changed(one, other, "") if key != "keep"]
+    """Return the dotted keys in which two spaces differ, in the order of the file.
+
+    ``keep`` is ignored, since it does not affect results.
+    """
+    return [key for key in _changed(before.as_json(), after.as_json(), "") if key != "keep"]
 
 
 def _changed(before: object, after: object, key: str) -> list[str]:
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         names = dict.fromkeys((*before, *after))
-        nothing = object()
+        missing = object()
         return [
             changed
             for name in names
             for changed in _changed(
-                before.get(name, nothing),
-                after.get(name, nothing),
+                before.get(name, missing),
+                after.get(name, missing),
                 f"{key}.{name}" if key else str(name),
             )
         ]
@@ -95,9 +99,9 @@ def _check(document: Document, notes: tuple[str, ...]) -> Space:
         raise SpaceError([f"must be a mapping of settings, got {show(data)}"])
     settings = parse_settings(data, problems)
     trial = data.get("trial")
-    base = trial if isinstance(trial, Mapping) else {}
+    shared = trial if isinstance(trial, Mapping) else {}
     if "parameters" in data:
-        parameters = parse_parameters(data["parameters"], base, problems)
+        parameters = parse_parameters(data["parameters"], shared, problems)
     else:
         parameters = ()
         problems.add(
@@ -109,9 +113,10 @@ def _check(document: Document, notes: tuple[str, ...]) -> Space:
         _check_epochs(trial, problems)
     if settings is not None:
         _check_metric(settings.metric, problems)
-    if settings is None or problems:
-        problems.raise_if_any()
-        raise SpaceError(["the space could not be read"])
+    # the checks below relate several keys and need all of them to be valid
+    problems.raise_if_any()
+    if settings is None:
+        raise RuntimeError("settings are invalid, but no problem was recorded")
     space = Space(
         version=settings.version,
         name=settings.name,
@@ -130,24 +135,25 @@ def _check(document: Document, notes: tuple[str, ...]) -> Space:
         locations=document.locations,
     )
     _check_rungs(space, problems)
-    _check_start(space, problems)
+    _check_start_with(space, problems)
     _check_grid(space, problems)
     _check_trials(space, problems)
     problems.raise_if_any()
-    return replace(space, start_with=tuple(space.as_drawn(given) for given in space.start_with))
+    # in canonical form, so that a fixed trial and an equal draw count as one configuration
+    return replace(space, start_with=tuple(space.canonical(fixed) for fixed in space.start_with))
 
 
 def _check_metric(metric: Metric, problems: Problems) -> None:
-    best = METRICS.get(metric.name)
-    if best is None:
+    mode = METRICS.get(metric.name)
+    if mode is None:
         problems.add(
             ("metric", "name"),
             f"must be a column of metrics.tsv, got {show(metric.name)}",
             advice=did_you_mean(metric.name, METRICS),
         )
-    elif metric.mode != best:
+    elif metric.mode != mode:
         problems.add(
-            ("metric", "mode"), f"must be {best} for {metric.name}, got {show(metric.mode)}"
+            ("metric", "mode"), f"must be {mode} for {metric.name}, got {show(metric.mode)}"
         )
 
 
@@ -161,7 +167,7 @@ def _check_epochs(trial: Mapping[str, object], problems: Problems) -> None:
         )
     for key, instead in (("seed", "seed and seeds at the root"), ("data", "data at the root")):
         if key in trial:
-            problems.add(("trial", key), "is set for all trials", advice=f"use {instead}")
+            problems.add(("trial", key), "cannot be set under trial", advice=f"use {instead}")
 
 
 def _check_rungs(space: Space, problems: Problems) -> None:
@@ -172,44 +178,46 @@ def _check_rungs(space: Space, problems: Problems) -> None:
         problems.add(
             ("early_terminate", "grace_period"),
             f"must be below trial.epochs, got {rule.grace_period} for {space.epochs} epochs",
-            advice="early_terminate: {type: none} stops nothing",
+            advice="early_terminate: {type: none} lets every trial run to its end",
         )
         return
-    rungs = 0
-    while rule.grace_period * rule.reduction_factor**rungs < space.epochs:
-        rungs += 1
-    if rule.brackets > rungs + 1:
+    # bracket b skips the first b rungs, so one more bracket than rungs is one without any rung
+    most = len(rule.rung_epochs(space.epochs)) + 1
+    if rule.brackets > most:
         problems.add(
             ("early_terminate", "brackets"),
-            f"must be at most {rungs + 1}, the rungs and one bracket without any, "
-            f"got {rule.brackets}",
+            f"must be at most {most} (the number of rungs plus 1), got {rule.brackets}",
         )
 
 
-def _check_start(space: Space, problems: Problems) -> None:
-    """Every fixed trial is whole, in the space and another than those before it."""
-    before: list[object] = []
-    for index, given in enumerate(space.start_with):
-        for name in given:
-            if not any(name == key or name.startswith(key + ".") for key, _ in space.parameters):
+def _check_start_with(space: Space, problems: Problems) -> None:
+    """Check that every fixed trial is complete, in the space, and different from earlier ones."""
+    keys = [key for key, _ in space.parameters]
+    earlier: list[FlatConfig] = []
+    for index, fixed in enumerate(space.start_with):
+        for name in fixed:
+            if not any(name == key or name.startswith(key + ".") for key in keys):
                 problems.add(
                     ("start_with", index, name),
                     "unknown parameter",
-                    advice=did_you_mean(name, [key for key, _ in space.parameters]),
+                    advice=did_you_mean(name, keys),
                 )
-            if any(name.startswith(other + ".") for other in given):
+            if any(name.startswith(other + ".") for other in fixed):
                 problems.add(("start_with", index, name), "is given twice, nested and dotted")
-        wrong = space.misfits(given)
-        if not wrong:
-            whole = space.as_drawn(given)
-            if any(same(whole, other) for other in before):
-                problems.add(("start_with", index), "must differ from the trials before it")
-            before.append(whole)
-        for line in wrong:
+        violations = space.violations(fixed)
+        if not violations:
+            config = space.canonical(fixed)
+            if any(strictly_equal(config, other) for other in earlier):
+                problems.add(("start_with", index), "must differ from the earlier trials")
+            earlier.append(config)
+        for line in violations:
             key, _, rule = line.partition(": ")
-            named = next((n for n in given if n == key or n.startswith(key + ".")), None)
-            path = ("start_with", index) if named is None else ("start_with", index, named)
-            problems.add(path, f"{key} {rule}" if named is None else rule)
+            # name the key as the file does, which may be one below the parameter
+            given = next((n for n in fixed if n == key or n.startswith(key + ".")), None)
+            if given is None:
+                problems.add(("start_with", index), f"{key} {rule}")
+            else:
+                problems.add(("start_with", index, given), rule)
 
 
 def _check_grid(space: Space, problems: Problems) -> None:
@@ -219,8 +227,8 @@ def _check_grid(space: Space, problems: Problems) -> None:
         if size(node) is None:
             problems.add(
                 ("parameters", key),
-                "must be finite in a grid, got a continuous range",
-                advice="give values, or q",
+                "must be finite for a grid, got a continuous range",
+                advice="use values or a distribution with q",
             )
 
 
@@ -228,10 +236,14 @@ def _check_trials(space: Space, problems: Problems) -> None:
     if space.trials < len(space.start_with):
         problems.add(
             ("trials",),
-            f"must be at least the {len(space.start_with)} of start_with, got {space.trials}",
+            f"must be at least {len(space.start_with)}, the number of trials in start_with, "
+            f"got {space.trials}",
         )
-    whole = space.size()
-    if isinstance(space.sampler, GridSampler) and whole is not None and space.trials > whole:
+    if not isinstance(space.sampler, GridSampler):
+        return
+    size_of_grid = space.size()  # None has been reported by _check_grid
+    if size_of_grid is not None and space.trials > size_of_grid:
         problems.add(
-            ("trials",), f"must be at most the grid's {whole} configurations, got {space.trials}"
+            ("trials",),
+            f"must be at most the grid's {size_of_grid} configurations, got {space.trials}",
         )

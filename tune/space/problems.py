@@ -1,6 +1,6 @@
-"""Everything that is wrong with a space file, gathered and raised at once.
+"""All problems of a space file, collected and raised together.
 
-One line a problem: ``file:line: dotted.key: rule, got value (what to do)``.
+One line each: ``file:line: dotted.key: rule, got value (what to do)``.
 """
 
 import json
@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from genretune.tune.errors import TuneError
 
 Path = tuple[str | int, ...]
+"""Keys and list indices from the root of a file."""
 
 
 class SpaceError(TuneError):
-    """A search space that cannot be used; one line a problem."""
+    """An invalid search space; one line for each problem."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self.lines = tuple(lines)
@@ -20,20 +21,25 @@ class SpaceError(TuneError):
 
 
 class Problems:
-    """Gathers problems by path; ``raise_if_any`` reports them in the order of the file."""
+    """A collection of problems by path, reported in the order of the file."""
 
     def __init__(self, locations: Mapping[Path, str]) -> None:
         self._locations = locations
-        self._found: list[tuple[Path, str]] = []
+        self._problems: list[tuple[Path, str]] = []
         self._unreadable: set[Path] = set()
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._problems)
 
     def add(self, path: Path, rule: str, *, advice: str = "", unreadable: bool = False) -> None:
-        """Note one problem; ``rule`` includes what was got, where there is something to show.
+        """Add one problem.
 
-        What was ``unreadable`` is not complained about again for its value.
+        Args:
+            path: key or value with the problem.
+            rule: the rule, with ``, got value`` if there is a value to show.
+            advice: what to do.
+            unreadable: the value has no defined meaning; further problems at the same path, which
+                would only be consequences, are dropped.
         """
         if path in self._unreadable:
             return
@@ -43,24 +49,23 @@ class Problems:
         where = ": ".join(
             part for part in (location_of(path, self._locations), dotted(path)) if part
         )
-        self._found.append((path, f"{where}: {rule}{end}"))
+        self._problems.append((path, f"{where}: {rule}{end}"))
 
     def raise_if_any(self) -> None:
-        """Raise all that was found.
+        """Raise all problems in the order of the file, each line once.
 
         Raises:
-            SpaceError: something was found.
+            SpaceError: there is at least one problem.
         """
-        if not self._found:
+        if not self._problems:
             return
-        order = list(self._locations)
-        rank = {path: number for number, path in enumerate(order)}
-        known = sorted(self._found, key=lambda item: rank.get(_nearest(item[0], rank), -1))
-        raise SpaceError(dict.fromkeys(line for _, line in known))
+        rank = {path: number for number, path in enumerate(self._locations)}
+        ordered = sorted(self._problems, key=lambda item: rank.get(_nearest(item[0], rank), -1))
+        raise SpaceError(dict.fromkeys(line for _, line in ordered))
 
 
 def location_of(path: Path, locations: Mapping[Path, str]) -> str:
-    """``file:line`` of the path, or of the nearest thing around it."""
+    """Return ``file:line`` of the path or of its nearest located parent, else an empty string."""
     return locations.get(_nearest(path, locations), "")
 
 
@@ -71,7 +76,7 @@ def _nearest(path: Path, known: Mapping[Path, object]) -> Path:
 
 
 def dotted(path: Path) -> str:
-    """``("start_with", 0, "optimizer.lr")`` as ``start_with[0].optimizer.lr``."""
+    """Return ``("start_with", 0, "optimizer.lr")`` as ``start_with[0].optimizer.lr``."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -82,7 +87,7 @@ def dotted(path: Path) -> str:
 
 
 def show(value: object) -> str:
-    """A value as it would be written in YAML's flow style, shortened."""
+    """Return a value as JSON (which is YAML flow style), cut to 60 characters."""
     try:
         text = json.dumps(value, ensure_ascii=False)
     except TypeError:

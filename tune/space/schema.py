@@ -1,7 +1,7 @@
 """The JSON Schema of space files, for editors and other programs.
 
-It knows the shape of a file; rules that join several keys, and what a trial may hold, are checked
-when the file is loaded.
+It describes the structure of a file. Rules that relate several keys, and the contents of a trial,
+are checked when the file is loaded.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema; equal to ``search_spaces/schema.json``."""
+    """Return the schema; ``search_spaces/schema.json`` is a copy of it."""
     schema = Settings.model_json_schema()
     definitions: dict[str, Any] = schema.pop("$defs")
     properties = schema.pop("properties")
@@ -21,7 +21,7 @@ def json_schema() -> dict[str, Any]:
         for field in part.get("properties", {}).values():
             field.pop("title", None)
     properties["parameters"] = {
-        "description": "Dotted keys into the trial, and what each may be.",
+        "description": "Swept settings: dotted keys of the trial, each with its possible values.",
         "type": "object",
         "minProperties": 1,
         "additionalProperties": {"$ref": "#/$defs/Swept"},
@@ -39,7 +39,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _swept() -> dict[str, Any]:
-    """What may stand under ``parameters``, to any depth."""
+    """Return the definitions for what is allowed under ``parameters``, at any depth."""
     return {
         "Swept": {
             "anyOf": [
@@ -87,8 +87,8 @@ def _ranges() -> list[dict[str, Any]]:
         for integer in (False, True):
             names = [
                 name
-                for name, shape in RANGES.items()
-                if (shape.quantised, shape.integer) == (quantised, integer)
+                for name, kind in RANGES.items()
+                if (kind.quantised, kind.integer) == (quantised, integer)
             ]
             number: dict[str, Any] = {"type": "integer" if integer else "number"}
             properties: dict[str, Any] = {
@@ -99,8 +99,8 @@ def _ranges() -> list[dict[str, Any]]:
             }
             if quantised:
                 properties["q"] = {**number, "exclusiveMinimum": 0}
-            bounds = ["distribution", "min", "max", *(["q"] if quantised else [])]
-            result.append(_closed(properties, bounds))
+            required = ["distribution", "min", "max", *(["q"] if quantised else [])]
+            result.append(_closed(properties, required))
     return result
 
 
@@ -123,6 +123,7 @@ def _with_aliases(names: list[str]) -> list[str]:
 
 
 def _closed(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    """Return the schema of an object without other keys."""
     return {
         "type": "object",
         "additionalProperties": False,
@@ -132,4 +133,5 @@ def _closed(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
 
 
 def _has_one_of(*keys: str) -> dict[str, Any]:
+    """Return the schema of an object with at least one of the keys."""
     return {"anyOf": [{"required": [key]} for key in keys]}

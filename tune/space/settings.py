@@ -1,7 +1,11 @@
-"""The fixed keys of a space file, each explained under it; what is swept is parsed elsewhere."""
+"""The fixed keys of a space file, each with its documentation.
+
+The docstrings here are the descriptions in ``search_spaces/schema.json``. Swept parameters are
+parsed by ``parameters``.
+"""
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -9,77 +13,99 @@ from genretune.data.name_suggestions import closest_name, did_you_mean
 from genretune.tune.space.problems import Path, Problems, show
 
 Keep = Literal["usual", "best", "all", "none"]
-"""Checkpoints kept of finished trials. usual: best and last of a completed trial, none of others;
-best: the best of a completed trial; all: whatever training left (best and the last two); none."""
+"""Which checkpoints of finished trials are kept.
+
+usual: best and last of completed trials; best: the best of completed trials; all: everything that
+training left (best and the last two), of other trials as well; none: no checkpoints.
+"""
 
 
-class Strict(BaseModel):
-    """Frozen, nothing extra, nothing converted."""
+class StrictModel(BaseModel):
+    """A frozen model that refuses unknown keys and converts no types."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
     )
 
 
-class Metric(Strict):
-    """What the search is after."""
+class Metric(StrictModel):
+    """The objective of the search."""
 
     name: Annotated[str, Field(min_length=1)]
     """A column of metrics.tsv, for example val_clip_accuracy."""
     mode: Literal["max", "min"]
-    """Whether more is better or less."""
+    """Whether higher or lower is better."""
 
 
-class RandomSampler(Strict):
+class RandomSampler(StrictModel):
     """Independent draws."""
 
+    needs_history: ClassVar[Literal[False]] = False
     type: Literal["random"] = "random"
 
 
-class GridSampler(Strict):
-    """Every combination once, the last key turning fastest."""
+class GridSampler(StrictModel):
+    """Every combination once; the last key varies fastest."""
 
+    needs_history: ClassVar[Literal[False]] = False
     type: Literal["grid"]
 
 
-class QmcSampler(Strict):
-    """Scrambled Sobol points: more even than random."""
+class QmcSampler(StrictModel):
+    """Scrambled Sobol points: cover the space more evenly than random draws."""
 
+    needs_history: ClassVar[Literal[False]] = False
     type: Literal["qmc"]
 
 
-class TpeSampler(Strict):
-    """Tree-structured Parzen estimator over the trials that are far enough."""
+class TpeSampler(StrictModel):
+    """Tree-structured Parzen estimator, fitted to the results of earlier trials."""
 
+    needs_history: ClassVar[Literal[True]] = True
     type: Literal["tpe"]
     lag: Annotated[int, Field(ge=1)] = 16
-    """Trial i is chosen once all trials up to i - lag are settled at the first rung."""
+    """Trial i is sampled once all trials up to i - lag are settled at the first rung."""
     n_startup: Annotated[int, Field(ge=1)] = 10
-    """Random draws until so many trials have been observed."""
+    """Number of observed trials before which draws are random."""
 
 
-class NoTermination(Strict):
-    """Every trial runs to its end."""
+class NoTermination(StrictModel):
+    """No early termination: every trial runs to its end."""
 
     type: Literal["none"] = "none"
 
 
-class Asha(Strict):
+class Asha(StrictModel):
     """Asynchronous successive halving, https://arxiv.org/abs/1810.05934."""
 
     type: Literal["asha"]
     grace_period: Annotated[int, Field(ge=1)] = 1
     """Epochs before the first rung."""
     reduction_factor: Annotated[int, Field(ge=2)] = 3
-    """One trial in so many goes on from a rung; rungs are so many times apart."""
+    """One in reduction_factor trials is promoted at each rung, and the epochs of successive rungs
+    grow by this factor."""
     brackets: Annotated[int, Field(ge=1)] = 1
-    """Trial i belongs to bracket i mod brackets; bracket b starts b rungs later."""
+    """Number of brackets. Trial i belongs to bracket i mod brackets; bracket b skips the first b
+    rungs."""
     order: Literal["index", "arrival"] = "index"
-    """Whom a trial is compared with: those with lower numbers, or those who came first."""
+    """Which trials a trial is compared with at a rung: those with lower indices (the outcome does
+    not depend on the number of workers), or those that arrived earlier (classical ASHA)."""
+
+    def rung_epochs(self, epochs: int) -> tuple[int, ...]:
+        """Return the epochs of bracket 0's rungs, ascending, for trials of ``epochs`` epochs.
+
+        All are below ``epochs``: there is no verdict at the end of a trial.
+        """
+        rungs = []
+        epoch = self.grace_period
+        while epoch < epochs:
+            rungs.append(epoch)
+            epoch *= self.reduction_factor
+        return tuple(rungs)
 
 
-class Data(Strict):
-    """Which clips, and who validates."""
+class Data(StrictModel):
+    """Which clips are used, and how they are split into training and validation."""
 
     split: dict[str, object] = {}
     window: dict[str, object] = {}
@@ -88,46 +114,43 @@ class Data(Strict):
     leakage: Literal["error", "warn", "off"] = "error"
 
 
-Sampler = Annotated[
-    RandomSampler | GridSampler | QmcSampler | TpeSampler, Field(discriminator="type")
-]
-EarlyTermination = Annotated[NoTermination | Asha, Field(discriminator="type")]
+SamplerSettings = RandomSampler | GridSampler | QmcSampler | TpeSampler
+"""``needs_history``: the sampler learns from earlier trials; then it also has ``lag`` and
+``n_startup``."""
+EarlyTermination = NoTermination | Asha
 
 
-class Settings(Strict):
+class Settings(StrictModel):
     """A space file without its parameters."""
 
     version: Literal[1]
-    """Of this file's format."""
+    """Version of the file format."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    """Names the run's directory; letters, digits, dot, dash, underscore."""
+    """Name of the sweep and of its run directory: letters, digits, dots, dashes, underscores."""
     seed: Annotated[int, Field(ge=0, lt=2**63)]
-    """The sweep's seed: configurations and, with seeds: per_trial, the trials' seeds."""
+    """Seed of the sweep, for configurations and, with seeds: per_trial, for the trials' seeds."""
     trials: Annotated[int, Field(ge=1)]
-    """How many configurations are tried."""
+    """Number of configurations to try."""
     metric: Metric
-    sampler: Sampler = RandomSampler()
-    early_terminate: EarlyTermination = NoTermination()
+    sampler: SamplerSettings = Field(default=RandomSampler(), discriminator="type")
+    early_terminate: EarlyTermination = Field(default=NoTermination(), discriminator="type")
     seeds: Literal["per_trial", "shared"] = "per_trial"
-    """Own training seed for each trial, or one for all, so that only configurations differ."""
+    """A separate training seed for each trial, or one shared by all, so that only configurations
+    differ."""
     keep: Keep = "usual"
-    """Which checkpoints of finished trials stay: of completed ones best and last, or the best; all
-    that training left; none. Changes no result; --keep goes before it."""
+    """Which checkpoints of finished trials are kept: best and last of completed trials (usual),
+    only the best of completed trials (best), everything that training left (all), or none. Does
+    not affect results; --keep overrides it."""
     data: Data = Data()
     trial: dict[str, object]
-    """What all trials share: the keys of config.json."""
+    """Settings that all trials share: keys of config.json."""
     start_with: list[dict[str, object]] = []
-    """Fixed first trials, each with every parameter."""
+    """Configurations of the first trials; each gives every parameter."""
 
 
 _BY_TYPE: dict[str, dict[str, type[BaseModel]]] = {
-    "sampler": {
-        "random": RandomSampler,
-        "grid": GridSampler,
-        "qmc": QmcSampler,
-        "tpe": TpeSampler,
-    },
-    "early_terminate": {"none": NoTermination, "asha": Asha},
+    key: {get_args(model.model_fields["type"].annotation)[0]: model for model in get_args(union)}
+    for key, union in (("sampler", SamplerSettings), ("early_terminate", EarlyTermination))
 }
 _EXAMPLES = {
     "version": "version: 1",
@@ -140,7 +163,7 @@ _EXAMPLES = {
 
 
 def parse_settings(data: Mapping[str, object], problems: Problems) -> Settings | None:
-    """Check everything but ``parameters``; None when problems were found."""
+    """Validate everything except ``parameters``; None if there are problems, which are added."""
     given = {key: value for key, value in data.items() if key != "parameters"}
     for key, by_type in _BY_TYPE.items():
         part = given.get(key)
@@ -162,7 +185,7 @@ def _explain(
     data: Mapping[str, object],
     problems: Problems,
 ) -> None:
-    """One of pydantic's findings in our words."""
+    """Add one of pydantic's errors as a problem, worded like all others."""
     path, value = _locate(loc, data)
     if kind == "missing":
         example = _EXAMPLES.get(str(path[-1]), "") if len(path) == 1 else ""
@@ -194,7 +217,7 @@ def _rule(kind: str, context: Mapping[str, object]) -> str:
     rules = {
         "int_type": "must be a whole number",
         "int_from_float": "must be a whole number",
-        "string_type": "must be a word",
+        "string_type": "must be a string",
         "dict_type": "must be a mapping",
         "model_type": "must be a mapping",
         "model_attributes_type": "must be a mapping",
@@ -212,19 +235,19 @@ def _rule(kind: str, context: Mapping[str, object]) -> str:
 
 
 def _locate(loc: tuple[int | str, ...], data: Mapping[str, object]) -> tuple[Path, object]:
-    """The path in the file and the value there; pydantic's union tags are left out."""
+    """Return the path in the file and the value there, without pydantic's union tags."""
     path: Path = ()
-    at: object = data
+    value: object = data
     for position, part in enumerate(loc):
-        inside = (isinstance(at, Mapping) and part in at) or (
-            isinstance(at, list) and isinstance(part, int) and part < len(at)
+        exists = (isinstance(value, Mapping) and part in value) or (
+            isinstance(value, list) and isinstance(part, int) and part < len(value)
         )
-        if inside:
-            at = at[part]  # type: ignore[index]
+        if exists:
+            value = value[part]  # type: ignore[index]
             path = (*path, part)
-        elif position == len(loc) - 1:
+        elif position == len(loc) - 1:  # a missing key; other parts that do not exist are tags
             return (*path, part), None
-    return path, at
+    return path, value
 
 
 def _known_keys(path: Path, data: Mapping[str, object]) -> Iterable[str]:

@@ -57,7 +57,7 @@ def _own(path: str, flags: int) -> int:
 
 
 @contextmanager
-def storage(path: Path) -> Iterator[None]:
+def as_storage_failure(path: Path) -> Iterator[None]:
     """Turns the operating system's refusals into a StorageFailure of one line."""
     try:
         yield

@@ -35,7 +35,7 @@ class Lease:
 
     generation: int
     attempt: int = 0
-    patience: float = 0.0
+    io_timeout: float = 0.0
 
     def check(self, where: str, trial: int, *, newest: int, attempt: int) -> None:
         """See that the right still holds.

@@ -111,7 +111,7 @@ class S3Run:
         self._run = run
         self._objects = objects
 
-    def begin(self, generation: int, plugins: Sequence[Path]) -> None:
+    def claim(self, generation: int, plugins: Sequence[Path]) -> None:
         """Fence all older drivers' segments off, and leave what workers must know."""
         fence = self._objects.get("driver.json")
         newest = json.loads(fence)["generation"] if fence is not None else 0
@@ -145,7 +145,7 @@ class S3Run:
         self._run.revoke(trial)
         self._objects.put(attempt_name(trial), str(self._run.attempt(trial)).encode())
 
-    def bring(self, trial: int) -> None:
+    def download_records(self, trial: int) -> None:
         """Put the newest sound records of a trial into the run directory."""
         for saved in reversed(stored_objects(self._objects, trial)):
             records = self._members(saved, RECORDS)
@@ -171,7 +171,7 @@ class S3Run:
         for one in saved:
             self._objects.delete(one.name)
 
-    def bring_best(self, trial: int) -> None:
+    def download_best(self, trial: int) -> None:
         """Put the checkpoint after a trial's best epoch into the run directory, if it is kept."""
         folder = self._run.trial_path(trial)
         best = folder / "checkpoints" / "best.safetensors"

@@ -1,25 +1,27 @@
 """Derive every decision of a journal again, and compare.
 
 Configurations follow from the space, the seed and what the lag rule let the sampler know;
-verdicts from the values at the rungs. A difference is not an error in itself (a library that
-samples otherwise since an upgrade), but somebody should know.
+verdicts follow from the values at the rungs. A difference need not be an error (a library may
+sample differently after an upgrade), but it should be reported.
 """
 
 from collections.abc import Sequence
 
-from genretune.tune.samplers.suggest import config_key, sampler, suggest
-from genretune.tune.space.distributions import same
-from genretune.tune.space.settings import TpeSampler
+from genretune.tune.samplers.sampler import build_sampler
+from genretune.tune.samplers.suggest import config_key, suggest
+from genretune.tune.space.distributions import strictly_equal
 from genretune.tune.space.space import Space
-from genretune.tune.sweep import asha, sampler_history
-from genretune.tune.sweep.events import Event
+from genretune.tune.sweep import asha
+from genretune.tune.sweep.events import Event, Verdict
+from genretune.tune.sweep.sampler_history import sampler_history
+from genretune.tune.sweep.sampler_lag import blocking_trial, sampler_rungs
 from genretune.tune.sweep.state import State, fold
 from genretune.tune.sweep.state_machine import trial_seed
 from genretune.tune.sweep.sweep_rules import rules_from_space
 
 
 def audit(space: Space, events: Sequence[Event]) -> list[str]:
-    """One line for each decision that the journal holds and that is not derived again.
+    """Return one line for each decision in the journal that is not derived again.
 
     Raises:
         DamagedRecord: the journal contradicts itself.
@@ -29,20 +31,20 @@ def audit(space: Space, events: Sequence[Event]) -> list[str]:
 
 
 def _configurations(space: Space, state: State) -> list[str]:
-    sample, view = sampler(space), sampler_history.levels(state.rules)
+    sampler, rungs = build_sampler(space), sampler_rungs(state.rules)
     seen: set[str] | None = None if space.size() is None else set()
     found: list[str] = []
     for trial in state.trials:
-        block = sampler_history.blocker(view, state, trial.index)
+        block = blocking_trial(rungs, state, trial.index)
         if block is not None:
             found.append(
-                f"trial {trial.index}: must be chosen after trial {block[0]} is settled at epoch "
-                f"{block[1]}, got it before"
+                f"trial {trial.index}: must be sampled after trial {block[0]} is settled at epoch "
+                f"{block[1]}, got it earlier"
             )
         history = []
-        if isinstance(space.sampler, TpeSampler):
-            history = sampler_history.history(view, state, trial.index, space.sampler.n_startup)
-        derived = suggest(space, sample, trial.index, history, seen)
+        if space.sampler.needs_history:
+            history = sampler_history(rungs, state, trial.index, space.sampler.n_startup)
+        derived = suggest(space, sampler, trial.index, history, seen)
         if derived is None or config_key(derived) != config_key(trial.parameters):
             keys = _differing(derived or {}, trial.parameters)
             found.append(f"trial {trial.index}: must have other parameters, got {keys}")
@@ -59,16 +61,19 @@ def _configurations(space: Space, state: State) -> list[str]:
 def _verdicts(state: State) -> list[str]:
     found: list[str] = []
     derived: set[tuple[int, int]] = set()
-    for bracket_rungs in asha.ladders(state.rules):
-        for verdict in asha.settle(bracket_rungs, state):
-            derived.add((verdict.trial, verdict.rung))
-            known = state.trials[verdict.trial].verdicts.get(verdict.rung)
-            if known is not None and known != verdict:
-                found.append(
-                    f"trial {verdict.trial}, epoch {verdict.rung}: must be to {verdict.verdict} "
-                    f"(place {verdict.compared.place} of {verdict.compared.of}), got "
-                    f"{known.verdict} (place {known.compared.place} of {known.compared.of})"
-                )
+
+    def compare(verdict: Verdict) -> None:
+        derived.add((verdict.trial, verdict.rung))
+        known = state.trials[verdict.trial].verdicts.get(verdict.rung)
+        if known is not None and known != verdict:
+            found.append(
+                f"trial {verdict.trial}, epoch {verdict.rung}: verdict must be {verdict.verdict} "
+                f"(rank {verdict.compared.place} of {verdict.compared.of}), got "
+                f"{known.verdict} (rank {known.compared.place} of {known.compared.of})"
+            )
+
+    for bracket in asha.empty_brackets(state.rules):
+        asha.decide(bracket, state, compare)
     for trial in state.trials:
         for rung in trial.verdicts:
             if (trial.index, rung) not in derived:
@@ -80,6 +85,6 @@ def _verdicts(state: State) -> list[str]:
 
 def _differing(derived: dict[str, object], known: dict[str, object]) -> str:
     """What differs, as ``key recorded instead of derived``."""
-    keys = [k for k in {**derived, **known} if not same(derived.get(k), known.get(k))]
+    keys = [k for k in {**derived, **known} if not strictly_equal(derived.get(k), known.get(k))]
     parts = [f"{key} {known.get(key)!r} instead of {derived.get(key)!r}" for key in keys]
     return ", ".join(parts)

@@ -1,8 +1,9 @@
-"""The sweep's result in the order of rank; no times and no hosts in it."""
+"""The result of a sweep by rank. No times and no hosts, so that it is the same on any cluster."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from genretune.tune.metric_names import Mode, score
 from genretune.tune.sweep.state import State, TrialState
 from genretune.tune.sweep.sweep_rules import SweepRules
 
@@ -11,7 +12,7 @@ _GROUPS = ("completed", "stopped", "running", "paused", "pending", "diverged", "
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One trial; ``weights_sha256`` is that of its last epoch."""
+    """One trial; ``weights_sha256`` is the digest after its last epoch."""
 
     trial: int
     status: str
@@ -25,17 +26,32 @@ class Row:
 
 
 def leaderboard(state: State, running: Collection[int] = ()) -> list[Row]:
-    """Completed trials by value, then stopped ones by epochs and value, open ones, failures.
+    """Return completed trials by value, then stopped ones by epochs and value, open ones, failures.
 
-    Ties go to the lower index. Open trials in ``running`` are running; others are paused, or
-    pending before their first epoch.
+    Ties go to the lower trial.
+
+    Args:
+        running: trials with a running segment; other open trials are paused, or pending before
+            their first epoch.
     """
-    rows = [row(trial, state.rules, running) for trial in state.trials]
-    return sorted(rows, key=lambda one: _rank(one, state.rules))
+    rows = [leaderboard_row(trial, state.rules, running) for trial in state.trials]
+    return sorted(rows, key=lambda row: _rank_key(row, state.rules.mode))
 
 
-def row(trial: TrialState, rules: SweepRules, running: Collection[int] = ()) -> Row:
-    """One trial's row."""
+def best_row(rows: Sequence[Row], mode: Mode) -> Row | None:
+    """Return the best completed trial, or of all trials while none is completed; None without any.
+
+    The one meaning of "best" for the leaderboard, the status, the progress display and replay.
+    """
+    valued = [row for row in rows if row.value is not None]
+    completed = [row for row in valued if row.status == "completed"]
+    return min(
+        completed or valued, key=lambda row: (score(row.value, mode), row.trial), default=None
+    )
+
+
+def leaderboard_row(trial: TrialState, rules: SweepRules, running: Collection[int] = ()) -> Row:
+    """Return the row of one trial."""
     return Row(
         trial=trial.index,
         status=trial.status or _open_status(trial, running),
@@ -50,12 +66,13 @@ def row(trial: TrialState, rules: SweepRules, running: Collection[int] = ()) -> 
 
 
 def why(trial: TrialState, rules: SweepRules) -> str:
-    """Why the trial ended, or what it waits for."""
+    """Return why the trial ended, or what it waits for."""
+    rungs = rules.rungs(trial.index)
     if trial.stopped_at is not None:
         compared = trial.verdicts[trial.stopped_at].compared
         return (
-            f"place {compared.place} of {compared.of} at epoch {trial.stopped_at}, "
-            f"{compared.go_on} went on"
+            f"stopped at rung {rungs.index(trial.stopped_at) + 1} (epoch {trial.stopped_at}): "
+            f"rank {compared.place} of {compared.of}, top {compared.go_on} promoted"
         )
     if trial.stopped_by_user is not None:
         return f"stopped by the user after epoch {trial.epochs}"
@@ -63,7 +80,7 @@ def why(trial: TrialState, rules: SweepRules) -> str:
         return f"given up: {trial.given_up.why}"
     if trial.ended is not None:
         return trial.ended.why
-    rung = trial.undecided(rules.rungs(trial.index))
+    rung = trial.undecided(rungs)
     return "" if rung is None else f"held at epoch {rung}"
 
 
@@ -73,8 +90,6 @@ def _open_status(trial: TrialState, running: Collection[int]) -> str:
     return "paused" if trial.epochs else "pending"
 
 
-def _rank(one: Row, rules: SweepRules) -> tuple[int, int, float, int]:
-    worst = float("inf")
-    score = worst if one.value is None else (-one.value if rules.mode == "max" else one.value)
-    epochs = 0 if one.status == "completed" else -one.epochs
-    return (_GROUPS.index(one.status), epochs, score, one.trial)
+def _rank_key(row: Row, mode: Mode) -> tuple[int, int, float, int]:
+    epochs = 0 if row.status == "completed" else -row.epochs
+    return (_GROUPS.index(row.status), epochs, score(row.value, mode), row.trial)

@@ -3,9 +3,8 @@
 import statistics
 from dataclasses import dataclass, replace
 
-from genretune.tune.space.settings import TpeSampler
 from genretune.tune.space.space import Space
-from genretune.tune.space.tree import Flat, conditional
+from genretune.tune.space.tree import FlatConfig, conditional
 from genretune.tune.sweep.decisions import Segment
 from genretune.tune.sweep.simulate import simulate
 from genretune.tune.sweep.state_machine import StateMachine
@@ -45,7 +44,7 @@ class Plan:
     parameters: int
     conditional: int
     size: int | None
-    first: list[Flat]
+    first: list[FlatConfig]
     rungs: list[RungPlan]
     completed: float
     epochs: float
@@ -72,7 +71,7 @@ def make_plan(space: Space, *, workers: int, first: int = 5, sigma: float = 0.3)
         runs.append(
             (state_machine, simulate(state_machine, world, workers, overhead=SEGMENT_SECONDS))
         )
-    levels, trials = rules_from_space(space).levels, len(runs[0][0].state.trials)
+    rung_epochs, trials = rules_from_space(space).rung_epochs, len(runs[0][0].state.trials)
     return Plan(
         trials=trials,
         parameters=len(dimensions),
@@ -81,13 +80,13 @@ def make_plan(space: Space, *, workers: int, first: int = 5, sigma: float = 0.3)
         first=first_configurations(space, min(first, space.trials)),
         rungs=[
             RungPlan(
-                level,
+                epoch,
                 statistics.mean(
-                    sum(trial.epochs >= level for trial in state_machine.state.trials)
+                    sum(trial.epochs >= epoch for trial in state_machine.state.trials)
                     for state_machine, _ in runs
                 ),
             )
-            for level in levels
+            for epoch in rung_epochs
         ],
         completed=statistics.mean(
             sum(trial.status == "completed" for trial in state_machine.state.trials)
@@ -102,9 +101,9 @@ def make_plan(space: Space, *, workers: int, first: int = 5, sigma: float = 0.3)
     )
 
 
-def first_configurations(space: Space, count: int) -> list[Flat]:
+def first_configurations(space: Space, count: int) -> list[FlatConfig]:
     """The configurations that are certain before anything has run."""
-    state_machine, found = StateMachine(space), list[Flat]()
+    state_machine, found = StateMachine(space), list[FlatConfig]()
     while len(found) < count:
         segment = state_machine.next_segment(range(len(found)))
         if not isinstance(segment, Segment):
@@ -115,6 +114,6 @@ def first_configurations(space: Space, count: int) -> list[Flat]:
 
 def _cheap(space: Space) -> Space:
     """The same waiting without tpe's arithmetic, which does not matter here."""
-    if not isinstance(space.sampler, TpeSampler):
+    if not space.sampler.needs_history:
         return space
     return replace(space, sampler=space.sampler.model_copy(update={"n_startup": 10**9}))

@@ -78,13 +78,8 @@ class TrialState:
 
     @property
     def final(self) -> bool:
-        """Whether nothing more will be trained."""
-        return (
-            self.ended is not None
-            or self.stopped_at is not None
-            or self.stopped_by_user is not None
-            or self.given_up is not None
-        )
+        """Whether no more epochs will be trained."""
+        return self.status is not None
 
     def undecided(self, rungs: tuple[int, ...]) -> int | None:
         """The rung that the trial has reached without a verdict yet."""

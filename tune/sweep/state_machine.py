@@ -43,11 +43,11 @@ from typing import Literal
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.seeds import derive
 from genretune.tune.samplers.history import Observation
-from genretune.tune.samplers.suggest import config_key, sampler, suggest
+from genretune.tune.samplers.sampler import build_sampler
+from genretune.tune.samplers.suggest import config_key, suggest
 from genretune.tune.space.load import with_trials
-from genretune.tune.space.settings import TpeSampler
 from genretune.tune.space.space import Space
-from genretune.tune.sweep import asha, progress, sampler_history
+from genretune.tune.sweep import asha, progress
 from genretune.tune.sweep.decisions import CONTINUE, HOLD, STOP, WAIT, Done, Reply, Segment
 from genretune.tune.sweep.events import (
     Created,
@@ -60,7 +60,10 @@ from genretune.tune.sweep.events import (
     Lost,
     Report,
     Stop,
+    Verdict,
 )
+from genretune.tune.sweep.sampler_history import sampler_history
+from genretune.tune.sweep.sampler_lag import blocking_trial, sampler_rungs
 from genretune.tune.sweep.state import State, TrialState
 from genretune.tune.sweep.sweep_rules import rules_from_space
 from genretune.tune.sweep.trial_queue import TrialQueue
@@ -72,18 +75,18 @@ class StateMachine:
     def __init__(self, space: Space, events: Iterable[Event] = (), *, retries: int = 3) -> None:
         self.space = space
         self.state = State(rules_from_space(space), space.trials)
-        self._ladders = asha.ladders(self.state.rules)
-        self._view = sampler_history.levels(self.state.rules)
-        self._sample = sampler(space)
+        self._brackets = asha.empty_brackets(self.state.rules)
+        self._sampler_rungs = sampler_rungs(self.state.rules)
+        self._sampler = build_sampler(space)
         self._seen: set[str] | None = None if space.size() is None else set()
-        self._news: list[Event] = []
+        self._new_events: list[Event] = []
         self._draining = False
         self.state.recall(events)
         if self._seen is not None:
             self._seen.update(config_key(trial.parameters) for trial in self.state.trials)
-        self._ready = TrialQueue(self.state, retries)
-        for bracket_rungs in self._ladders:
-            self._settle(bracket_rungs)
+        self._queue = TrialQueue(self.state, retries)
+        for bracket in self._brackets:
+            self._decide(bracket)
 
     # What the driver tells
 
@@ -91,7 +94,7 @@ class StateMachine:
         """A new driver takes over: losses are counted anew, a drain is over."""
         self._record(Driver(self.state.generation + 1, host, pid, dict(environment)))
         self._draining = False
-        self._ready.refill()
+        self._queue.refill()
 
     def report(self, trial: int, epoch: int, value: float, weights_sha256: str) -> Reply:
         """An epoch of a running segment; ``value`` may be anything that is not finite.
@@ -110,7 +113,7 @@ class StateMachine:
         if known.final:
             return STOP
         if waiting is not None and epoch >= waiting:
-            self._ready.hold(trial)
+            self._queue.hold(trial)
             return HOLD
         if self.draining and known.epochs <= epoch < self.state.rules.epochs:
             return HOLD
@@ -134,7 +137,7 @@ class StateMachine:
         """Infrastructure took the worker; the trial comes again unless that is hopeless."""
         known = self.state.trials[trial]
         self._record(Lost(trial, why, self.state.generation, known.epochs))
-        self._ready.put(trial)
+        self._queue.put(trial)
 
     # What the user says
 
@@ -183,15 +186,15 @@ class StateMachine:
 
     def take(self) -> list[Event]:
         """The events since the last call, to be journaled before anything is acted upon."""
-        news, self._news = self._news, []
-        return news
+        events, self._new_events = self._new_events, []
+        return events
 
     def next_segment(self, busy: Collection[int]) -> Segment | Literal["wait"] | Done:
         """What to run next: the lowest trial that can run, else a new one."""
         if not self.draining:
             found = self._resume(busy) or self._create()
             if found is None and not busy:
-                self._ready.refill()
+                self._queue.refill()
                 found = self._resume(busy)
             if found is not None:
                 return found
@@ -206,10 +209,10 @@ class StateMachine:
         if self.draining:
             return "the sweep is draining: no segment starts"
         trials = self.state.trials
-        if any(self._ready.runnable(trial) and trial.index not in busy for trial in trials):
+        if any(self._queue.runnable(trial) and trial.index not in busy for trial in trials):
             return ""
-        new = progress.what_new_trials_wait_for(self.state, self._view)
-        held = progress.what_held_trials_wait_for(self.state, self._ladders, busy)
+        new = progress.why_no_new_trial(self.state, self._sampler_rungs)
+        held = progress.why_held(self.state, self._brackets, busy)
         return "; ".join(part for part in (new, held) if part) if new else ""
 
     # Inside
@@ -218,26 +221,29 @@ class StateMachine:
         """Apply what is new, and derive the verdicts that follow from it."""
         if not self.state.apply(event):
             return
-        self._news.append(event)
+        self._new_events.append(event)
         rules = self.state.rules
         match event:
             case Report(trial=trial, epoch=epoch) if epoch in rules.rungs(trial):
-                self._settle(self._ladders[rules.bracket(trial)])
+                self._decide(self._brackets[rules.bracket(trial)])
             case Ended(trial=trial) | GiveUp(trial=trial) | Stop(trial=int(trial)):
-                self._settle(self._ladders[rules.bracket(trial)])
+                self._decide(self._brackets[rules.bracket(trial)])
             case _:
                 pass
 
-    def _settle(self, bracket_rungs: asha.Bracket) -> None:
-        """Journal the verdicts that have become known; recorded ones stand as they are."""
-        for verdict in asha.settle(bracket_rungs, self.state):
+    def _decide(self, bracket: asha.Bracket) -> None:
+        """Journal the verdicts that have become known; a recorded one is authoritative."""
+
+        def record(verdict: Verdict) -> None:
             if verdict.rung not in self.state.trials[verdict.trial].verdicts:
                 self.state.apply(verdict)
-                self._news.append(verdict)
-                self._ready.judged(verdict.trial)
+                self._new_events.append(verdict)
+                self._queue.verdict_known(verdict.trial)
+
+        asha.decide(bracket, self.state, record)
 
     def _resume(self, busy: Collection[int]) -> Segment | None:
-        trial = self._ready.take(busy)
+        trial = self._queue.take(busy)
         return None if trial is None else _segment(trial, new=False)
 
     def _create(self) -> Segment | None:
@@ -245,10 +251,10 @@ class StateMachine:
         index = len(self.state.trials)
         if (
             index >= self.state.total
-            or sampler_history.blocker(self._view, self.state, index) is not None
+            or blocking_trial(self._sampler_rungs, self.state, index) is not None
         ):
             return None
-        parameters = suggest(self.space, self._sample, index, self._history(index), self._seen)
+        parameters = suggest(self.space, self._sampler, index, self._history(index), self._seen)
         if parameters is None:
             self._record(Exhausted(index))
             return None
@@ -258,9 +264,9 @@ class StateMachine:
         return _segment(self.state.trials[index], new=True)
 
     def _history(self, index: int) -> list[Observation]:
-        if not isinstance(self.space.sampler, TpeSampler):
+        if not self.space.sampler.needs_history:
             return []
-        return sampler_history.history(self._view, self.state, index, self.space.sampler.n_startup)
+        return sampler_history(self._sampler_rungs, self.state, index, self.space.sampler.n_startup)
 
     def _reason(self) -> Literal["finished", "undecided", "drained"]:
         created = len(self.state.trials) >= self.state.total

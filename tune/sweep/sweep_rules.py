@@ -1,65 +1,57 @@
-"""The few numbers of a space that the state machine decides by."""
+"""The few numbers of a search space that the state machine decides by."""
 
 from dataclasses import dataclass
-from typing import Literal
 
-from genretune.tune.space.settings import Asha, TpeSampler
+from genretune.tune.metric_names import Mode, score
+from genretune.tune.space.settings import Asha
 from genretune.tune.space.space import Space
-
-Mode = Literal["max", "min"]
 
 
 @dataclass(frozen=True)
 class SweepRules:
     """
     Attributes:
-        epochs: of a trial that nothing ends before.
-        mode: whether more is better or less.
-        levels: epochs of bracket 0's rungs, all below ``epochs``; bracket b has those from the
-            b-th on. Empty without early termination.
-        factor: one trial in ``factor`` goes on.
-        arrival: classical order instead of index order.
-        lag: tpe's, else None.
+        epochs: of a trial that runs to its end.
+        mode: whether a higher or a lower value is better.
+        rung_epochs: rungs of bracket 0, all below ``epochs``; bracket b has those from the b-th on.
+            Empty without early termination.
+        factor: the reduction factor: one trial in ``factor`` is promoted.
+        brackets: how many brackets there are.
+        arrival: compare in order of arrival instead of trial order.
+        lag: of a sampler that learns from earlier trials, else None.
     """
 
     epochs: int
     mode: Mode
-    levels: tuple[int, ...] = ()
+    rung_epochs: tuple[int, ...] = ()
     factor: int = 3
     brackets: int = 1
     arrival: bool = False
     lag: int | None = None
 
     def bracket(self, trial: int) -> int:
-        """Depends on nothing but the index."""
+        """Return the bracket of a trial: a function of its index alone."""
         return trial % self.brackets
 
     def rungs(self, trial: int) -> tuple[int, ...]:
-        """The epochs at which the trial is compared."""
-        return self.levels[self.bracket(trial) :]
+        """Return the epochs at which a trial is compared."""
+        return self.rung_epochs[self.bracket(trial) :]
 
     def better(self, one: float | None, other: float | None) -> bool:
-        """Whether a value is strictly better; nothing is worse than a value that is not finite."""
-        if one is None or other is None:
-            return one is not None
-        return one > other if self.mode == "max" else one < other
+        """Return whether ``one`` is strictly better; None stands for a value that is not finite."""
+        return score(one, self.mode) < score(other, self.mode)
 
 
 def rules_from_space(space: Space) -> SweepRules:
-    """The rules in a space."""
+    """Return the rules of a search space."""
     early = space.early_terminate
-    lag = space.sampler.lag if isinstance(space.sampler, TpeSampler) else None
+    lag = space.sampler.lag if space.sampler.needs_history else None
     if not isinstance(early, Asha):
         return SweepRules(space.epochs, space.metric.mode, lag=lag)
-    levels = []
-    level = early.grace_period
-    while level < space.epochs:
-        levels.append(level)
-        level *= early.reduction_factor
     return SweepRules(
         epochs=space.epochs,
         mode=space.metric.mode,
-        levels=tuple(levels),
+        rung_epochs=early.rung_epochs(space.epochs),
         factor=early.reduction_factor,
         brackets=early.brackets,
         arrival=early.order == "arrival",

@@ -1,4 +1,4 @@
-"""Which trials can run, lowest first."""
+"""The trials that can run, lowest first."""
 
 import heapq
 from collections.abc import Collection
@@ -7,9 +7,12 @@ from genretune.tune.sweep.state import State, TrialState
 
 
 class TrialQueue:
-    """Open trials that were held, lost or found in the journal.
+    """Open trials whose segment ended: held at a rung, lost, or found in the journal.
 
-    An entry may be out of date or stand twice: what counts is looked up when it is taken.
+    An entry may be outdated or occur twice: whether a trial can run is looked up when it is taken.
+
+    Args:
+        retries: losses without progress that a driver generation tolerates.
     """
 
     def __init__(self, state: State, retries: int) -> None:
@@ -25,27 +28,27 @@ class TrialQueue:
         for trial in self._state.trials:
             if trial.final:
                 continue
-            if self._undecided(trial):
+            if self._is_undecided(trial):
                 self._held.add(trial.index)
             else:
-                self._heap.append(trial.index)
+                self._heap.append(trial.index)  # in index order, hence a heap
 
     def hold(self, trial: int) -> None:
-        """Its segment ends at a rung whose verdict is not known."""
+        """Note that the trial's segment ends at a rung whose verdict is not known."""
         self._held.add(trial)
 
-    def judged(self, trial: int) -> None:
-        """A verdict is known; a trial that runs on with it is not put here."""
+    def verdict_known(self, trial: int) -> None:
+        """Queue the trial if it was held; one that trains on with the verdict is not queued."""
         if trial in self._held:
             self._held.discard(trial)
             self.put(trial)
 
     def put(self, trial: int) -> None:
-        """Its worker is gone."""
+        """Queue a trial that has lost its worker."""
         heapq.heappush(self._heap, trial)
 
     def take(self, busy: Collection[int]) -> TrialState | None:
-        """The lowest trial that can run and is not busy."""
+        """Remove and return the lowest trial that can run and has no running segment."""
         aside: list[int] = []
         found: TrialState | None = None
         while self._heap and found is None:
@@ -53,7 +56,7 @@ class TrialQueue:
             if not self.runnable(trial):
                 continue
             if trial.index in busy:
-                aside.append(trial.index)
+                aside.append(trial.index)  # its worker has not let it go yet
             else:
                 found = trial
         for index in aside:
@@ -61,10 +64,10 @@ class TrialQueue:
         return found
 
     def runnable(self, trial: TrialState) -> bool:
-        """Open, not held, and not lost too often at this epoch in this driver generation."""
-        if trial.final or self._undecided(trial):
+        """Return whether it is open, not held, and not lost too often at its present epoch."""
+        if trial.final or self._is_undecided(trial):
             return False
         return trial.losses.count((self._state.generation, trial.epochs)) <= self._retries
 
-    def _undecided(self, trial: TrialState) -> bool:
+    def _is_undecided(self, trial: TrialState) -> bool:
         return trial.undecided(self._state.rules.rungs(trial.index)) is not None

@@ -44,7 +44,7 @@ class S3Trial:
         self._lease = lease
         self._saved: set[int] = set()
 
-    def fetch(self) -> None:
+    def download(self) -> None:
         """Bring the newest sound epoch, if there is one, into the scratch folder.
 
         Raises:
@@ -53,11 +53,11 @@ class S3Trial:
         """
         self._patiently(self._fetch)
 
-    def keep(self, epoch: int) -> None:
+    def upload_epoch(self, epoch: int) -> None:
         """Write the object of an epoch that is in the scratch folder, unless it is there already.
 
         Raises:
-            StorageFailure, Replaced: as ``fetch``.
+            StorageFailure, Replaced: as ``download``.
         """
         if epoch in self._saved:
             return
@@ -67,7 +67,7 @@ class S3Trial:
         self._saved.add(epoch)
         self._patiently(self._drop_surplus)
 
-    def keep_end(self) -> None:
+    def upload_end(self) -> None:
         """Write the records of a trial that ended by itself."""
         content = self._bundle(None)
         self._patiently(lambda: self._put(None, content))
@@ -144,4 +144,4 @@ class S3Trial:
         self._lease.check(self._objects.uri, self._trial, newest=newest, attempt=attempt)
 
     def _patiently(self, act: Callable[[], None]) -> None:
-        retry_storage(act, seconds=self._lease.patience)
+        retry_storage(act, seconds=self._lease.io_timeout)

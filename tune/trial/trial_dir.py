@@ -19,8 +19,8 @@ from genretune.tune.errors import RecordMismatch, RunFailure, TuneError
 from genretune.tune.storage.atomic_io import (
     STORAGE_ERRORS,
     StorageFailure,
+    as_storage_failure,
     retry_storage,
-    storage,
     write_atomically,
 )
 from genretune.tune.storage.run_dir import Lease, RunDir
@@ -86,14 +86,14 @@ class TrialDir:
         *,
         mark: str = "",
         fence: Callable[[], None] | None = None,
-        patience: float = 0.0,
+        io_timeout: float = 0.0,
         keep: CheckpointRetention = CheckpointRetention(),  # noqa: B008 (frozen)
     ) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
         self._mark = mark or str(os.getpid())
         self._fence = fence
-        self._patience = patience
+        self._io_timeout = io_timeout
         self._kept = keep
 
     def wait_for_storage(self) -> None:
@@ -210,11 +210,11 @@ class TrialDir:
         """Do it if this writer is still wanted, again and again while the storage refuses."""
 
         def attempt() -> None:
-            with storage(self.path):
+            with as_storage_failure(self.path):
                 self._check_fence()
                 act()
 
-        retry_storage(attempt, seconds=self._patience)
+        retry_storage(attempt, seconds=self._io_timeout)
 
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
         self._write(self.path / name, to_json(value))
@@ -238,7 +238,7 @@ def open_trial_dir(run: RunDir, index: int, *, lease: Lease | None = None) -> Tr
         path,
         mark=f"g{lease.generation}-{lease.attempt}-{os.getpid()}",
         fence=lambda: run.check_lease(index, lease),
-        patience=lease.patience,
+        io_timeout=lease.io_timeout,
     )
 
 

@@ -1,9 +1,9 @@
-"""Where a worker finds a sweep and leaves a trial: the run directory, or S3 instead of it."""
+"""Where a worker reads a sweep and writes a trial: the run directory, or S3 instead of it."""
 
 import functools
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,78 +19,90 @@ from genretune.tune.trial.trial_dir import TrialDir, open_trial_dir
 
 @dataclass(frozen=True)
 class TrialWorkspace:
-    """One segment's place.
+    """What one segment works with.
 
     Attributes:
         sweep: ``sweep.json``.
         plugins: the sweep's, by file name.
         folder: the trial's.
-        remote: where the folder is a scratch one, what keeps its epochs.
+        s3: the trial in S3, where ``folder`` is a scratch folder of this node.
     """
 
     sweep: Mapping[str, Any]
     plugins: Mapping[str, Plugin]
     folder: TrialDir
-    remote: S3Trial | None = None
+    s3: S3Trial | None = None
 
-    def keep(self, epoch: int) -> None:
-        """See an epoch safe before it is reported."""
-        if self.remote is not None:
-            self.remote.keep(epoch)
+    def persist_epoch(self, epoch: int) -> None:
+        """Make an epoch durable; must return before the epoch is reported."""
+        if self.s3 is not None:
+            self.s3.upload_epoch(epoch)
 
-    def keep_end(self) -> None:
-        """See the records of a trial safe that failed or diverged."""
-        if self.remote is not None:
-            self.remote.keep_end()
+    def persist_end(self) -> None:
+        """Make the records of a failed or diverged trial durable."""
+        if self.s3 is not None:
+            self.s3.upload_end()
 
 
 @contextmanager
-def open_workspace(order: Mapping[str, Any]) -> Iterator[TrialWorkspace]:
-    """The place of an order's segment, for a ``with`` block.
+def run_workspace(
+    run: Path, trial: int, lease: Lease, plugins: Sequence[Path]
+) -> Iterator[TrialWorkspace]:
+    """Open a trial in a run directory for a ``with`` block.
 
     Raises:
-        StorageFailure: it cannot be reached for as long as the order is patient.
+        StorageFailure: the run directory fails for the lease's ``io_timeout``.
         Replaced: the segment was given up.
     """
-    lease = Lease(order["generation"], order["attempt"], order["patience"])
-    if order.get("storage") is None:
-        folder = open_trial_dir(RunDir(Path(order["run"])), order["trial"], lease=lease)
-        folder.wait_for_storage()
-        plugins = {Path(path).name: _plugin(path) for path in order["plugins"]}
-        folder.path.mkdir(parents=True, exist_ok=True)
-        yield TrialWorkspace(_sweep(order["run"]), plugins, folder)
-        return
-    objects = _objects(order["storage"])
+    folder = open_trial_dir(RunDir(run), trial, lease=lease)
+    folder.wait_for_storage()  # before mkdir: an unmounted path must not be created anew
+    loaded = {path.name: _plugin(path) for path in plugins}
+    folder.path.mkdir(parents=True, exist_ok=True)
+    yield TrialWorkspace(_sweep(run), loaded, folder)
+
+
+@contextmanager
+def s3_workspace(
+    uri: str, trial: int, lease: Lease, plugin_names: Sequence[str]
+) -> Iterator[TrialWorkspace]:
+    """Open a trial in S3 for a ``with`` block, in a scratch folder that is then removed.
+
+    Raises:
+        StorageFailure: S3 fails for the lease's ``io_timeout``.
+        Replaced: the segment was given up.
+    """
     with tempfile.TemporaryDirectory(prefix="genretune-trial-") as scratch:
-        remote = S3Trial(objects, order["trial"], lease, Path(scratch))
-        remote.fetch()
-        names = [Path(path).name for path in order["plugins"]]
-        plugins = {name: _remote_plugin(order["storage"], name) for name in names}
-        yield TrialWorkspace(_remote_sweep(order["storage"]), plugins, remote.folder, remote)
+        s3 = S3Trial(_object_store(uri), trial, lease, Path(scratch))
+        s3.download()
+        plugins = {name: _s3_plugin(uri, name) for name in plugin_names}
+        yield TrialWorkspace(_s3_sweep(uri), plugins, s3.folder, s3)
+
+
+# Cached: a worker process is reused for many segments of one sweep, and none of these changes.
 
 
 @functools.lru_cache(maxsize=2)
-def _sweep(run: str) -> dict[str, Any]:
-    return RunDir(Path(run)).sweep()
+def _sweep(run: Path) -> dict[str, Any]:
+    return RunDir(run).sweep()
 
 
 @functools.lru_cache(maxsize=16)
-def _plugin(path: str) -> Plugin:
-    return load_plugin(Path(path))
+def _plugin(path: Path) -> Plugin:
+    return load_plugin(path)
 
 
 @functools.lru_cache(maxsize=2)
-def _objects(uri: str) -> ObjectStore:
+def _object_store(uri: str) -> ObjectStore:
     return ObjectStore(uri)
 
 
 @functools.lru_cache(maxsize=2)
-def _remote_sweep(uri: str) -> dict[str, Any]:
+def _s3_sweep(uri: str) -> dict[str, Any]:
     return dict(json.loads(_content(uri, "sweep.json")))
 
 
 @functools.lru_cache(maxsize=16)
-def _remote_plugin(uri: str, name: str) -> Plugin:
+def _s3_plugin(uri: str, name: str) -> Plugin:
     with tempfile.TemporaryDirectory(prefix="genretune-plugin-") as scratch:
         path = Path(scratch) / name
         path.write_bytes(_content(uri, f"plugins/{name}"))
@@ -98,7 +110,7 @@ def _remote_plugin(uri: str, name: str) -> Plugin:
 
 
 def _content(uri: str, name: str) -> bytes:
-    content = _objects(uri).get(name)
+    content = _object_store(uri).get(name)
     if content is None:
         raise StorageFailure(f"{uri}: must hold {name}, got none")
     return content

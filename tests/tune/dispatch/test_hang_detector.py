@@ -1,6 +1,7 @@
 """Silence is measured against how long epochs take."""
 
 from genretune.tune.dispatch.hang_detector import HangDetector
+from genretune.tune.dispatch.running_segments import RunningSegment
 
 
 class Clock:
@@ -10,25 +11,32 @@ class Clock:
         return self.now
 
 
-def test_silence_by_heartbeat_epochs_and_earlier_silences() -> None:
-    clock = Clock()
-    watch = HangDetector(10.0, clock)
-    assert watch.silent_for(0, "a", longest_epoch=0.0) is None, "seen for the first time"
+def test_hangs_by_timeout_epochs_and_earlier_hangs() -> None:
+    clock, segment = Clock(), RunningSegment("a", 0)
+    detector = HangDetector(10.0, clock)
+    assert not detector.is_hung(segment, longest_epoch=0.0), "seen for the first time"
     clock.now = 59.0
-    assert watch.silent_for(0, "a", longest_epoch=0.0) is None, "it may take long to start"
+    assert not detector.is_hung(segment, longest_epoch=0.0), "it may take long to start"
     clock.now = 61.0
-    assert watch.silent_for(0, "a", longest_epoch=1.0) == 61.0
-    watch.heard("a")
+    assert detector.is_hung(segment, longest_epoch=1.0)
+    detector.reported(segment)
     clock.now = 70.0
-    assert watch.silent_for(0, "a", longest_epoch=0.1) is None
+    assert not detector.is_hung(segment, longest_epoch=0.1)
     clock.now = 72.0
-    assert watch.silent_for(0, "a", longest_epoch=0.1) == 11.0
-    assert watch.silent_for(0, "a", longest_epoch=4.0) is None, "20 epochs are 80 s"
-    watch.gave_up(0, "a")
-    watch.heard("b")
-    clock.now += 19.0
-    assert watch.silent_for(0, "b", longest_epoch=0.1) is None, "doubled for this trial"
-    clock.now += 2.0
-    assert watch.silent_for(0, "b", longest_epoch=0.1) == 21.0
-    watch.heard("b")
-    assert watch.silent_for(0, "b", longest_epoch=0.1) is None
+    assert detector.is_hung(segment, longest_epoch=0.1)
+    assert not detector.is_hung(segment, longest_epoch=4.0), "20 epochs are 80 s"
+
+
+def test_each_hang_of_a_trial_doubles_its_limit() -> None:
+    clock, again = Clock(), RunningSegment("b", 0)
+    detector = HangDetector(10.0, clock)
+    detector.given_up(0)
+    detector.reported(again)
+    clock.now = 19.0
+    assert not detector.is_hung(again, longest_epoch=0.1)
+    clock.now = 21.0
+    assert detector.is_hung(again, longest_epoch=0.1)
+    other = RunningSegment("c", 1)
+    detector.reported(other)
+    clock.now = 32.0
+    assert detector.is_hung(other, longest_epoch=0.1), "other trials keep theirs"

@@ -19,7 +19,7 @@ def nodes(*classes: str) -> Nodes:
 def test_one_class_needs_no_word() -> None:
     one = nodes(AVX2, AVX2)
     assert one.choose(None, mixed=False) == AVX2
-    assert one.foreign(AVX2) == []
+    assert one.other_classes(AVX2) == []
 
 
 def test_several_are_asked_about() -> None:
@@ -31,7 +31,7 @@ def test_several_are_asked_about() -> None:
 def test_a_class_is_named_by_a_part_outside_its_list_of_extensions() -> None:
     found = nodes(AVX2, AVX512, AVX512)
     assert found.choose("avx2", mixed=False) == AVX2
-    assert found.foreign(found.chosen) == ["id1", "id2"]
+    assert found.other_classes(found.chosen) == ["id1", "id2"]
     for name in ("intel", "sparc"):
-        with pytest.raises(TuneError, match="--class: must be part of one class's name"):
+        with pytest.raises(TuneError, match="--machine-class: must be part of one class's name"):
             found.choose(name, mixed=False)

@@ -12,9 +12,9 @@ from genretune.tune.run.journal import Journal
 from genretune.tune.run.results import (
     as_csv,
     as_json,
-    caution,
     machine_classes,
     read_rows,
+    warnings_of,
     write_leaderboard,
     write_parquet,
 )
@@ -89,6 +89,6 @@ def test_nothing_that_must_be_said_hides_the_classes(
 ) -> None:
     run = sweep(tmp_path / "run", MIXED)
     run.sweep_json.write_text(json.dumps(run.sweep() | {"leakage": leakage}))
-    *before, last = (caution(run) or "").splitlines()
+    *before, last = (warnings_of(run) or "").splitlines()
     assert last == "several machine classes: equal bits are promised within a class only"
     assert "".join(before).startswith(told)

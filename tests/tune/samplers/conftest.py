@@ -1,4 +1,4 @@
-"""A space with every kind of node."""
+"""Spaces for samplers: one with every kind of node, and a small finite one."""
 
 from collections.abc import Callable
 
@@ -58,11 +58,11 @@ parameters:
 
 @pytest.fixture(scope="session")
 def space() -> Callable[..., Space]:
-    """The space with everything, with overrides."""
+    """Return the space with every kind of node, with overrides applied."""
     return lambda *overrides: space_from_text(SPACE, "sampled.yaml", overrides)
 
 
 @pytest.fixture(scope="session")
 def small() -> Callable[..., Space]:
-    """Six configurations, with overrides."""
+    """Return the space of six configurations, with overrides applied."""
     return lambda *overrides: space_from_text(SMALL, "small.yaml", overrides)

@@ -1,16 +1,18 @@
-"""What all samplers promise: in the space, from arguments alone, no configuration twice."""
+"""Properties of all samplers: inside the space, functions of their arguments, no repeats."""
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from genretune.tune.samplers.history import Observation
-from genretune.tune.samplers.suggest import config_key, sampler, suggest
+from genretune.tune.samplers.sampler import build_sampler
+from genretune.tune.samplers.suggest import config_key, suggest
 from genretune.tune.space.space import Space
+from genretune.tune.space.tree import FlatConfig
 from genretune.tune.sweep.simulate import simulate
 from genretune.tune.sweep.state_machine import StateMachine
 from genretune.tune.sweep.synthetic_trials import SyntheticTrials
@@ -35,10 +37,12 @@ for saved in json.load(sys.stdin):
 
 
 def history(space: Space, count: int) -> list[Observation]:
-    draw = sampler(space)
+    sampler = build_sampler(space)
     return [
         Observation(
-            draw(i, 0, []), "worst" if i % 7 == 0 else "value", None if i % 7 == 0 else i / count
+            sampler.configuration(i, 0, []),
+            "worst" if i % 7 == 0 else "value",
+            None if i % 7 == 0 else i / count,
         )
         for i in range(count)
     ]
@@ -47,10 +51,10 @@ def history(space: Space, count: int) -> list[Observation]:
 @pytest.mark.parametrize("kind", TYPES)
 def test_configurations_lie_in_the_space(space: Spaces, kind: str) -> None:
     given = space(f"sampler={{type: {kind}}}")
-    draw, told = sampler(given), history(given, 12)
+    sampler, known = build_sampler(given), history(given, 12)
     for i in range(40):
-        parameters = draw(i, 0, told)
-        assert given.misfits(parameters) == []
+        parameters = sampler.configuration(i, 0, known)
+        assert given.violations(parameters) == []
         decoded = given.decode(parameters)
         assert decoded.keys() <= {dimension.name for dimension in given.dimensions()}
         conditional = "feature[melspec].n_mels" in decoded
@@ -60,12 +64,14 @@ def test_configurations_lie_in_the_space(space: Spaces, kind: str) -> None:
 @pytest.mark.parametrize("kind", TYPES)
 def test_draws_depend_on_arguments_alone(space: Spaces, kind: str) -> None:
     given = space(f"sampler={{type: {kind}}}")
-    told = history(given, 12)
-    forward = [sampler(given)(i, 0, told) for i in (3, 5, 4)]
-    draw = sampler(given)
-    assert [draw(i, 0, told) for i in (5, 4, 3)] == [forward[1], forward[2], forward[0]]
-    assert draw(3, 1, told) != forward[0]
-    assert sampler(space(f"sampler={{type: {kind}}}", "seed=8"))(3, 0, told) != forward[0]
+    known = history(given, 12)
+    forward = [build_sampler(given).configuration(i, 0, known) for i in (3, 5, 4)]
+    sampler = build_sampler(given)
+    backward = [sampler.configuration(i, 0, known) for i in (5, 4, 3)]
+    assert backward == [forward[1], forward[2], forward[0]]
+    assert sampler.configuration(3, 1, known) != forward[0]
+    other_seed = build_sampler(space(f"sampler={{type: {kind}}}", "seed=8"))
+    assert other_seed.configuration(3, 0, known) != forward[0]
 
 
 def test_processes_with_other_hash_seeds_and_workers_agree(space: Spaces, small: Spaces) -> None:
@@ -91,11 +97,11 @@ def test_processes_with_other_hash_seeds_and_workers_agree(space: Spaces, small:
     assert len(outputs.pop().splitlines()) == len(spaces)
 
 
-def test_random_draws_have_names(space: Spaces) -> None:
-    """Taking a parameter out leaves the others as they were."""
-    whole = sampler(space())(5, 0, [])
-    less = sampler(space("trial.optimizer.lr=0.1"))(5, 0, [])
-    assert less == {key: value for key, value in whole.items() if key != "optimizer.lr"}
+def test_random_draws_are_independent_of_other_parameters(space: Spaces) -> None:
+    """Removing a parameter leaves the others unchanged."""
+    whole = build_sampler(space()).configuration(5, 0, [])
+    fewer = build_sampler(space("trial.optimizer.lr=0.1")).configuration(5, 0, [])
+    assert fewer == {key: value for key, value in whole.items() if key != "optimizer.lr"}
 
 
 def test_a_finite_space_is_exhausted_without_repeats(small: Spaces) -> None:
@@ -108,25 +114,28 @@ def test_a_finite_space_is_exhausted_without_repeats(small: Spaces) -> None:
         assert state_machine.state.exhausted == 6
 
 
-def test_what_chance_does_not_find_is_looked_for(small: Spaces) -> None:
+def test_the_last_configurations_are_found_by_enumeration(small: Spaces) -> None:
     tried: list[int] = []
 
-    def stubborn(trial: int, attempt: int, told: object) -> Mapping[str, object]:
-        tried.append(attempt)
-        return {"a": 1, "b.name": None}
+    class Stubborn:
+        def configuration(
+            self, trial: int, attempt: int, history: Sequence[Observation]
+        ) -> FlatConfig:
+            tried.append(attempt)
+            return {"a": 1, "b.name": None}
 
     seen = {config_key({"a": 1, "b.name": None})}
     found = set()
     for trial in range(1, 6):
-        left = suggest(small(), stubborn, trial, [], seen)  # type: ignore[arg-type]
+        left = suggest(small(), Stubborn(), trial, [], seen)
         assert left is not None and config_key(left) not in seen
         seen.add(config_key(left))
         found.add(config_key(left))
     assert tried == [*range(101)] * 5 and len(found) == 5
-    assert suggest(small(), stubborn, 6, [], seen) is None  # type: ignore[arg-type]
+    assert suggest(small(), Stubborn(), 6, [], seen) is None
 
 
-def test_a_large_finite_space_is_searched_whole(small: Spaces) -> None:
+def test_a_large_finite_space_is_searched_completely(small: Spaces) -> None:
     many = "parameters={a: {distribution: randint, min: 1, max: 300}}"
     state_machine = StateMachine(small(many, "sampler={type: random}", "trials=300"))
     simulate(state_machine, SyntheticTrials(), 3)
@@ -163,19 +172,19 @@ def test_start_with_may_be_nested(small: Spaces, written: str) -> None:
 
 
 def test_tpe_learns(space: Spaces) -> None:
-    """It prefers learning rates near those that did well."""
+    """Tpe prefers learning rates near those that did well."""
     given = space("sampler={type: tpe}")
-    draw = sampler(given)
-    told = []
+    sampler, random = build_sampler(given), build_sampler(space())
+    known = []
     for i in range(60):
-        parameters = sampler(space())(i, 0, [])
+        parameters = random.configuration(i, 0, [])
         lr = float(str(parameters["optimizer.lr"]))
-        told.append(Observation(parameters, "value", -abs(lr - 1e-3) / lr))
-    near = [3e-4 < float(str(draw(i, 0, told)["optimizer.lr"])) < 3e-3 for i in range(100, 120)]
-    assert sum(near) >= 12  # by chance 5
+        known.append(Observation(parameters, "value", -abs(lr - 1e-3) / lr))
+    rates = [sampler.configuration(i, 0, known)["optimizer.lr"] for i in range(100, 120)]
+    assert sum(3e-4 < float(str(rate)) < 3e-3 for rate in rates) >= 12  # by chance 5
 
 
-def test_tpe_draws_at_random_before_it_has_seen_enough(space: Spaces) -> None:
+def test_tpe_draws_at_random_until_n_startup(space: Spaces) -> None:
     given = space("sampler={type: tpe, n_startup: 10}")
-    random = sampler(space())
-    assert sampler(given)(9, 0, history(given, 9)) == random(9, 0, [])
+    tpe, random = build_sampler(given), build_sampler(space())
+    assert tpe.configuration(9, 0, history(given, 9)) == random.configuration(9, 0, [])

@@ -1,4 +1,4 @@
-"""A space file that is right, line by line, to be spoilt."""
+"""A valid space file, for tests to break one line at a time."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Space files: what is read, and the exact words for what is wrong."""
+"""Loading of space files, with the exact message for each problem."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,9 @@ SPACES = sorted((Path(__file__).parents[3] / "search_spaces").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("case", MALFORMED, ids=[str(i) for i in range(len(MALFORMED))])
-def test_malformed_files_say_where_and_what(good: str, case: dict[str, object]) -> None:
+def test_problems_are_reported_with_place_rule_and_value(
+    good: str, case: dict[str, object]
+) -> None:
     text = good.replace(str(case["replace"]), str(case["by"]), 1)
     assert text != good
     with pytest.raises(SpaceError) as error:
@@ -31,7 +33,7 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "none.yaml"
     with pytest.raises(SpaceError) as error:
         load_space(path)
-    assert str(error.value) == f"{path}: must be a search space file, got no such file"
+    assert str(error.value) == f"{path}: must be a search space file, but does not exist"
 
 
 def test_defaults_are_written_out_and_read_back(good: str) -> None:
@@ -50,7 +52,7 @@ def test_changed_keys_are_named(good: str) -> None:
     assert changed_keys(before, after) == ["seed", "trial.epochs"]
 
 
-def test_what_is_kept_is_no_part_of_what_identifies_a_sweep(good: str) -> None:
+def test_keep_is_not_part_of_the_identity_of_a_sweep(good: str) -> None:
     usual = space_from_text(good, "s.yaml")
     best = space_from_text(good + "keep: best\n", "s.yaml")
     assert (usual.keep, best.keep) == ("usual", "best")
@@ -60,7 +62,7 @@ def test_what_is_kept_is_no_part_of_what_identifies_a_sweep(good: str) -> None:
     assert space_from_json(older).keep == "usual"
 
 
-def test_a_value_that_is_a_mapping_replaces_what_is_shared(good: str) -> None:
+def test_a_value_that_is_a_mapping_replaces_shared_settings(good: str) -> None:
     values = "{values: [null, {name: LinearLR, end_factor: 0.5}]}"
     shared = ["trial.optimizer={name: Adam, amsgrad: true}", "parameters.lr_scheduler=" + values]
     both = [*shared, "parameters.optimizer={values: [{name: SGD}, {name: Adam}]}"]
@@ -72,8 +74,8 @@ def test_a_value_that_is_a_mapping_replaces_what_is_shared(good: str) -> None:
     assert space.configure(other)["lr_scheduler"] == {"name": "LinearLR", "end_factor": 0.5}
 
 
-def test_every_draw_has_a_name_of_its_own(good: str) -> None:
-    """Also where an option is named like the place of another."""
+def test_dimension_names_are_unique(good: str) -> None:
+    """Also if an option is named like the index of another."""
     options = "[{name: A, x: {values: [1, 2]}}, {name: A, y: 3}, {name: '0', x: {values: [1, 4]}}]"
     space = space_from_text(good, "s.yaml", ["parameters.loss={choice: " + options + "}"])
     names = [dimension.name for dimension in space.dimensions()]
@@ -81,7 +83,7 @@ def test_every_draw_has_a_name_of_its_own(good: str) -> None:
     assert {"loss[0].x", "loss[2].x"} <= set(names)
 
 
-def test_trials_only_as_many_as_a_grid_has(good: str) -> None:
+def test_a_grid_limits_the_number_of_trials(good: str) -> None:
     grid = ["sampler={type: grid}", "parameters.optimizer.lr={values: [0.1, 0.01]}"]
     space = space_from_text(good, "s.yaml", grid)
     assert space.size() == 2 * 3 * (1 + 2)

@@ -1,4 +1,4 @@
-"""Overrides: set, pin, restrict, and say so."""
+"""Overrides set, pin and restrict, and notes report it."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def names(space: Space) -> list[str]:
     return [dimension.name for dimension in space.dimensions()]
 
 
-def test_a_key_is_set_from_the_root(good: str) -> None:
+def test_keys_start_at_the_root(good: str) -> None:
     space = load(good, "trial.epochs=20", "data.split.fold=3", "sampler={type: tpe, lag: 4}")
     assert (space.epochs, space.data.split, space.sampler.type) == (20, {"fold": 3}, "tpe")
     assert space.notes == ()
@@ -41,7 +41,7 @@ def test_a_choice_is_restricted_by_a_key_inside(good: str) -> None:
     assert space.notes[0] == 'feature: 1 of 2 options kept by name = "melspec"'
 
 
-def test_a_choice_is_replaced_whole(good: str) -> None:
+def test_a_choice_can_be_replaced_as_a_whole(good: str) -> None:
     space = load(good, "trial.feature={name: rawspec}")
     assert names(space) == ["optimizer.lr", "model.reduction"]
     assert space.trial["feature"] == {"name": "rawspec"}
@@ -59,17 +59,25 @@ def test_a_parameter_is_changed_under_its_dotted_key(good: str) -> None:
         ("epochs", 'command line: must be key=value, got "epochs" (for example trial.epochs=10)'),
         ("trial.epochs=x", "command line: trial.epochs: must be a whole number of at least 1, "
                            'got "x"'),
-        ("name.x=1", 'command line: name.x: must lie inside a mapping, got name: "spoilt"'),
-        ("trial.feature.name=mfcc", "command line: trial.feature.name: must be what one of the "
-         'options of feature holds, got "mfcc" (trial.feature=... replaces the whole choice)'),
-        ("trial.epochs=!x 3", 'command line: trial.epochs: tags are not read, got "!x"'),
-        ("data.exclude=[faults", "command line: data.exclude: must be YAML: while parsing a flow "
-         "sequence expected ',' or ']', but got '<stream end>'"),
+        ("name.x=1", 'command line: name.x: must be inside a mapping, got name: "spoilt"'),
+        ("trial.feature.name=mfcc", "command line: trial.feature.name: must match an "
+         'option of feature, got "mfcc" (trial.feature=... replaces the whole choice)'),
+        ("trial.epochs=!x 3", 'command line: trial.epochs: tags are not supported, got "!x"'),
+        ("data.exclude=[faults", "command line: data.exclude: must be valid YAML: while parsing a "
+         "flow sequence expected ',' or ']', but got '<stream end>'"),
         ("metric={name: a, name: b}", "command line: metric: name: must be given once "
-         "(the key stands here twice)"),
+         "(duplicate key)"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_overridden(good: str, override: str, message: str) -> None:
+def test_invalid_overrides_are_refused(good: str, override: str, message: str) -> None:
     with pytest.raises(SpaceError) as error:
         load(good, override)
     assert str(error.value) == message
+
+
+def test_a_pinned_parameter_is_removed_from_fixed_trials(good: str) -> None:
+    fixed = "start_with=[{optimizer.lr: 0.01, model.reduction: 4, feature.name: powerspec}]"
+    space = load(good, fixed, "trial.optimizer.lr=1e-3")
+    assert space.start_with == ({"model.reduction": 4, "feature.name": "powerspec"},)
+    with pytest.raises(SpaceError, match=r"start_with\[0\]: must be a mapping, got 3"):
+        load(good, "start_with=[3]", "trial.optimizer.lr=1e-3")

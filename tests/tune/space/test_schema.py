@@ -1,4 +1,4 @@
-"""The JSON Schema that is checked in: up to date, and true of every shipped space."""
+"""The checked-in JSON Schema is up to date and accepts every shipped space."""
 
 import json
 from pathlib import Path

@@ -36,7 +36,7 @@ def remote(objects: ObjectStore, tmp_path: Path) -> S3Run:
     run = RunDir(tmp_path / "run")
     run.create("name: x", {"version": 1}, objects.uri)
     remote = S3Run(run, objects)
-    remote.begin(1, [])
+    remote.claim(1, [])
     return remote
 
 
@@ -50,7 +50,7 @@ def segment(
 ) -> S3Trial:
     scratch.mkdir(parents=True)
     trial = S3Trial(objects, 3, Lease(generation, attempt), scratch)
-    trial.fetch()
+    trial.download()
     return trial
 
 
@@ -59,7 +59,7 @@ def run_until(trial: S3Trial, config: TrialConfig, store: Store, last: int) -> l
     reported = []
 
     def report(record: Any) -> bool:
-        trial.keep(record["epoch"])
+        trial.upload_epoch(record["epoch"])
         reported.append(record["epoch"])
         return bool(record["epoch"] < last)
 
@@ -77,11 +77,11 @@ def test_segments_continue_from_s3_as_if_never_interrupted(
     first = segment(objects, tmp_path / "a")
     first.folder.write_config(config)
     assert run_until(first, config, store, 2) == [1, 2]
-    remote.begin(2, [])
+    remote.claim(2, [])
     second = segment(objects, tmp_path / "b", generation=2)
     assert run_until(second, config, store, 5) == [1, 2, 3, 4, 5], "all are told again"
     straight = train(config, store)
-    remote.bring(3)
+    remote.download_records(3)
     folder = tmp_path / "run" / "trials" / "00003"
     result = json.loads((folder / "result.json").read_text())
     for ours, theirs in zip(result["history"], straight.history, strict=True):
@@ -92,7 +92,7 @@ def test_segments_continue_from_s3_as_if_never_interrupted(
     best = result["best_epoch"]
     stay = sorted({(1 if best <= 2 else 2, best), (2, 4), (2, 5)})
     assert epochs(objects) == stay, "the best and the last two, each written once"
-    remote.bring_best(3)
+    remote.download_best(3)
     assert (folder / "checkpoints" / "best.safetensors").stat().st_size > 0
 
 
@@ -103,11 +103,11 @@ def test_a_best_epoch_of_long_ago_stays_and_is_written_once(
     config = trial_config(same)
     run_until(segment(objects, tmp_path / "a"), config, store, 4)
     assert epochs(objects) == [(1, 1), (1, 3), (1, 4)]
-    remote.begin(2, [])
+    remote.claim(2, [])
     run_until(segment(objects, tmp_path / "b", generation=2), config, store, 6)
     assert epochs(objects) == [(1, 1), (2, 5), (2, 6)]
-    remote.bring(3)
-    remote.bring_best(3)
+    remote.download_records(3)
+    remote.download_best(3)
     best = TrialDir(tmp_path / "run" / "trials" / "00003").best_checkpoint()
     assert best is not None and best.epoch == 1
 
@@ -124,7 +124,7 @@ def test_a_damaged_epoch_is_passed_over_for_the_one_before(
     checkpoint = again.folder.newest_checkpoint()
     assert checkpoint is not None and checkpoint.epoch == 2
     objects.put(newest.name, b"not a zip file")
-    remote.bring(3)
+    remote.download_records(3)
     result = TrialDir(tmp_path / "run" / "trials" / "00003").result()
     assert result is not None and len(result["history"]) == 2, "the driver passes it over, too"
     assert run_until(segment(objects, tmp_path / "c"), config, store, 3) == [1, 2, 3]
@@ -142,7 +142,7 @@ def test_a_replaced_writer_leaves_nothing(
         run_until(old, config, store, 5)
     assert epochs(objects) == [(1, 1)]
     given_up = segment(objects, tmp_path / "b", attempt=1)
-    remote.begin(2, [])
+    remote.claim(2, [])
     with pytest.raises(Replaced, match="driver 1 was replaced by 2"):
         run_until(given_up, config, store, 5)
     assert epochs(objects) == [(1, 1)]
@@ -154,8 +154,8 @@ def test_an_end_that_was_not_heard_is_forgotten(
     trial = segment(objects, tmp_path / "a")
     run_until(trial, config, store, 1)
     trial.folder.fail(config, "out of memory", "Traceback")
-    trial.keep_end()
-    remote.bring(3)
+    trial.upload_end()
+    remote.download_records(3)
     folder = tmp_path / "run" / "trials" / "00003"
     assert (folder / "error.txt").read_text() == "Traceback"
     assert json.loads((folder / "result.json").read_text())["why"] == "out of memory"
@@ -172,7 +172,7 @@ def test_what_need_not_stay_is_found_and_deleted(
     assert remote.trials() == {3}
     remote.delete(remote.surplus(3, set()))
     assert remote.trials() == set()
-    remote.bring(3)  # nothing to bring is no error
+    remote.download_records(3)  # nothing to bring is no error
 
 
 def test_a_later_drivers_object_counts_for_more(objects: ObjectStore, remote: S3Run) -> None:
@@ -193,7 +193,7 @@ def test_names_in_an_object_cannot_leave_the_run_directory(
         bundle.writestr("../../../outside.txt", "x")
         bundle.writestr("result.json", "{}")
     objects.put(object_name(3, 1, 1, 0), buffer.getvalue())
-    remote.bring(3)
+    remote.download_records(3)
     assert [path.name for path in (tmp_path / "run" / "trials" / "00003").iterdir()] == [
         "result.json"
     ]
@@ -212,7 +212,7 @@ def test_a_prefix_with_a_sweep_or_an_old_copy_of_a_run_is_refused(
     other = RunDir(tmp_path / "other")
     other.create("name: y", {"version": 1, "name": "y"}, objects.uri)
     with pytest.raises(RecordMismatch, match="must hold this sweep, got another one"):
-        S3Run(other, objects).begin(9, [])
-    remote.begin(5, [])
+        S3Run(other, objects).claim(9, [])
+    remote.claim(5, [])
     with pytest.raises(TuneError, match="must not be held by a later driver, got generation 5"):
-        remote.begin(4, [])
+        remote.claim(4, [])

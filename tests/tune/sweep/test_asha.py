@@ -16,9 +16,9 @@ Spaces = Callable[..., Space]
 def test_rungs_are_below_the_last_epoch(space: Spaces) -> None:
     asha = "early_terminate={type: asha, grace_period: 2, reduction_factor: 3, brackets: 2}"
     rules = rules_from_space(space(asha, "trial.epochs=18"))
-    assert rules.levels == (2, 6)
+    assert rules.rung_epochs == (2, 6)
     assert [rules.rungs(trial) for trial in range(3)] == [(2, 6), (6,), (2, 6)]
-    assert rules_from_space(space("early_terminate={type: none}")).levels == ()
+    assert rules_from_space(space("early_terminate={type: none}")).rung_epochs == ()
 
 
 @pytest.mark.parametrize("factor", [2, 3])

@@ -43,7 +43,7 @@ def test_what_was_tampered_with_is_found(space: Spaces) -> None:
     assert isinstance(verdict, Verdict)
     changed = [*events[:at], replace(verdict, verdict="continue"), *events[at + 1 :]]
     assert audit(given, changed)[0].startswith(
-        f"trial {verdict.trial}, epoch {verdict.rung}: must be to stop (place "
+        f"trial {verdict.trial}, epoch {verdict.rung}: verdict must be stop (rank "
     )
     first = next(i for i, e in enumerate(events) if isinstance(e, Created))
     created = events[first]
@@ -67,11 +67,11 @@ def test_recorded_verdicts_are_authoritative(space: Spaces) -> None:
     assert not StateMachine(given, judged).state.trials[stop.trial].final
 
 
-def test_the_story_of_a_trial(space: Spaces) -> None:
+def test_a_stopped_trial_is_explained(space: Spaces) -> None:
     state_machine, _ = swept(space())
     trial = next(t for t in state_machine.state.trials if t.stopped_at is not None)
     text = explain(state_machine.state, trial.index)
     assert text.startswith(f"trial {trial.index}: stopped after {trial.stopped_at} epochs\n")
-    assert f"epoch {trial.stopped_at}: best so far {trial.best!r} is place" in text
-    assert "stopped (the last to go on is trial" in text
-    assert text.splitlines()[-1].startswith("ended: place ")
+    assert f"(epoch {trial.stopped_at}): best value so far {trial.best!r} ranks" in text
+    assert "stopped (the last one promoted is trial" in text
+    assert text.splitlines()[-1].startswith("ended: stopped at rung ")

@@ -34,7 +34,7 @@ def test_an_early_trial_is_held_until_lower_ones_are_settled(state_machine: Stat
     assert state_machine.report(2, 1, 0.9, "c1") == HOLD
     busy.remove(2)
     assert state_machine.why_idle(busy) == (
-        "every trial has been started; trial 2 is held at epoch 1 for trial 0 (running)"
+        "every trial has been started; trial 2 is held at epoch 1 until trial 0 reports (running)"
     )
     assert state_machine.next_segment(busy) == WAIT
     assert state_machine.report(0, 1, 0.5, "a1") == CONTINUE
@@ -100,7 +100,7 @@ def test_a_stopped_trial_counts_where_it_was_and_is_passed_over_later(space: Spa
     rows = leaderboard(state_machine.state)
     assert [(row.trial, row.status, row.why) for row in rows] == [
         (0, "stopped", "stopped by the user after epoch 1"),
-        (1, "stopped", "place 2 of 2 at epoch 1, 1 went on"),
+        (1, "stopped", "stopped at rung 1 (epoch 1): rank 2 of 2, top 1 promoted"),
     ]
     with pytest.raises(TuneError, match="trial 0: must be open to be stopped, got stopped"):
         state_machine.stop(0)
@@ -154,7 +154,7 @@ def test_tpe_waits_for_its_lag(space: Spaces) -> None:
     assert [start(state_machine, busy) for _ in range(2)] == [0, 1]
     assert state_machine.next_segment(busy) == WAIT
     assert state_machine.why_idle(busy).startswith(
-        "trial 2 is chosen once trial 0 is settled at epoch 1"
+        "trial 2 is sampled once trial 0 is settled at epoch 1"
     )
     state_machine.report(0, 1, 0.5, "a1")
     assert start(state_machine, busy) == 2

@@ -92,7 +92,7 @@ def test_the_best_is_a_copy_where_files_have_one_name(
 def test_storage_that_cannot_be_read_for_a_while_is_tried_again(
     store: Store, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = TrialDir(tmp_path / "trial", patience=5.0)
+    folder = TrialDir(tmp_path / "trial", io_timeout=5.0)
     read, calls = untrusted.read_file, iter(range(99))
 
     def stale(path: Path) -> bytes:

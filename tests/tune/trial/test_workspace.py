@@ -1,4 +1,4 @@
-"""Where a worker finds the sweep: with S3, nothing of the driver's disk is asked for."""
+"""A worker of a sweep in S3 reads nothing from the driver's disk."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ import pytest
 from genretune.tune.errors import RecordMismatch
 from genretune.tune.storage.atomic_io import StorageFailure
 from genretune.tune.storage.object_store import ObjectStore
-from genretune.tune.storage.run_dir import RunDir
+from genretune.tune.storage.run_dir import Lease, RunDir
 from genretune.tune.storage.s3_run import S3Run
-from genretune.tune.trial.workspace import open_workspace
+from genretune.tune.trial.workspace import s3_workspace
 from tests.s3_server import S3
 
 PLUGIN = """\
@@ -24,22 +24,17 @@ MODELS = {"mine": mine}
 """
 
 
-def order(uri: str) -> dict[str, object]:
-    where = {"run": "", "storage": uri, "plugins": ["/on/the/driver/my_model.py"]}
-    return {**where, "trial": 4, "generation": 1, "attempt": 0, "patience": 0.0}
-
-
 def test_sweep_and_plugins_come_from_s3(s3: S3, tmp_path: Path) -> None:
     uri = s3.uri("places")
     with pytest.raises(StorageFailure, match="must hold driver.json"):
-        with open_workspace(order(uri)):
+        with s3_workspace(uri, 4, Lease(1), ["my_model.py"]):
             pass
     plugin = tmp_path / "my_model.py"
     plugin.write_text(PLUGIN)
     run = RunDir(tmp_path / "run")
     run.create("name: x", {"version": 1, "space": {"name": "x"}}, uri)
-    S3Run(run, ObjectStore(uri)).begin(1, [plugin])
-    with open_workspace(order(uri)) as workspace:
+    S3Run(run, ObjectStore(uri)).claim(1, [plugin])
+    with s3_workspace(uri, 4, Lease(1), ["my_model.py"]) as workspace:
         assert workspace.sweep["space"] == {"name": "x"}
         assert list(workspace.plugins) == ["my_model.py"]
         assert list(workspace.plugins["my_model.py"].models) == ["mine"]
