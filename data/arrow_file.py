@@ -1,8 +1,8 @@
 """The Arrow IPC file that a corpus is packed into: format, writer and reader.
 
-One row a clip, in the order of canonical names; sample rate, source digest and schema version in
-the schema's metadata. Rows are written in batches of about 32 MB, and read by memory map: the
-samples of a clip are a view into the file.
+One row per clip, in the order of canonical names; sample rate, source digest and schema version
+are in the schema's metadata. Rows are written in batches of about 32 MB and memory-mapped for
+reading: the samples of a clip are a view into the file.
 """
 
 import hashlib
@@ -27,11 +27,12 @@ Number = TypeVar("Number", bound=np.generic)
 
 _MAGIC = b"ARROW1"
 _TEXT = ("name", "file", "label", "fault", "detail", "sha256", *ATTRIBUTES)
+_REQUIRED_TEXT = ("name", "file", "label", "detail", "sha256")
 
 
 @dataclass(frozen=True)
-class Packed:
-    """One clip as it goes into the file; `samples` is int16 mono [T]."""
+class PackedClip:
+    """One row of the file; ``samples`` is int16 mono [T]."""
 
     name: str
     file: str
@@ -44,26 +45,28 @@ class Packed:
 
 
 class DamagedStore(Exception):
-    """The file is not a whole store; never shown to the user, who gets a new pack."""
+    """A file that is not an intact store; the corpus is then packed again."""
 
 
 def samples_sha256(samples: NDArray[np.int16]) -> str:
-    """Digest of a clip's samples, little-endian int16."""
+    """Return the SHA-256 of a clip's samples as little-endian int16."""
     return hashlib.sha256(samples.astype("<i2", copy=False).tobytes()).hexdigest()
 
 
 def samples_digest(sample_rate: int, rows: Iterable[Sequence[object]]) -> str:
-    """Digest of a whole corpus: the rate, and each clip's row of facts with its samples' digest."""
+    """Return the digest of a corpus: the sample rate, and a row of facts for each clip."""
     text = json.dumps([sample_rate, [list(row) for row in rows]], separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_store(
-    path: Path, clips: Iterable[Packed], *, sample_rate: int, source: str, decoders: str
+    path: Path, clips: Iterable[PackedClip], *, sample_rate: int, source: str, decoders: str
 ) -> None:
-    """Write clips to `path`; memory is bounded by one batch and the longest clip.
+    """Write clips to ``path``, with one batch plus the longest clip in memory at most.
 
-    `source` is the digest of the files, `decoders` the versions that decoded them.
+    Args:
+        source: digest of the files.
+        decoders: versions of the libraries that decoded them.
     """
     schema = _schema().with_metadata(
         {
@@ -74,7 +77,7 @@ def write_store(
         }
     )
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        batch: list[Packed] = []
+        batch: list[PackedClip] = []
         for clip in clips:
             batch.append(clip)
             if sum(c.samples.nbytes for c in batch) >= BATCH_BYTES:
@@ -85,20 +88,31 @@ def write_store(
 
 
 class Store:
-    """An opened corpus: names, classes and faults in memory, samples by memory map.
+    """An open packed corpus: names, classes and faults in memory, samples memory-mapped.
 
-    `names` are canonical and sorted; `labels` index `classes`; `lengths` are in samples;
-    `groups` maps each column of a manifest (group, track, artist, album, split, fold) that is
-    there to one value a clip, or None. `faults` names what makes a clip unfit, or None; a faulty
-    clip has no samples. Pickles as its path.
+    It pickles as its path.
+
+    Attributes:
+        names: canonical names, sorted.
+        labels: index into ``classes`` for each clip.
+        lengths: in samples.
+        faults: why a clip is unusable, or None; a faulty clip has no samples.
+        groups: for each column of the manifest that is present (group, track, artist, album,
+            split, fold), one value per clip, or None.
+        source_digest: of the files; ``samples_digest`` is that of the decoded samples.
+        decoders: versions of the libraries that decoded the files.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open and check the structure. Errors: DamagedStore."""
+        """Open the file and check its structure, but not its samples (see ``verify``).
+
+        Raises:
+            DamagedStore: it is not an intact store of this version.
+        """
         self.path = path
         try:
             source = pa.memory_map(str(path), "r")
-            if source.read(len(_MAGIC)) != _MAGIC:  # Arrow itself looks at the end only
+            if source.read(len(_MAGIC)) != _MAGIC:  # Arrow itself checks only the end of the file
                 raise ValueError("no Arrow file")
             reader = pa.ipc.open_file(source)
             batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
@@ -113,20 +127,21 @@ class Store:
         self.source_digest = meta["source_digest"]
         self.decoders = meta["decoders"]
         column = {name: _texts(batches, name) for name in _TEXT}
-        self.names = tuple(name or "" for name in column["name"])
-        self.files = tuple(name or "" for name in column["file"])
-        self.classes = tuple(sorted({label or "" for label in column["label"]}))
+        required = {name: self._without_nulls(name, column[name]) for name in _REQUIRED_TEXT}
+        self.names = required["name"]
+        self.files = required["file"]
+        self.classes = tuple(sorted(set(required["label"])))
         index = {label: i for i, label in enumerate(self.classes)}
-        self.labels = tuple(index[label or ""] for label in column["label"])
+        self.labels = tuple(index[label] for label in required["label"])
         self.faults = tuple(column["fault"])
-        self.details = tuple(text or "" for text in column["detail"])
-        self.sha256 = tuple(text or "" for text in column["sha256"])
+        self.details = required["detail"]
+        self.sha256 = required["sha256"]
         self.groups = {n: tuple(column[n]) for n in ATTRIBUTES if any(column[n])}
         self._map_samples(batches)
         self.samples_digest = samples_digest(self.sample_rate, self._rows())
 
     def samples(self, i: int) -> NDArray[np.int16]:
-        """Samples of clip i, int16 [T], read-only, a view into the memory map."""
+        """Return the samples of clip ``i``, int16 [T]: a read-only view into the memory map."""
         if not 0 <= i < len(self.names):
             raise IndexError(f"clip {i} of {len(self.names)}")
         batch = bisect_right(self._first, i) - 1
@@ -135,11 +150,15 @@ class Store:
         return self._values[batch][offsets[row] : offsets[row + 1]]
 
     def class_names(self) -> tuple[str, ...]:
-        """Class name of each clip."""
+        """Return the class name of each clip."""
         return tuple(self.classes[label] for label in self.labels)
 
     def verify(self) -> None:
-        """Read everything and compare each clip with its digest. Errors: DamagedStore."""
+        """Read all samples and compare each clip with its digest.
+
+        Raises:
+            DamagedStore: the samples of a clip have changed.
+        """
         for i, digest in enumerate(self.sha256):
             if samples_sha256(self.samples(i)) != digest:
                 raise DamagedStore(f"{self.path}: samples of {self.names[i]!r} changed on disk")
@@ -149,6 +168,12 @@ class Store:
 
     def __reduce__(self) -> tuple[object, tuple[Path]]:
         return (open_packed, (self.path,))
+
+    def _without_nulls(self, name: str, values: Sequence[str | None]) -> tuple[str, ...]:
+        texts = tuple(value for value in values if value is not None)
+        if len(texts) < len(values):
+            raise DamagedStore(f"{self.path}: missing values in column {name}")
+        return texts
 
     def _map_samples(self, batches: Sequence[pa.RecordBatch]) -> None:
         self._first: list[int] = []
@@ -160,6 +185,7 @@ class Store:
             values = numbers(lists.values, np.int16)
             offsets = numbers(lists.offsets, np.int64).tolist()
             steps = [b - a for a, b in zip(offsets, offsets[1:], strict=False)]
+            # Arrow does not check offsets on opening; wrong ones would read other clips' samples.
             if min(steps, default=0) < 0 or offsets[0] < 0 or offsets[-1] > values.shape[0]:
                 raise DamagedStore(f"{self.path}: offsets outside the samples")
             self._first.append(len(lengths))
@@ -169,14 +195,15 @@ class Store:
         self.lengths = tuple(lengths)
 
     def _rows(self) -> Iterable[Sequence[object]]:
+        """Yield the facts that ``samples_digest`` covers; any change invalidates all records."""
         labels = self.class_names()
         for i, name in enumerate(self.names):
-            extra = {column: values[i] for column, values in self.groups.items() if values[i]}
-            yield [name, labels[i], self.lengths[i], self.sha256[i], extra]
+            attributes = {column: values[i] for column, values in self.groups.items() if values[i]}
+            yield [name, labels[i], self.lengths[i], self.sha256[i], attributes]
 
 
 def numbers(array: pa.Array, dtype: type[Number]) -> NDArray[Number]:
-    """An Arrow array of plain numbers as a NumPy view; Array.to_numpy would import pandas."""
+    """Return an Arrow array of numbers as a NumPy view; ``Array.to_numpy`` would import pandas."""
     _, data = array.buffers()
     if data is None:
         return np.zeros(0, dtype)
@@ -184,11 +211,17 @@ def numbers(array: pa.Array, dtype: type[Number]) -> NDArray[Number]:
 
 
 def open_packed(path: Path) -> Store:
-    """Open a store by its path. Errors: DataError when it is gone or damaged."""
+    """Open a store by its path.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
     try:
         return Store(Path(path))
     except DamagedStore as error:
-        raise DataError(f"data store: a whole file, got damage ({error}) (pack again)") from None
+        raise DataError(
+            f"data store: must be an intact file, got damage ({error}) (pack again)"
+        ) from None
 
 
 def _schema() -> pa.Schema:
@@ -200,7 +233,7 @@ def _texts(batches: Sequence[pa.RecordBatch], name: str) -> list[str | None]:
     return [value for batch in batches for value in batch.column(name).to_pylist()]
 
 
-def _record_batch(clips: Sequence[Packed], schema: pa.Schema) -> pa.RecordBatch:
+def _record_batch(clips: Sequence[PackedClip], schema: pa.Schema) -> pa.RecordBatch:
     offsets = np.cumsum([0, *(clip.samples.shape[0] for clip in clips)]).astype(np.int64)
     values = np.concatenate([clip.samples for clip in clips]).astype(np.int16, copy=False)
     text: dict[str, list[str | None]] = {

@@ -1,4 +1,4 @@
-"""Windows to tensors, in an order that is a function of a seed."""
+"""Batches of waveforms from windows, in an order that is a function of a seed."""
 
 import numpy as np
 import torch
@@ -17,10 +17,17 @@ def gather(
     length: int,
     offsets: torch.Tensor | NDArray[np.int64] | None = None,
 ) -> torch.Tensor:
-    """Waveforms [B, 1, T], float32 in [-1, 1), of the windows in `rows`; T = `length` samples.
+    """Return the waveforms [B, 1, T] of the windows in ``rows``, float32 in [-1, 1).
 
-    `offsets` [B] moves each start, in samples. What lies beyond the clip's end repeats its last
-    sample. Errors: DataError when a moved window starts outside its clip.
+    A window that reaches beyond the end of its clip is padded with the clip's last sample.
+
+    Args:
+        rows: indices into ``windows`` [B].
+        length: samples T per window.
+        offsets: samples [B] by which each window starts later.
+
+    Raises:
+        DataError: a moved window starts outside its clip.
     """
     at = _int64(rows)
     clips = windows.clip[at].tolist()
@@ -32,29 +39,30 @@ def gather(
         clip_T = store.samples(clip)
         if not 0 <= start < clip_T.shape[0]:
             raise DataError(
-                f"window: a start inside its clip of {clip_T.shape[0]} samples, got {start} "
+                f"window: must start inside its clip of {clip_T.shape[0]} samples, got {start} "
                 f"in {store.names[clip]!r}"
             )
-        part = clip_T[start : start + length]
-        row[: part.shape[0]] = part
-        row[part.shape[0] :] = part[-1]
+        window_T = clip_T[start : start + length]
+        row[: window_T.shape[0]] = window_T
+        row[window_T.shape[0] :] = window_T[-1]
+    # A power of two: the division is exact, so the waveforms are the same on every machine.
     return torch.from_numpy(samples_BT).to(torch.float32).div_(32768.0).unsqueeze_(1)
 
 
-def offset_room(store: Store, windows: WindowSet, *, length: int, hop: int) -> NDArray[np.int64]:
-    """How far each window [N] may be moved to the right: less than one hop, inside its clip."""
+def max_offsets(store: Store, windows: WindowSet, *, length: int, hop: int) -> NDArray[np.int64]:
+    """Return how many samples later each window [N] may start: less than a hop, inside its clip."""
     lengths = np.asarray(store.lengths, dtype=np.int64)[windows.clip]
-    room: NDArray[np.int64] = np.clip(lengths - length - windows.start, 0, hop - 1)
-    return room
+    offsets: NDArray[np.int64] = np.clip(lengths - length - windows.start, 0, hop - 1)
+    return offsets
 
 
 def labels(store: Store, windows: WindowSet) -> torch.Tensor:
-    """Class index of each window, int64 [N]."""
+    """Return the class index of each window, int64 [N]."""
     return torch.from_numpy(np.asarray(store.labels, dtype=np.int64)[windows.clip])
 
 
 def epoch_order(n: int, seed: int) -> torch.Tensor:
-    """A permutation of 0..n-1, int64 [n], a function of the seed alone."""
+    """Return a permutation of 0..n-1, int64 [n], that depends on the seed alone."""
     return torch.randperm(n, generator=torch.Generator().manual_seed(seed))
 
 

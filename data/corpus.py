@@ -1,4 +1,4 @@
-"""What a corpus consists of, before anything is decoded.
+"""Listing the clips of a corpus, before anything is decoded.
 
 A corpus is a folder with one folder per class (audio anywhere below it), or a manifest.
 """
@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from genretune.data.clip_names import canonical_names, printable_utf8
-from genretune.data.errors import DataError, shown
+from genretune.data.errors import DataError, printable_line
 from genretune.data.manifest import SUFFIXES, manifest_in, manifest_rows
 
 EXTENSIONS = frozenset({".wav", ".flac", ".au", ".ogg", ".mp3"})
 """Files with other extensions are not part of a corpus."""
 
-MIRRORS = ("Data/genres_original", "genres_original", "Data/genres", "genres")
-"""Where usual mirrors of GTZAN keep the class folders, below what the user unpacked."""
+GTZAN_MIRRORS = ("Data/genres_original", "genres_original", "Data/genres", "genres")
+"""Where the common mirrors of GTZAN keep the class folders, below the unpacked folder."""
 
 ATTRIBUTES = ("group", "track", "artist", "album", "split", "fold")
 """Optional columns of a manifest that genretune reads."""
@@ -24,7 +24,13 @@ ATTRIBUTES = ("group", "track", "artist", "album", "split", "fold")
 
 @dataclass(frozen=True)
 class Clip:
-    """One audio file: canonical name, class, path, and what a manifest says about it."""
+    """One audio file of a corpus.
+
+    Attributes:
+        name: canonical name.
+        file: path below the corpus root, in printable UTF-8; ``path`` is the one to open.
+        attributes: columns of a manifest, such as ``artist``; empty values are absent.
+    """
 
     name: str
     label: str
@@ -35,7 +41,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Clips sorted by canonical name, below one root; `notes` says what was left aside."""
+    """Clips below one root, sorted by canonical name; ``notes`` lists what was left out."""
 
     root: Path
     clips: tuple[Clip, ...]
@@ -43,52 +49,61 @@ class Corpus:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names in alphabetical order."""
+        """The class names in alphabetical order."""
         return tuple(sorted({clip.label for clip in self.clips}))
 
 
 def list_corpus(path: Path) -> Corpus:
-    """The clips of a folder-per-class tree, or of a manifest (a file, or in the folder).
+    """List the clips of a folder with one folder per class, or of a manifest (a file or in it).
 
     Hidden files and folders are skipped. A file is a clip by its extension alone; whether it is
-    audio shows when it is decoded. Errors: DataError when there is nothing to list.
+    audio turns out when it is decoded.
+
+    Raises:
+        DataError: the path is missing or unreadable, or there are no clips of at least two
+            classes.
     """
     path = Path(path).absolute()
     if not path.exists():
-        raise DataError(f"data: a folder with one folder per class, got no such path {shown(path)}")
+        raise DataError(
+            "data: must be a folder with one folder per class, "
+            f"got no such path {printable_line(path)}"
+        )
     if path.is_file() and path.suffix.lower() in SUFFIXES:
-        return _listed(path)
+        return _from_manifest(path)
     if not path.is_dir():
         raise DataError(
-            f"data: a folder with one folder per class or a .csv or .parquet manifest, "
-            f"got the file {shown(path)}"
+            "data: must be a folder with one folder per class or a .csv or .parquet manifest, "
+            f"got the file {printable_line(path)}"
         )
     try:
         manifest = manifest_in(path)
-        return _listed(manifest) if manifest else _tree(path)
+        return _from_manifest(manifest) if manifest else _from_class_folders(path)
     except OSError as error:
-        raise DataError(f"data: a folder that can be read, got {shown(path)} ({error})") from None
+        raise DataError(
+            f"data: must be a readable folder, got {printable_line(path)} ({error})"
+        ) from None
 
 
-def _tree(path: Path) -> Corpus:
-    root = _root(path)
+def _from_class_folders(path: Path) -> Corpus:
+    root = _class_root(path)
     files: list[str] = []
     for folder in _folders(root):
         files += [f"{folder}/{inner}" for inner in _audio_below(root / folder)]
     if not files:
         kinds = " ".join(sorted(EXTENSIONS))
         raise DataError(
-            f"data: a folder with one folder per class, got {shown(path)} without any audio file "
-            f"in a sub-folder (wanted DIR/<class>/<file>, {kinds})"
+            f"data: must be a folder with one folder per class, got {printable_line(path)} without "
+            f"any audio file in a subfolder (expected DIR/<class>/<file>, {kinds})"
         )
-    beside = [f for f in os.listdir(root) if _is_clip(f) and not (root / f).is_dir()]
-    notes = [f"{len(beside)} audio files lie beside the class folders: left out"] if beside else []
+    stray = [f for f in os.listdir(root) if _is_clip(f) and not (root / f).is_dir()]
+    notes = [f"{len(stray)} audio files lie beside the class folders: left out"] if stray else []
     corpus = make_corpus(root, files, [printable_utf8(file.split("/")[0]) for file in files])
     return replace(corpus, notes=tuple(notes))
 
 
-def _listed(manifest: Path) -> Corpus:
-    """The corpus of a manifest; a file it names that is not there is a clip with a fault."""
+def _from_manifest(manifest: Path) -> Corpus:
+    """Return the corpus of a manifest; a missing file that it lists is a clip with a fault."""
     rows = manifest_rows(manifest, ATTRIBUTES)
     corpus = make_corpus(
         manifest.parent,
@@ -97,9 +112,13 @@ def _listed(manifest: Path) -> Corpus:
         [{k: v for k, v in row.items() if k in ATTRIBUTES} for row in rows],
     )
     listed = {row["file"] for row in rows}
-    more = [f for f in _audio_below(manifest.parent) if f not in listed]
-    notes = [f"{len(more)} audio files are not in {shown(manifest.name)}: left out"] if more else []
-    return replace(corpus, notes=tuple(notes))
+    unlisted = [f for f in _audio_below(manifest.parent) if f not in listed]
+    notes: tuple[str, ...] = ()
+    if unlisted:
+        notes = (
+            f"{len(unlisted)} audio files are not in {printable_line(manifest.name)}: left out",
+        )
+    return replace(corpus, notes=notes)
 
 
 def make_corpus(
@@ -108,22 +127,27 @@ def make_corpus(
     labels: list[str],
     attributes: list[dict[str, str]] | None = None,
 ) -> Corpus:
-    """Corpus of files given by their paths below `root`, sorted by canonical name."""
+    """Return the corpus of files given by their paths below ``root``, sorted by canonical name.
+
+    Raises:
+        DataError: there are fewer than two classes.
+    """
     classes = Counter(labels)
     if len(classes) < 2:
-        raise DataError(f"data: at least two classes, got only {shown(next(iter(classes)))!r}")
+        only = printable_line(next(iter(classes)))
+        raise DataError(f"data: must have at least two classes, got only {only!r}")
     names = canonical_names(files, labels)
-    given = attributes or [{} for _ in files]
+    columns = attributes or [{} for _ in files]
     clips = [
-        Clip(name, label, printable_utf8(file), root / file, extra)
-        for name, label, file, extra in zip(names, labels, files, given, strict=True)
+        Clip(name, label, printable_utf8(file), root / file, values)
+        for name, label, file, values in zip(names, labels, files, columns, strict=True)
     ]
     return Corpus(root, tuple(sorted(clips, key=lambda clip: clip.name)))
 
 
-def _root(path: Path) -> Path:
-    """The folder that holds the class folders: `path`, or where a GTZAN mirror keeps them."""
-    for inner in MIRRORS:
+def _class_root(path: Path) -> Path:
+    """Return the folder of the class folders: ``path``, or where a GTZAN mirror keeps them."""
+    for inner in GTZAN_MIRRORS:
         candidate = path / inner
         if candidate.is_dir() and any(_audio_below(candidate / f) for f in _folders(candidate)):
             return candidate
@@ -136,23 +160,25 @@ def _folders(root: Path) -> list[str]:
 
 
 def _audio_below(folder: Path) -> list[str]:
-    """Paths below `folder` that look like audio, sorted; dangling links and odd folders too.
+    """Return the paths below ``folder`` with an audio extension, sorted.
 
-    A folder called x.wav is listed as the clip it pretends to be, so that the scan names it.
+    Dangling links and folders called ``x.wav`` are included, so that the scan reports them as
+    faulty clips instead of skipping them silently.
     """
-    found: list[str] = []
-    for at, folders, files in os.walk(folder, onerror=_stop):
+    paths: list[str] = []
+    for at, folders, files in os.walk(folder, onerror=_raise):
         inner = os.path.relpath(at, folder)
-        posing = [f for f in folders if _is_clip(f)]
+        named_like_audio = [f for f in folders if _is_clip(f)]
+        # Changing the list in place is how os.walk is told which folders to descend into.
         folders[:] = sorted(f for f in folders if not f.startswith(".") and not _is_clip(f))
-        for name in (*files, *posing):
+        for name in (*files, *named_like_audio):
             if _is_clip(name):
-                found.append(name if inner == "." else f"{inner.replace(os.sep, '/')}/{name}")
-    return sorted(found)
+                paths.append(name if inner == "." else f"{inner.replace(os.sep, '/')}/{name}")
+    return sorted(paths)
 
 
-def _stop(error: OSError) -> None:
-    """A folder that cannot be read is an error, not an empty folder."""
+def _raise(error: OSError) -> None:
+    """Report an unreadable folder, which os.walk would otherwise treat as empty."""
     raise error
 
 

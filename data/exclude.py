@@ -1,9 +1,9 @@
-"""Which clips take no part: the rules `faults` and `duplicates`, or clips by name."""
+"""Excluding clips by the rules ``faults`` and ``duplicates``, or by name."""
 
 from collections.abc import Sequence
 
 from genretune.data.arrow_file import Store
-from genretune.data.errors import DataError, shown
+from genretune.data.errors import DataError, printable_line
 from genretune.data.name_suggestions import did_you_mean
 from genretune.data.store_duplicates import store_duplicates
 
@@ -11,43 +11,49 @@ RULES = ("faults", "duplicates")
 
 
 def resolve_exclusions(store: Store, rules: Sequence[str]) -> tuple[str, ...]:
-    """Canonical names of the excluded clips, sorted.
+    """Return the canonical names of the excluded clips, sorted.
 
-    A rule is `faults` (clips that cannot be used), `duplicates` (keeps one of each, the first by
-    name) or a clip's name. Errors: DataError for an unknown name, and for a faulty clip that no
-    rule excludes.
+    Args:
+        rules: each is ``faults`` (unusable clips), ``duplicates`` (all but one clip of each
+            recording; the first by name stays) or a clip's name.
+
+    Raises:
+        DataError: a name is unknown, or an unusable clip is not excluded by any rule.
     """
-    out: set[str] = set()
+    excluded: set[str] = set()
     for rule in rules:
         if rule not in RULES:
-            out.add(_named(store, rule))
+            excluded.add(_clip_name(store, rule))
     faulty = {n for n, fault in zip(store.names, store.faults, strict=True) if fault}
     if "faults" in rules:
-        out |= faulty
-    _no_faults_left(store, faulty - out)
+        excluded |= faulty
+    _require_usable(store, faulty - excluded)
+    # Duplicates come last: a clip excluded for another reason must not be the one that stays.
     if "duplicates" in rules:
-        left = [name for name in store.names if name not in out]
-        out.update(store_duplicates(store).superfluous(left))
-    return tuple(sorted(out))
+        remaining = [name for name in store.names if name not in excluded]
+        excluded.update(store_duplicates(store).redundant(remaining))
+    return tuple(sorted(excluded))
 
 
-def _named(store: Store, name: str) -> str:
+def _clip_name(store: Store, name: str) -> str:
     if name in store.names:
         return name
     hint = did_you_mean(name, [*RULES, *store.names])
     raise DataError(
-        f"data.exclude: faults, duplicates or a clip's name, got {shown(name)!r} ({hint})"
+        "data.exclude: must be faults, duplicates or a clip's name, "
+        f"got {printable_line(name)!r} ({hint})"
     )
 
 
-def _no_faults_left(store: Store, faulty: set[str]) -> None:
-    """A faulty clip stops a search; the hint names all that will be needed, not half of it."""
+def _require_usable(store: Store, faulty: set[str]) -> None:
+    """Raise DataError for the first of ``faulty``, with a hint that lists every rule needed."""
     if not faulty:
         return
     i = store.names.index(min(faulty))
     more = f" and {len(faulty) - 1} more" if len(faulty) > 1 else ""
+    # Naming both rules now saves the user a second failed start because of the duplicates.
     rules = "faults, duplicates" if store_duplicates(store) else "faults"
     raise DataError(
-        f"data: clips that can be used, got {shown(store.files[i])} ({store.faults[i]}: "
-        f"{shown(store.details[i])}){more} (add data.exclude: [{rules}])"
+        f"data: unusable clip {printable_line(store.files[i])} ({store.faults[i]}: "
+        f"{printable_line(store.details[i])}){more} (add data.exclude: [{rules}])"
     )

@@ -1,7 +1,7 @@
-"""Which clips train, validate and are held out: one function a split.
+"""Assigning clips to training, validation and test: one function per split.
 
-Memberships are decided on names and classes that do not change when clips are missing, faulty or
-excluded: for GTZAN on its canonical list of 1,000, for another corpus on all clips of its pack.
+The assignment is computed over names and classes that do not change when clips are missing, faulty
+or excluded: for GTZAN over its canonical list of 1,000, for another corpus over all packed clips.
 """
 
 import hashlib
@@ -14,55 +14,58 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from genretune.data.arrow_file import Store
 from genretune.data.clip_names import GTZAN_CLIPS, GTZAN_GENRES, gtzan_names, is_gtzan
-from genretune.data.errors import DataError, shown
+from genretune.data.errors import DataError, printable_line
 from genretune.data.specs import SplitSpec
 from genretune.data.split_file import file_folds
 
-Parts = dict[str, set[str]]
-"""Clip names by part: train, validation, test."""
+Subsets = dict[str, set[str]]
+"""Clip names by subset: train, validation, test."""
 
 
-def fold_members(store: Store, split: SplitSpec) -> list[Parts]:
-    """The parts of every fold of a split by clips; names need not be in the store.
+def assign_folds(store: Store, split: SplitSpec) -> list[Subsets]:
+    """Return the subsets of every fold of a split by clips; names may be missing from the store.
 
-    Errors: DataError when the corpus cannot be split so.
+    Raises:
+        DataError: the corpus cannot be split like this.
     """
     return _BY_NAME[split.name](store, split)
 
 
-def decided_on(store: Store) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names and classes that memberships are decided on, in order of names."""
+def clips_to_assign(store: Store) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names and classes over which folds are computed, in the order of names."""
     labels = store.class_names()
     if not is_gtzan(store.names, labels):
         return store.names, labels
     return gtzan_names(), tuple(g for g in GTZAN_GENRES for _ in range(GTZAN_CLIPS))
 
 
-def groups_of(store: Store, split: SplitSpec, names: Sequence[str]) -> dict[str, str] | None:
-    """The group of each name by the split's pattern or column, or None when there is neither.
+def clip_groups(store: Store, split: SplitSpec, names: Sequence[str]) -> dict[str, str] | None:
+    """Return the group of each clip by the split's pattern or column, or None without either.
 
-    A clip without a group is one of its own. Errors: DataError for a name that the pattern
-    does not match.
+    A clip without a group is a group of its own.
+
+    Raises:
+        DataError: the pattern does not match a name.
     """
     if split.group_pattern is not None:
         pattern = re.compile(split.group_pattern)
-        return {name: "group " + _matched(pattern, name) for name in names}
-    given = split.groups or {}
-    if not given and split.group in store.groups:
+        return {name: "group " + _match_group(pattern, name) for name in names}
+    known = split.groups or {}
+    if not known and split.group in store.groups:
         column = store.groups[split.group]
-        given = {n: value for n, value in zip(store.names, column, strict=True) if value}
-    if not given:
+        known = {n: value for n, value in zip(store.names, column, strict=True) if value}
+    if not known:
         return None
-    return {n: f"group {given[n]}" if n in given else f"clip {n}" for n in names}
+    return {n: f"group {known[n]}" if n in known else f"clip {n}" for n in names}
 
 
-def held_out(
+def choose_test_clips(
     names: Sequence[str], labels: Sequence[str], groups: dict[str, str], share: float, seed: int
 ) -> set[str]:
-    """The test part: about `share` of each class, whole groups, never more than rounding gives.
+    """Return the test subset: whole groups with about ``share`` of each class.
 
-    Groups come in an order that is a hash of seed and group, so that one group more or less
-    moves few others. A class that this leaves without any clip gives its smallest group.
+    No class gives more than its rounded share, except one that would have no clip at all: it gives
+    its smallest group.
     """
     if share <= 0.0:
         return set()
@@ -70,68 +73,70 @@ def held_out(
     members: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
         members[groups[name]].append(name)
+    # Ordered by a hash of seed and group, not shuffled: one group more or less moves few others
+    # into or out of the test subset.
     order = sorted(members, key=lambda g: hashlib.sha256(f"{seed}/test/{g}".encode()).digest())
     quota = {label: max(1, int(share * n + 0.5)) for label, n in Counter(labels).items()}
-    taken: Counter[str] = Counter()
-    out: set[str] = set()
+    used: Counter[str] = Counter()
+    test: set[str] = set()
     for group in order:
         count = Counter(label_of[name] for name in members[group])
-        if all(taken[label] + n <= quota[label] for label, n in count.items()):
-            taken += count
-            out.update(members[group])
-    for label in sorted(set(quota) - set(taken)):
-        holding = [g for g in order if any(label_of[name] == label for name in members[g])]
-        smallest = min(holding, key=lambda g: len(members[g]))
-        out.update(members[smallest])
-    return out
+        if all(used[label] + n <= quota[label] for label, n in count.items()):
+            used += count
+            test.update(members[group])
+    for label in sorted(set(quota) - set(used)):
+        with_label = [g for g in order if any(label_of[name] == label for name in members[g])]
+        smallest = min(with_label, key=lambda g: len(members[g]))
+        test.update(members[smallest])
+    return test
 
 
-def _stratified(store: Store, split: SplitSpec) -> list[Parts]:
-    names, labels = decided_on(store)
-    groups = groups_of(store, split, names) or {name: name for name in names}
-    test = held_out(names, labels, groups, split.test, split.seed)
-    left, left_labels = _without(names, labels, test)
-    _check_classes(labels, left_labels, split)
+def _stratified(store: Store, split: SplitSpec) -> list[Subsets]:
+    names, labels = clips_to_assign(store)
+    groups = clip_groups(store, split, names) or {name: name for name in names}
+    test = choose_test_clips(names, labels, groups, split.test, split.seed)
+    rest, rest_labels = _without(names, labels, test)
+    _check_classes(labels, rest_labels, split)
     folds = StratifiedKFold(split.folds, shuffle=True, random_state=split.seed)
-    rows = folds.split(np.zeros(len(left)), np.asarray(left_labels))
-    return [_parts(left, validation, test) for _, validation in rows]
+    rows = folds.split(np.zeros(len(rest)), np.asarray(rest_labels))
+    return [_subsets(rest, validation, test) for _, validation in rows]
 
 
-def _grouped(store: Store, split: SplitSpec) -> list[Parts]:
-    names, labels = decided_on(store)
-    groups = groups_of(store, split, names)
+def _grouped(store: Store, split: SplitSpec) -> list[Subsets]:
+    names, labels = clips_to_assign(store)
+    groups = clip_groups(store, split, names)
     if groups is None:
         raise DataError(
-            f"data.split.group: a manifest with the column {split.group!r}, got none (name the "
-            "manifest as --data, or set data.split.group_pattern)"
+            f"data.split.group: must be a column of the corpus' manifest, got {split.group!r} "
+            "without one (pass the manifest as --data, or set data.split.group_pattern)"
         )
-    test = held_out(names, labels, groups, split.test, split.seed)
-    left, left_labels = _without(names, labels, test)
-    _check_classes(labels, left_labels, split)
-    left_groups = [groups[name] for name in left]
-    if len(set(left_groups)) < split.folds:
+    test = choose_test_clips(names, labels, groups, split.test, split.seed)
+    rest, rest_labels = _without(names, labels, test)
+    _check_classes(labels, rest_labels, split)
+    rest_groups = [groups[name] for name in rest]
+    if len(set(rest_groups)) < split.folds:
         raise DataError(
-            f"data.split.folds: at most as many folds as groups, got {split.folds} folds and "
-            f"{len(set(left_groups))} groups (lower data.split.folds)"
+            f"data.split.folds: must be at most the number of groups, got {split.folds} folds and "
+            f"{len(set(rest_groups))} groups (lower data.split.folds)"
         )
     folds = StratifiedGroupKFold(split.folds, shuffle=True, random_state=split.seed)
-    rows = folds.split(np.zeros(len(left)), np.asarray(left_labels), np.asarray(left_groups))
-    return [_parts(left, validation, test) for _, validation in rows]
+    rows = folds.split(np.zeros(len(rest)), np.asarray(rest_labels), np.asarray(rest_groups))
+    return [_subsets(rest, validation, test) for _, validation in rows]
 
 
-def _fault_filtered(store: Store, split: SplitSpec) -> list[Parts]:
-    """443/197/290 clips of GTZAN without faults and repeated artists (arXiv:1507.04761)."""
+def _fault_filtered(store: Store, split: SplitSpec) -> list[Subsets]:
+    """Return 443/197/290 clips of GTZAN without faults and repeated artists (arXiv:1507.04761)."""
     if not is_gtzan(store.names, store.class_names()):
         raise DataError(
-            f"data.split.name: fault-filtered for GTZAN only, got another corpus "
-            f"({len(store)} clips, {len(store.classes)} classes) (use stratified or grouped)"
+            "data.split.name: must not be fault-filtered for a corpus other than GTZAN, "
+            f"got {len(store)} clips of {len(store.classes)} classes (use stratified or grouped)"
         )
     try:
         from torchaudio.datasets import gtzan  # its import takes a second and needs all of torch
     except (ImportError, OSError) as error:
         raise DataError(
-            f"data.split.name: fault-filtered needs torchaudio's lists, got {shown(error)} "
-            "(install torchaudio)"
+            "data.split.name: fault-filtered needs torchaudio's lists, "
+            f"got {printable_line(error)} (install torchaudio)"
         ) from None
     return [
         {
@@ -142,7 +147,7 @@ def _fault_filtered(store: Store, split: SplitSpec) -> list[Parts]:
     ]
 
 
-_BY_NAME: dict[str, Callable[[Store, SplitSpec], list[Parts]]] = {
+_BY_NAME: dict[str, Callable[[Store, SplitSpec], list[Subsets]]] = {
     "stratified": _stratified,
     "grouped": _grouped,
     "fault-filtered": _fault_filtered,
@@ -150,33 +155,35 @@ _BY_NAME: dict[str, Callable[[Store, SplitSpec], list[Parts]]] = {
 }
 
 
-def _matched(pattern: re.Pattern[str], name: str) -> str:
-    found = pattern.search(name)
-    if found is None or found.group(1) is None:
+def _match_group(pattern: re.Pattern[str], name: str) -> str:
+    match = pattern.search(name)
+    if match is None or match.group(1) is None:
         raise DataError(
-            f"data.split.group_pattern: a match in every clip's name, got none in {shown(name)!r}"
+            "data.split.group_pattern: must match every clip's name, "
+            f"got no match in {printable_line(name)!r}"
         )
-    return found.group(1)
+    return match.group(1)
 
 
 def _without(
-    names: Sequence[str], labels: Sequence[str], gone: set[str]
+    names: Sequence[str], labels: Sequence[str], removed: set[str]
 ) -> tuple[list[str], list[str]]:
-    left = [i for i, name in enumerate(names) if name not in gone]
-    return [names[i] for i in left], [labels[i] for i in left]
+    rest = [i for i, name in enumerate(names) if name not in removed]
+    return [names[i] for i in rest], [labels[i] for i in rest]
 
 
-def _check_classes(labels: Sequence[str], left: Sequence[str], split: SplitSpec) -> None:
-    """Every class has a clip for every fold."""
-    count = Counter(left)
+def _check_classes(labels: Sequence[str], rest: Sequence[str], split: SplitSpec) -> None:
+    """Check that every class has a clip for every fold, outside test."""
+    count = Counter(rest)
     label, least = min(((c, count[c]) for c in set(labels)), key=lambda item: (item[1], item[0]))
     if least < split.folds:
         raise DataError(
-            f"data.split.folds: at most the clips of the smallest class, got {split.folds} folds "
-            f"and {least} clips of {shown(label)!r} (lower data.split.folds or add clips)"
+            "data.split.folds: must be at most the number of clips in the smallest class, "
+            f"got {split.folds} folds and {least} clips of {printable_line(label)!r} "
+            "(lower data.split.folds or add clips)"
         )
 
 
-def _parts(names: Sequence[str], validation: Sequence[int], test: set[str]) -> Parts:
+def _subsets(names: Sequence[str], validation: Sequence[int], test: set[str]) -> Subsets:
     chosen = {names[i] for i in validation}
     return {"train": set(names) - chosen, "validation": chosen, "test": set(test)}

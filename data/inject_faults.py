@@ -1,7 +1,7 @@
-"""Planting what a scan should find: faults, duplicates and groups in a synthetic corpus.
+"""Injecting faults, duplicates and groups into a synthetic corpus, for a scan to find.
 
-What is planted replaces clips from the end of each class; copies are made of clips from its
-beginning. The same arguments plant the same bytes in the same files.
+Injected files replace clips from the end of each class; duplicates are copies of clips from its
+beginning. The same arguments write the same bytes into the same files.
 """
 
 import csv
@@ -15,73 +15,82 @@ import soundfile
 from numpy.typing import NDArray
 
 from genretune.data.clip_names import GTZAN_GENRES
-from genretune.data.errors import DataError, shown
+from genretune.data.errors import DataError, printable_line
 from genretune.data.name_suggestions import did_you_mean
 
 COPIES = ("exact", "near", "exact-across", "near-across")
-"""The same recording again: in its class or under another one, near with gain and offset."""
+"""Copies of a recording: in its own or another class; near ones with gain and offset."""
 
 GROUPS = "groups"
-"""A manifest.csv with the columns group (two clips each) and artist (four clips each)."""
+"""Kind that writes a manifest.csv with groups of two clips and artists of four clips."""
 
 
 @dataclass(frozen=True)
-class Planted:
-    """What lies where; `original` is the file that a copy is of."""
+class InjectedFault:
+    """A fault and its file; ``original`` is the file that a duplicate was copied from."""
 
     kind: str
     file: str
     original: str | None = None
 
 
-def parse_plants(given: Sequence[str]) -> dict[str, int]:
-    """Counts by kind of `KIND` and `KIND=N`, also with commas; `all` is one of each.
+def parse_fault_counts(texts: Sequence[str]) -> dict[str, int]:
+    """Return counts by kind of ``KIND`` and ``KIND=N``, also comma-separated; ``all`` is one each.
 
-    Errors: DataError for an unknown kind or a count below one.
+    Raises:
+        DataError: a kind is unknown, or a count is below one.
     """
     counts: dict[str, int] = {}
-    for word in (part.strip() for text in given for part in text.split(",")):
-        kind, _, number = word.partition("=")
+    for item in (part.strip() for text in texts for part in text.split(",")):
+        kind, _, number = item.partition("=")
         if kind == "all":
             counts |= dict.fromkeys([*FAULTS, *COPIES, GROUPS], 1)
             continue
         if kind not in (*FAULTS, *COPIES, GROUPS):
             hint = did_you_mean(kind, ["all", *FAULTS, *COPIES, GROUPS])
-            raise DataError(f"plant: a known kind, got {shown(kind)!r} ({hint})")
+            raise DataError(f"--plant: must be a known kind, got {printable_line(kind)!r} ({hint})")
         if number and (not number.isdecimal() or int(number) < 1):
-            raise DataError(f"plant: a count from 1, got {shown(word)!r}")
+            raise DataError(f"--plant: must be KIND=N with N from 1, got {printable_line(item)!r}")
         counts[kind] = int(number or 1)
     return counts
 
 
-def plant(directory: Path, counts: Mapping[str, int], *, clips: int, rate: int) -> list[Planted]:
-    """Plant into a corpus that was just written; the list also goes to planted.json.
+def inject_faults(
+    directory: Path, counts: Mapping[str, int], *, clips: int, rate: int
+) -> list[InjectedFault]:
+    """Inject faults into a corpus that was just written, and list them in its planted.json.
 
-    Errors: DataError when there are not enough clips.
+    Args:
+        counts: number of faults by kind.
+        clips: files per genre.
+        rate: sample rate of the corpus in Hz.
+
+    Raises:
+        DataError: there are too few clips.
     """
-    wanted = [kind for kind, n in counts.items() if kind != GROUPS for _ in range(n)]
-    half = clips // 2
-    if len(wanted) > half * len(GTZAN_GENRES):
+    kinds = [kind for kind, n in counts.items() if kind != GROUPS for _ in range(n)]
+    half = clips // 2  # the other half stays intact, as the originals of copies
+    if len(kinds) > half * len(GTZAN_GENRES):
         raise DataError(
-            f"plant: at most {half * len(GTZAN_GENRES)} in a corpus of this size, "
-            f"got {len(wanted)} (more --clips)"
+            f"--plant: must be at most {half * len(GTZAN_GENRES)} faults in a corpus of this size, "
+            f"got {len(kinds)} (raise --clips)"
         )
-    places = [(i, n) for n in range(clips - 1, clips - 1 - half, -1) for i in range(10)]
-    planted = []
-    for (genre, n), kind in zip(places, wanted, strict=False):
-        at = _file(genre, n)
+    targets = [(i, n) for n in range(clips - 1, clips - 1 - half, -1) for i in range(10)]
+    injected = []
+    for (genre, n), kind in zip(targets, kinds, strict=False):
+        file = _file(genre, n)
         if kind in FAULTS:
-            FAULTS[kind](directory / at, rate)
-            planted.append(Planted(kind, at))
+            FAULTS[kind](directory / file, rate)
+            injected.append(InjectedFault(kind, file))
         else:
             source = _file(genre + 1 if kind.endswith("across") else genre, clips - 1 - n)
-            _copy(directory, source, at, near=kind.startswith("near"))
-            planted.append(Planted(kind, at, source))
+            _copy(directory, source, file, near=kind.startswith("near"))
+            injected.append(InjectedFault(kind, file, source))
     if GROUPS in counts:
         _write_groups(directory, clips)
-    facts = [{k: v for k, v in vars(item).items() if v is not None} for item in planted]
+    facts = [{k: v for k, v in vars(item).items() if v is not None} for item in injected]
     (directory / "planted.json").write_text(json.dumps(facts, indent=2) + "\n")
-    return planted
+    return injected
 
 
 def _file(genre: int, n: int) -> str:
@@ -95,8 +104,8 @@ def _copy(directory: Path, source: str, target: str, *, near: bool) -> None:
         return
     sound, rate = soundfile.read(directory / source, dtype="int16")
     other, _ = soundfile.read(directory / target, dtype="int16")
-    later = len(sound) // 5
-    moved = np.concatenate([sound[later:], other[:later]]).astype(np.float64) * 0.5
+    offset = len(sound) // 5
+    moved = np.concatenate([sound[offset:], other[:offset]]).astype(np.float64) * 0.5
     _write(directory / target, np.rint(moved).astype(np.int16), rate)
 
 
@@ -110,6 +119,7 @@ def _not_audio(path: Path, rate: int) -> None:
 
 def _truncated(path: Path, rate: int) -> None:
     whole = path.read_bytes()
+    # The header (44 bytes) and half of the samples, cut between two of them.
     path.write_bytes(whole[: 44 + (len(whole) - 44) // 2 & ~1])
 
 
@@ -136,11 +146,11 @@ def _nan(path: Path, rate: int) -> None:
     sound, _ = soundfile.read(path, dtype="float32")
     sound[len(sound) // 2] = np.nan
     soundfile.write(path, sound, rate, subtype="FLOAT", format="WAV")
-    _settle_peak_chunk(path)
+    _clear_peak_time(path)
 
 
-def _settle_peak_chunk(path: Path) -> None:
-    """A float WAV holds the time of writing in its PEAK chunk; the same bytes are wanted."""
+def _clear_peak_time(path: Path) -> None:
+    """Zero the time of writing in a float WAV's PEAK chunk, which would differ between runs."""
     data = bytearray(path.read_bytes())
     at = data.find(b"PEAK")
     if at >= 0:
@@ -149,7 +159,10 @@ def _settle_peak_chunk(path: Path) -> None:
 
 
 def _write_groups(directory: Path, clips: int) -> None:
-    """Clips 0 and 1 of a class are a group, 2 and 3 the next; two groups are by one artist."""
+    """Write a manifest in which clips 0 and 1 of a class are a group, 2 and 3 the next, and so on.
+
+    Two groups in a row are by one artist.
+    """
     with (directory / "manifest.csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["file", "label", "group", "artist"])
@@ -168,4 +181,4 @@ FAULTS: dict[str, Callable[[Path, int], None]] = {
     "wrong-length": _wrong_length,
     "nan": _nan,
 }
-"""What each fault does to a clip that is there."""
+"""Functions that damage the clip at a path, by kind of fault."""

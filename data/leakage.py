@@ -1,8 +1,8 @@
-"""The leakage gate: nothing that is in one part of a fold may be in another.
+"""The leakage check: no clip, group or recording may be in two subsets of a fold.
 
-Checked between train, validation and test: the same clip, the same group, the same recording
-(equal samples, or the same at another gain, offset or codec). A tuner that leaks picks the wrong
-winner, so a search does not start unless it is told to.
+Compared are training, validation and test: the same clip, the same group, the same recording
+(equal samples, or the same at another gain, offset or codec). A search on a leaking split picks
+the wrong winner, so it does not start unless the policy allows it.
 """
 
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 
 from genretune.data.arrow_file import Store
-from genretune.data.errors import DataError, shown
-from genretune.data.fold_assignment import groups_of
+from genretune.data.errors import DataError, printable_line
+from genretune.data.fold_assignment import clip_groups
 from genretune.data.specs import SplitSpec
-from genretune.data.splits import PARTS, FoldWindows
+from genretune.data.splits import SUBSETS, FoldWindows
 from genretune.data.store_duplicates import store_duplicates
 
 LeakagePolicy = Literal["error", "warn", "off"]
@@ -24,7 +24,13 @@ LeakagePolicy = Literal["error", "warn", "off"]
 
 @dataclass(frozen=True)
 class Leak:
-    """One thing on two sides: clip, group or duplicate; `names` are the clips, one a side."""
+    """A clip, group or recording in two subsets; its fields are stored in a sweep's record.
+
+    Attributes:
+        what: the clip's name, ``COLUMN GROUP``, or ``the same recording``.
+        sides: the two subsets.
+        names: a clip of each.
+    """
 
     kind: Literal["clip", "group", "duplicate"]
     what: str
@@ -34,14 +40,14 @@ class Leak:
 
 @dataclass(frozen=True)
 class LeakageReport:
-    """What was found between which sides; `accepted` when the split is meant to leak."""
+    """Leaks between the subsets of a fold; ``accepted`` if the split leaks by design."""
 
     leaks: tuple[Leak, ...]
     accepted: bool
     split: str
 
     def as_json(self) -> dict[str, object]:
-        """For a sweep's record."""
+        """Return the report as a sweep's record stores it."""
         return {
             "split": self.split,
             "accepted": self.accepted,
@@ -49,75 +55,83 @@ class LeakageReport:
         }
 
     def message(self) -> str:
-        """One line that names what leaks and the fix; empty when nothing does."""
+        """Return one line that names the leaks and the remedy; empty without leaks."""
         if not self.leaks:
             return ""
-        told = []
-        for kind, words in (("clip", "clips"), ("group", "groups"), ("duplicate", "duplicates")):
-            of_kind = [leak for leak in self.leaks if leak.kind == kind]
-            if of_kind:
-                first = of_kind[0]
-                a, b = (shown(name) for name in first.names)
-                sides = " and ".join(first.sides)
-                told.append(f"{len(of_kind)} {words} on two sides ({a} and {b} in {sides})")
+        found = []
+        for kind in ("clip", "group", "duplicate"):
+            leaks = [leak for leak in self.leaks if leak.kind == kind]
+            if leaks:
+                plural = "" if len(leaks) == 1 else "s"
+                a, b = (printable_line(name) for name in leaks[0].names)
+                subsets = " and ".join(leaks[0].sides)
+                found.append(
+                    f"{len(leaks)} {kind}{plural} in two of them ({a} and {b} in {subsets})"
+                )
         return (
-            f"data.leakage: nothing on two sides of a fold, got {', '.join(told)} "
-            f"({self._fix()}; or data.leakage: warn)"
+            "data.leakage: train, validation and test must share no clip, group or recording, "
+            f"got {', '.join(found)} ({self._remedy()}; or data.leakage: warn)"
         )
 
-    def _fix(self) -> str:
+    def _remedy(self) -> str:
         kinds = {leak.kind for leak in self.leaks}
         if self.split == "file":
-            return "mend the split's file" + (
+            return "correct the split file" + (
                 ", add data.exclude: [faults, duplicates]" if "duplicate" in kinds else ""
             )
-        fixes = []
+        remedies = []
         if "group" in kinds or "clip" in kinds:
-            fixes.append("set data.split.name: grouped")
+            remedies.append("set data.split.name: grouped")
         if "duplicate" in kinds:
-            fixes.append("add data.exclude: [faults, duplicates]")
-        return " and ".join(fixes)
+            remedies.append("add data.exclude: [faults, duplicates]")
+        return " and ".join(remedies)
 
 
 def check_leakage(store: Store, windows: FoldWindows, split: SplitSpec) -> LeakageReport:
-    """Compare the sides of one fold."""
-    sides = {part: _names(store, windows, part) for part in PARTS}
+    """Compare the subsets of one fold and report what they share."""
+    clips = {subset: _clips(store, windows, subset) for subset in SUBSETS}
     leaks: list[Leak] = []
-    for one, other in combinations(PARTS, 2):
-        pair = (one, other)
-        shared = sorted(sides[one] & sides[other])
-        leaks += [Leak("clip", name, pair, (name, name)) for name in shared]
-        leaks += _shared_groups(store, split, pair, sides)
-        twice = store_duplicates(store).between(sides[one], sides[other])
-        leaks += [Leak("duplicate", "the same recording", pair, found) for found in twice]
+    for pair in combinations(SUBSETS, 2):
+        one, other = pair
+        leaks += [
+            Leak("clip", name, pair, (name, name)) for name in sorted(clips[one] & clips[other])
+        ]
+        leaks += _shared_groups(store, split, pair, clips)
+        same_recording = store_duplicates(store).pairs_across(clips[one], clips[other])
+        leaks += [Leak("duplicate", "the same recording", pair, names) for names in same_recording]
     return LeakageReport(tuple(leaks), split.leaks and split.i_know_this_leaks, split.name)
 
 
-def gate(
-    store: Store, windows: FoldWindows, split: SplitSpec, level: LeakagePolicy
+def enforce_leakage_policy(
+    store: Store, windows: FoldWindows, split: SplitSpec, policy: LeakagePolicy
 ) -> LeakageReport:
-    """The report; empty for level off. Errors: DataError for leaks at level error."""
-    if level == "off":
+    """Check one fold for leaks and return the report, which is empty for the policy ``off``.
+
+    Raises:
+        DataError: the policy is ``error``, and the split leaks other than by design.
+    """
+    if policy == "off":
         return LeakageReport((), split.leaks, split.name)
     report = check_leakage(store, windows, split)
-    if report.leaks and level == "error" and not report.accepted:
+    if report.leaks and policy == "error" and not report.accepted:
         raise DataError(report.message())
     return report
 
 
-def _names(store: Store, windows: FoldWindows, part: str) -> set[str]:
+def _clips(store: Store, windows: FoldWindows, subset: str) -> set[str]:
     sets = {"train": windows.train, "validation": windows.validation, "test": windows.test}
-    return {store.names[i] for i in np.unique(sets[part].clip).tolist()}
+    return {store.names[i] for i in np.unique(sets[subset].clip).tolist()}
 
 
 def _shared_groups(
-    store: Store, split: SplitSpec, pair: tuple[str, str], sides: dict[str, set[str]]
+    store: Store, split: SplitSpec, pair: tuple[str, str], clips: dict[str, set[str]]
 ) -> Iterator[Leak]:
-    """Groups on both sides, by the split's own groups and the columns group and track."""
+    """Yield groups in both subsets, by the split's own groups and the columns group and track."""
     for column, group_of in _groupings(store, split):
+        # Reversed, so that the clip named for each group is the first by name.
         one, other = (
-            {group_of[n]: n for n in sorted(sides[side], reverse=True) if n in group_of}
-            for side in pair
+            {group_of[n]: n for n in sorted(clips[subset], reverse=True) if n in group_of}
+            for subset in pair
         )
         for group in sorted(one.keys() & other.keys()):
             if one[group] != other[group]:
@@ -125,7 +139,7 @@ def _shared_groups(
 
 
 def _groupings(store: Store, split: SplitSpec) -> Iterator[tuple[str, dict[str, str]]]:
-    own = groups_of(store, split, store.names)
+    own = clip_groups(store, split, store.names)
     if own is not None:
         yield split.group, own
     for column in ("group", "track"):

@@ -1,37 +1,45 @@
-"""Manifests: a CSV or Parquet table that says which files belong to a corpus, and what they are.
+"""Manifests: a CSV or Parquet table that lists the files of a corpus with their attributes.
 
-Columns `file` (path, relative to the manifest's folder) and `label`; optional `group`, `track`,
-`artist`, `album` (what must not be split), `split` (train, validation, test) and `fold`. Other
-columns are not read. Values are text; empty ones count as absent.
+Columns ``file`` (path, relative to the manifest's folder) and ``label``; optional ``group``,
+``track``, ``artist``, ``album`` (what must not be split), ``split`` (train, validation, test) and
+``fold``. Other columns are ignored. Values are text; empty ones count as absent.
 """
 
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 
-from genretune.data.errors import DataError, shown
+from genretune.data.errors import DataError, printable_line
 from genretune.data.name_suggestions import did_you_mean
 
 SUFFIXES = (".csv", ".parquet")
 
-IN_FOLDER = ("manifest.csv", "manifest.parquet")
-"""A corpus folder that holds one of these, with the columns file and label, is read by it."""
+MANIFEST_NAMES = ("manifest.csv", "manifest.parquet")
+"""A corpus folder is read by such a file in it if that has the columns file and label."""
 
 Row = dict[str, str]
 
 
 def read_table(path: Path, where: str) -> tuple[list[str], list[Row]]:
-    """Columns, and rows as text without the empty values. Errors: DataError naming `where`."""
+    """Return the column names of a table, and its rows as text without the empty values.
+
+    Raises:
+        DataError: the table cannot be read, or a column occurs twice; ``where`` begins the message.
+    """
     try:
         table = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
         columns = [str(name) for name in table.column_names]
         if len(set(columns)) < len(columns):
-            raise DataError(f"{where}: each column once, got {shown(columns)} in {shown(path)}")
+            raise DataError(
+                f"{where}: must have each column once, got {printable_line(columns)} in "
+                f"{printable_line(path)}"
+            )
         texts = [_texts(table.column(i)) for i in range(len(columns))]
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
-            f"{where}: a CSV or Parquet table, got {shown(path)} ({shown(reason)})"
+            f"{where}: must be a CSV or Parquet table, got {printable_line(path)} "
+            f"({printable_line(reason)})"
         ) from None
     rows = [
         {name: value for name, value in zip(columns, values, strict=True) if value}
@@ -40,39 +48,50 @@ def read_table(path: Path, where: str) -> tuple[list[str], list[Row]]:
     return columns, rows
 
 
-def require_columns(columns: list[str], wanted: tuple[str, ...], path: Path, where: str) -> None:
-    """Errors: DataError naming the first column that is missing."""
-    for name in wanted:
+def require_columns(columns: list[str], required: tuple[str, ...], path: Path, where: str) -> None:
+    """Check that a table has the required columns.
+
+    Raises:
+        DataError: a column is missing; the message names the first.
+    """
+    for name in required:
         if name not in columns:
             hint = did_you_mean(name, columns)
-            raise DataError(f"{where}: a column {name!r}, got none in {shown(path)} ({hint})")
+            raise DataError(
+                f"{where}: must have a column {name!r}, got none in {printable_line(path)} ({hint})"
+            )
 
 
 def manifest_rows(path: Path, attributes: tuple[str, ...]) -> list[Row]:
-    """Rows of a manifest: file, label, and those of `attributes` that are there.
+    """Return the rows of a manifest: file, label, and those of ``attributes`` that are present.
 
-    Errors: DataError for missing columns or values, and for a file listed twice.
+    Raises:
+        DataError: a column or value is missing, or a file is listed twice.
     """
     where = "data manifest"
     columns, rows = read_table(path, where)
     require_columns(columns, ("file", "label"), path, where)
     seen: set[str] = set()
-    for number, row in enumerate(rows, start=2):
+    for number, row in enumerate(rows, start=2):  # line 1 is the header
         for name in ("file", "label"):
             if name not in row:
-                raise DataError(f"{where}: a {name} in every row, got none in line {number}")
+                raise DataError(
+                    f"{where}: must have a {name} in every row, got none in line {number}"
+                )
         row["file"] = str(PurePosixPath(row["file"].replace("\\", "/")))
         if row["file"] in seen:
-            raise DataError(f"{where}: each file once, got {shown(row['file'])!r} again")
+            raise DataError(
+                f"{where}: must list each file once, got {printable_line(row['file'])!r} again"
+            )
         seen.add(row["file"])
     if not rows:
-        raise DataError(f"{where}: at least one row, got none in {shown(path)}")
+        raise DataError(f"{where}: must have at least one row, got none in {printable_line(path)}")
     return [{k: v for k, v in row.items() if k in ("file", "label", *attributes)} for row in rows]
 
 
 def manifest_in(folder: Path) -> Path | None:
-    """The manifest that a corpus folder holds, if its header has the columns file and label."""
-    for name in IN_FOLDER:
+    """Return the manifest in a corpus folder if it has the columns file and label, else None."""
+    for name in MANIFEST_NAMES:
         path = folder / name
         if path.is_file():
             columns, _ = read_table(path, "data manifest")
@@ -88,7 +107,7 @@ def _read_parquet(path: Path) -> pa.Table:
 
 
 def _read_csv(path: Path) -> pa.Table:
-    """All columns as text: `01` stays `01`."""
+    """Read all columns as text, so that ``01`` stays ``01``."""
     import pyarrow.csv  # here, since every trial imports this module and none reads tables
 
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What is in a corpus, what is broken, what is there twice."""
+"""Scanning a corpus: its contents, faulty clips and duplicates."""
 
 import os
 import statistics
@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 import soundfile
 
 from genretune.data.clip_analysis import (
+    AnalysisCollector,
     ClipAnalysis,
-    Notebook,
     Progress,
     analyses_path,
     analyze_clips,
@@ -21,15 +22,29 @@ from genretune.data.clip_analysis import (
 from genretune.data.corpus import Corpus, list_corpus
 from genretune.data.duplicates import Duplicates, find_duplicates
 from genretune.data.fingerprint import source_digest
-from genretune.data.headers import is_regular
-from genretune.data.near_duplicate_hash import frames_a_second
+from genretune.data.headers import unreadable_reason
+from genretune.data.near_duplicate_hash import frames_per_second
 from genretune.data.store import cache_folder
 
-USUAL = 0.05
-"""Most clips of a corpus must be this close to the median for it to have a usual length."""
+TYPICAL_TOLERANCE = 0.05
+"""A corpus has a usual length if more than half of its clips are this close to the median."""
 
-UNUSUAL = 0.10
-"""A clip further than this from the usual length has the wrong length."""
+WRONG_LENGTH_TOLERANCE = 0.10
+"""Share of the usual length by which a clip may differ before its length counts as wrong."""
+
+
+class DuplicateEntry(TypedDict):
+    """A group of exact duplicates, or a pair of near duplicates, as a scan reports it.
+
+    Files are in the order of canonical names; ``second_starts_after`` is in seconds.
+    """
+
+    kind: str
+    files: list[str]
+    labels: list[str]
+    across_classes: bool
+    similarity: NotRequired[float]
+    second_starts_after: NotRequired[float]
 
 
 @dataclass(frozen=True)
@@ -43,7 +58,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class ScanReport:
-    """Counts, hours, faults and duplicates of a corpus."""
+    """Counts, hours, faults and duplicates of a corpus.
+
+    Attributes:
+        labels: clips by class.
+        fingerprint: source digest of the files; empty if only headers were read.
+        sample_rates, channels: clips by value, of the files that can be read.
+        seconds: shortest, median and longest length.
+    """
 
     clips: int
     labels: dict[str, int]
@@ -53,11 +75,11 @@ class ScanReport:
     channels: dict[str, int]
     seconds: dict[str, float]
     faults: tuple[Finding, ...] = ()
-    duplicates: tuple[dict[str, object], ...] = ()
+    duplicates: tuple[DuplicateEntry, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
     def as_json(self) -> dict[str, object]:
-        """Facts for scripts."""
+        """Return the report as ``data scan --json`` prints it."""
         return {
             "clips": self.clips,
             "labels": self.labels,
@@ -79,135 +101,137 @@ def scan_corpus(
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> ScanReport:
-    """Listen to every clip, or remember it when the same files were listened to before.
+    """Analyse every clip, or read the cached analyses of the same files.
 
-    Errors: DataError when there is no corpus.
+    Raises:
+        DataError: there is no corpus at ``path``.
     """
     corpus = list_corpus(path)
     folder = cache_folder(cache)
     source = source_digest(corpus, folder)
-    remembered = analyses_path(folder, source, sample_rate)
-    heard = load_analyses(remembered, source)
-    if heard is None:
-        notebook = Notebook()
-        for _ in notebook.keep(analyze_clips(corpus, sample_rate, progress)):
+    cached = analyses_path(folder, source, sample_rate)
+    analyses = load_analyses(cached, source)
+    if analyses is None:
+        collector = AnalysisCollector()
+        for _ in collector.collect(analyze_clips(corpus, sample_rate, progress)):
             pass
-        heard = notebook.heard
-        save_analyses(remembered, heard, source)
-    return report(heard, source, sample_rate, corpus.notes)
+        analyses = collector.analyses
+        save_analyses(cached, analyses, source)
+    return build_report(analyses, source, sample_rate, corpus.notes)
 
 
 def read_headers(path: Path) -> ScanReport:
-    """Counts, rates and lengths from headers alone: no listening, no fingerprint, and only the
-    faults that a header shows. Errors: DataError when there is no corpus."""
+    """Report counts, rates and lengths from headers alone.
+
+    Nothing is decoded; there is no fingerprint, and only faults that a header shows are reported.
+
+    Raises:
+        DataError: there is no corpus at ``path``.
+    """
     corpus = list_corpus(path)
-    found, faults = [], []
+    headers, faults = [], []
     for clip in corpus.clips:
         try:
-            odd = is_regular(clip.path)
-            if odd:
-                raise OSError(odd)
+            if reason := unreadable_reason(clip.path):
+                raise OSError(reason)
             info = soundfile.info(os.fsencode(clip.path))
-            found.append((info.samplerate, info.channels, info.frames / max(1, info.samplerate)))
+            headers.append((info.samplerate, info.channels, info.frames / max(1, info.samplerate)))
         except (soundfile.SoundFileError, OSError, ValueError, RuntimeError) as error:
-            reason = str(getattr(error, "error_string", "") or error)
-            faults.append(Finding(clip.file, "not audio", reason))
-    return _summary(corpus, found, tuple(faults))
+            detail = str(getattr(error, "error_string", "") or error)
+            faults.append(Finding(clip.file, "not audio", detail))
+    return _header_report(corpus, headers, tuple(faults))
 
 
-def _summary(
-    corpus: Corpus, found: Sequence[tuple[int, int, float]], faults: tuple[Finding, ...]
+def _header_report(
+    corpus: Corpus, headers: Sequence[tuple[int, int, float]], faults: tuple[Finding, ...]
 ) -> ScanReport:
+    """Build the report of (rate, channels, seconds) of each readable clip."""
     return ScanReport(
         clips=len(corpus.clips),
         labels=dict(sorted(Counter(clip.label for clip in corpus.clips).items())),
-        hours=sum(seconds for _, _, seconds in found) / 3600,
+        hours=sum(seconds for _, _, seconds in headers) / 3600,
         fingerprint="",
-        sample_rates=_counts(rate for rate, _, _ in found),
-        channels=_counts(channels for _, channels, _ in found),
-        seconds=_spread([seconds for _, _, seconds in found]),
+        sample_rates=_counts(rate for rate, _, _ in headers),
+        channels=_counts(channels for _, channels, _ in headers),
+        seconds=_spread([seconds for _, _, seconds in headers]),
         faults=faults,
         notes=corpus.notes,
     )
 
 
-def report(
-    heard: Sequence[ClipAnalysis], source: str, sample_rate: int, notes: Sequence[str] = ()
+def build_report(
+    analyses: Sequence[ClipAnalysis], source: str, sample_rate: int, notes: Sequence[str] = ()
 ) -> ScanReport:
-    """The report of what was heard."""
-    faults = [Finding(clip.file, clip.fault, clip.detail) for clip in heard if clip.fault]
-    faults += [Finding(clip.file, *note) for clip in heard for note in clip.notes]
-    faults += wrong_lengths(heard)
-    readable = [clip for clip in heard if clip.rate]
+    """Build the report of analysed clips."""
+    faults = [Finding(clip.file, clip.fault, clip.detail) for clip in analyses if clip.fault]
+    faults += [Finding(clip.file, *note) for clip in analyses for note in clip.notes]
+    faults += wrong_lengths(analyses)
+    readable = [clip for clip in analyses if clip.rate]
     return ScanReport(
-        clips=len(heard),
-        labels=dict(sorted(Counter(clip.label for clip in heard).items())),
-        hours=sum(clip.seconds for clip in heard) / 3600,
+        clips=len(analyses),
+        labels=dict(sorted(Counter(clip.label for clip in analyses).items())),
+        hours=sum(clip.seconds for clip in analyses) / 3600,
         fingerprint=source,
         sample_rates=_counts(clip.rate for clip in readable),
         channels=_counts(clip.channels for clip in readable),
         seconds=_spread([clip.seconds for clip in readable]),
         faults=tuple(sorted(faults, key=lambda f: (f.file, f.fault))),
-        duplicates=tuple(_as_json(duplicates_of(heard), heard, sample_rate)),
-        notes=(*notes, *_length_notes(heard)),
+        duplicates=tuple(_entries(find_in_analyses(analyses), analyses, sample_rate)),
+        notes=(*notes, *_length_notes(analyses)),
     )
 
 
-def duplicates_of(heard: Sequence[ClipAnalysis]) -> Duplicates:
-    """Duplicates among the clips that can be used."""
-    fit = [clip for clip in heard if clip.fault is None]
+def find_in_analyses(analyses: Sequence[ClipAnalysis]) -> Duplicates:
+    """Return the duplicates among the usable clips."""
+    usable = [clip for clip in analyses if clip.fault is None]
     return find_duplicates(
-        [clip.name for clip in fit], [clip.sha256 for clip in fit], [clip.prints for clip in fit]
+        [clip.name for clip in usable],
+        [clip.sha256 for clip in usable],
+        [clip.hashes for clip in usable],
     )
 
 
-def wrong_lengths(heard: Sequence[ClipAnalysis]) -> list[Finding]:
-    """Clips far from the corpus' usual length; none when its clips have no usual length."""
-    fit = [clip for clip in heard if clip.fault is None]
-    if len(fit) < 3:
+def wrong_lengths(analyses: Sequence[ClipAnalysis]) -> list[Finding]:
+    """Return the clips far from the corpus' usual length; none if it has no usual length."""
+    usable = [clip for clip in analyses if clip.fault is None]
+    if len(usable) < 3:
         return []
-    usual = statistics.median(clip.seconds for clip in fit)
-    near = sum(abs(clip.seconds - usual) <= USUAL * usual for clip in fit)
-    if near * 2 <= len(fit):
+    usual = statistics.median(clip.seconds for clip in usable)
+    typical = sum(abs(clip.seconds - usual) <= TYPICAL_TOLERANCE * usual for clip in usable)
+    if typical * 2 <= len(usable):
         return []
     return [
         Finding(clip.file, "wrong length", f"{clip.seconds:.2f} s where {usual:.2f} s is usual")
-        for clip in fit
-        if abs(clip.seconds - usual) > UNUSUAL * usual
+        for clip in usable
+        if abs(clip.seconds - usual) > WRONG_LENGTH_TOLERANCE * usual
     ]
 
 
-def _as_json(
-    found: Duplicates, heard: Sequence[ClipAnalysis], sample_rate: int
-) -> list[dict[str, object]]:
-    """One entry for each group of equals, one for each near pair; files in order of names."""
-    by_name = {clip.name: clip for clip in heard}
-    entries: list[dict[str, object]] = []
-    for group in found.exact:
-        entries.append({"kind": "exact", **_who([by_name[name] for name in group])})
-    for pair in found.near:
-        entries.append(
-            {
-                "kind": "near",
-                **_who([by_name[pair.first], by_name[pair.second]]),
-                "similarity": round(pair.similarity, 4),
-                "second_starts_after": round(pair.later / frames_a_second(sample_rate), 2),
-            }
-        )
+def _entries(
+    duplicates: Duplicates, analyses: Sequence[ClipAnalysis], sample_rate: int
+) -> list[DuplicateEntry]:
+    by_name = {clip.name: clip for clip in analyses}
+    entries = [_entry("exact", [by_name[name] for name in group]) for group in duplicates.exact]
+    for pair in duplicates.near:
+        entry = _entry("near", [by_name[pair.first], by_name[pair.second]])
+        entry["similarity"] = round(pair.similarity, 4)
+        entry["second_starts_after"] = round(pair.offset / frames_per_second(sample_rate), 2)
+        entries.append(entry)
     return entries
 
 
-def _who(clips: Sequence[ClipAnalysis]) -> dict[str, object]:
+def _entry(kind: str, clips: Sequence[ClipAnalysis]) -> DuplicateEntry:
     labels = [clip.label for clip in clips]
     return {
+        "kind": kind,
         "files": [clip.file for clip in clips],
         "labels": labels,
         "across_classes": len(set(labels)) > 1,
     }
 
 
-def _length_notes(heard: Sequence[ClipAnalysis]) -> list[str]:
-    longer = sum(clip.seconds > 33.0 for clip in heard)
+def _length_notes(analyses: Sequence[ClipAnalysis]) -> list[str]:
+    longer = sum(clip.seconds > 33.0 for clip in analyses)
     if not longer:
         return []
     return [
@@ -222,6 +246,7 @@ def _counts(values: Iterable[int]) -> dict[str, int]:
 
 
 def _spread(seconds: Sequence[float]) -> dict[str, float]:
+    """Return the shortest, median and longest length; empty without clips."""
     if not seconds:
         return {}
     return {

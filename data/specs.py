@@ -1,6 +1,7 @@
 """Settings about data that change a result: how clips are split and cut into windows.
 
-Frozen, extra keys forbidden, every default written out: they are part of a trial's config.json.
+The models are part of a trial's ``config.json``: frozen, extra keys forbidden, defaults written
+out in full.
 """
 
 import re
@@ -17,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from genretune.data.errors import DataError, shown
+from genretune.data.errors import DataError, printable_line
 from genretune.data.name_suggestions import did_you_mean
 
 SplitName = Literal["stratified", "grouped", "fault-filtered", "file", "contaminated"]
@@ -28,19 +29,24 @@ REFERENCE_SEED = 123456789
 
 
 class SplitSpec(BaseModel):
-    """Which clips train, which validate, which are held out.
+    """Assignment of clips to training, validation and test.
 
-    name         stratified: k folds with the classes' shares; grouped: the same, and no group
-                 on two sides; fault-filtered: GTZAN's 443/197/290 (arXiv:1507.04761); file: the
-                 user's; contaminated: windows of one clip on both sides, to show the damage
-    folds        number of folds; fold: which of them validates, counted from 1
-    seed         of the folds and of the held-out part
-    test         share of the clips that no search ever sees, taken before the folds
-    group        manifest column that says what must stay together
-    group_pattern  regular expression on the clip's name whose first group does instead
-    file         CSV or Parquet with columns file, and split or fold; read once, into
-    members      the part or fold of each clip, and groups: what the file's column group said
-    i_know_this_leaks  must be true for contaminated
+    Attributes:
+        name: ``stratified``: k folds that keep the class proportions; ``grouped``: the same, with
+            no group in two subsets; ``fault-filtered``: GTZAN's 443/197/290 clips
+            (arXiv:1507.04761); ``file``: the user's own; ``contaminated``: windows of one clip in
+            both training and validation, to show how much that inflates a score.
+        folds: number of folds.
+        fold: the fold that validates, counted from 1.
+        seed: of the folds and of the test subset.
+        test: share of the clips that no search ever sees, set aside before the folds are made.
+        group: manifest column whose values must not be split.
+        group_pattern: regular expression on the clip's name whose capturing group replaces
+            ``group``.
+        file: CSV or Parquet with the columns file, and split or fold; read once, into ``members``.
+        members: the subset or fold of each clip.
+        groups: the file's column group.
+        i_know_this_leaks: must be true for ``contaminated``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -59,15 +65,15 @@ class SplitSpec(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _defaults_by_name(cls, given: object) -> object:
-        """The contaminated protocol has its own number of folds and seed (3 and 12345)."""
-        if not isinstance(given, dict):
-            return given
-        if given.get("name") == "contaminated":
-            return {"folds": 3, "seed": 12345, **given}
-        if given.get("name") == "fault-filtered":
-            return {"folds": 1, **given}
-        return given
+    def _defaults_by_name(cls, values: object) -> object:
+        """Apply the defaults of single splits: contaminated has 3 folds and seed 12345."""
+        if not isinstance(values, dict):
+            return values
+        if values.get("name") == "contaminated":
+            return {"folds": 3, "seed": 12345, **values}
+        if values.get("name") == "fault-filtered":
+            return {"folds": 1, **values}
+        return values
 
     @field_validator("group_pattern")
     @classmethod
@@ -77,45 +83,49 @@ class SplitSpec(BaseModel):
         try:
             groups = re.compile(pattern).groups
         except re.error as error:
-            raise ValueError(f"a regular expression, got {pattern!r} ({error})") from None
+            raise ValueError(f"must be a regular expression, got {pattern!r} ({error})") from None
         if groups != 1:
-            raise ValueError(f"exactly one (group) in the pattern, got {groups} in {pattern!r}")
+            raise ValueError(f"must have exactly one (group), got {groups} in {pattern!r}")
         return pattern
 
     @model_validator(mode="after")
     def _consistent(self) -> "SplitSpec":
         folded = self.name in ("stratified", "grouped", "contaminated")
         if folded and self.folds < 2:
-            raise ValueError(f"at least 2 folds for {self.name}, got {self.folds}")
+            raise ValueError(f"folds must be at least 2 for {self.name}, got {self.folds}")
         if (folded or self.name == "fault-filtered") and self.fold > self.folds:
-            raise ValueError(f"fold from 1 to folds ({self.folds}), got fold {self.fold}")
+            raise ValueError(f"fold must be from 1 to folds ({self.folds}), got {self.fold}")
         if self.name == "fault-filtered" and self.folds != 1:
-            raise ValueError(f"one fold for fault-filtered, got {self.folds}")
+            raise ValueError(f"folds must be 1 for fault-filtered, got {self.folds}")
         if self.test and self.name in ("fault-filtered", "file", "contaminated"):
-            raise ValueError(f"no test with {self.name} (it has its own or none), got {self.test}")
-        given = (self.file, self.members, self.groups)
-        if self.name != "file" and any(item is not None for item in given):
-            raise ValueError(f"file and members only with name: file, got name {self.name}")
+            raise ValueError(
+                f"test must be 0 for {self.name}, got {self.test} (it has its own or none)"
+            )
+        from_file = (self.file, self.members, self.groups)
+        if self.name != "file" and any(item is not None for item in from_file):
+            raise ValueError(f"name must be file where file or members are given, got {self.name}")
         if self.name == "contaminated" and not self.i_know_this_leaks:
             raise ValueError(
-                "i_know_this_leaks: true for contaminated, which puts windows of one clip on both "
-                "sides, got false"
+                "i_know_this_leaks must be true for contaminated, which puts windows of one clip "
+                "in both training and validation, got false"
             )
         return self
 
     @property
     def leaks(self) -> bool:
-        """Whether figures under this split must be marked as contaminated wherever shown."""
+        """Whether scores under this split must be marked as contaminated wherever they appear."""
         return self.name == "contaminated"
 
 
 class WindowSpec(BaseModel):
-    """How clips are cut.
+    """Cutting of clips into windows.
 
-    seconds        length of a window; overlap: share of it that the next one repeats
-    clip_seconds   no window starts later than this minus one window (30 s as in GTZAN: clips of
-                   30.0 to 30.6 s all give 19 windows); null: the whole clip is used
-    random_offset  in training, windows start up to one hop later, drawn per (epoch, window)
+    Attributes:
+        seconds: length of a window.
+        overlap: share of a window that the next one repeats.
+        clip_seconds: no window starts later than this minus one window (30 s as in GTZAN: clips
+            of 30.0 to 30.6 s all give 19 windows); null: the whole clip is used.
+        random_offset: in training, windows start up to one hop later, drawn per (epoch, window).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -129,10 +139,14 @@ class WindowSpec(BaseModel):
 Spec = TypeVar("Spec", SplitSpec, WindowSpec)
 
 
-def read_spec(kind: type[Spec], given: Mapping[str, object], where: str) -> Spec:
-    """A SplitSpec or WindowSpec of a mapping. Errors: DataError naming `where`.key, one line."""
+def read_spec(kind: type[Spec], values: Mapping[str, object], where: str) -> Spec:
+    """Validate a mapping as a SplitSpec or WindowSpec.
+
+    Raises:
+        DataError: a value is invalid; one line that names every ``where``.key at fault.
+    """
     try:
-        return kind.model_validate(dict(given))
+        return kind.model_validate(dict(values))
     except ValidationError as error:
         lines = [_line(kind, problem, where) for problem in error.errors()]
         raise DataError("; ".join(lines)) from None
@@ -142,13 +156,14 @@ def _line(kind: type[Spec], problem: ErrorDetails, where: str) -> str:
     loc: tuple[int | str, ...] = problem["loc"]
     value: object = problem["input"]
     rule, hint = problem["msg"].removeprefix("Value error, "), ""
+    rule = rule.replace("Input should be", "must be", 1)
     key = ".".join([where, *map(str, loc)])
     if problem["type"] == "value_error":
         return f"{key}: {rule}"
     if problem["type"] == "extra_forbidden":
-        rule, value = "a known key", loc[-1]
+        rule, value = "must be a known key", loc[-1]
         hint = f" ({did_you_mean(value, kind.model_fields)})"
     elif problem["type"] == "literal_error":
         names = get_args(kind.model_fields[str(loc[0])].annotation)
-        rule, hint = "one of " + " ".join(names), f" ({did_you_mean(value, names)})"
-    return f"{key}: {rule[:1].lower() + rule[1:]}, got {shown(repr(value))}{hint}"
+        rule, hint = "must be one of " + " ".join(names), f" ({did_you_mean(value, names)})"
+    return f"{key}: {rule[:1].lower() + rule[1:]}, got {printable_line(repr(value))}{hint}"

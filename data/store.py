@@ -1,48 +1,52 @@
-"""Finding and making the packed form of a corpus.
+"""Packing a corpus into the cache folder, and finding it there.
 
 The cache folder (environment variable GENRETUNE_CACHE, else the user's cache folder) holds files
-``SOURCE-RATE-SAMPLES.arrow``, named by the first 24 digits of two digests: `source` (names and
-bytes of the files) finds the pack of a folder, `samples` (int16 after decoding and resampling)
-is what a trial's configuration states. Beside each lies a small ``.ok`` file with the size and
-time of change at which its contents were last compared with their digests: a pack that was
-touched since is read through before it is trusted, and packed again when it is damaged.
+``SOURCE-RATE-SAMPLES.arrow``, named by the first 24 digits of two digests: the source digest
+(names and bytes of the files) finds the store of a folder, the samples digest (int16 after decoding
+and resampling) is the one in a trial's configuration. A small ``.ok`` file beside each records the
+size and modification time at which its samples were last compared with their digests: a store that
+changed since is verified again before it is used, and packed again if it is damaged.
 """
 
 import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
 from filelock import FileLock
 
-from genretune.data.arrow_file import DamagedStore, Packed, Store, write_store
+from genretune.data.arrow_file import DamagedStore, PackedClip, Store, write_store
+from genretune.data.atomic_text import write_text_atomically
 from genretune.data.clip_analysis import (
+    AnalysisCollector,
     ClipAnalysis,
-    Notebook,
     Progress,
     analyses_path,
     analyze_clips,
     save_analyses,
 )
 from genretune.data.corpus import Corpus, list_corpus
-from genretune.data.errors import DataError, SamplesChanged, shown
+from genretune.data.errors import DataError, SamplesChanged, printable_line
 from genretune.data.fingerprint import source_digest
-from genretune.data.versions import decoders
+from genretune.data.versions import decoder_versions
 
 __all__ = ["Store", "cache_folder", "find_store", "open_corpus", "require_samples"]
 
 DIGITS = 24
+"""Leading digits of a digest that appear in file names."""
 
 
 def cache_folder(cache: Path | None = None) -> Path:
-    """The folder for packs: given, or GENRETUNE_CACHE, or the user's cache folder.
+    """Return the cache folder, created if missing: ``cache``, GENRETUNE_CACHE or the user's.
 
-    It is made if need be. Errors: DataError when it cannot be.
+    Raises:
+        DataError: it cannot be created.
     """
-    named = cache or os.environ.get("GENRETUNE_CACHE")
-    folder = Path(named or platformdirs.user_cache_dir("genretune")).absolute()
+    configured = cache or os.environ.get("GENRETUNE_CACHE")
+    folder = Path(configured or platformdirs.user_cache_dir("genretune")).absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -57,10 +61,18 @@ def open_corpus(
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> Store:
-    """The packed form of the corpus at `path`, made at first use and found again by its files.
+    """Open the packed form of the corpus at ``path``, packing it on first use.
 
-    Several processes may call this at once; one packs, the others wait. Errors: DataError;
-    SamplesChanged when a damaged pack was made again and decoding gives other samples now.
+    Several processes may call this at once; one packs, the others wait.
+
+    Args:
+        sample_rate: of the packed samples, in Hz.
+        cache: the cache folder (see ``cache_folder``).
+        progress: called with the number of clips decoded while packing.
+
+    Raises:
+        DataError: there is no corpus, or the cache folder is not writable.
+        SamplesChanged: a damaged store was packed again, and decoding gave other samples.
     """
     corpus = list_corpus(Path(path))
     folder = cache_folder(cache)
@@ -68,29 +80,31 @@ def open_corpus(
         source = source_digest(corpus, folder)
         stem = f"{source[:DIGITS]}-{sample_rate}"
         with FileLock(folder / f"{stem}.lock"):
-            found, damaged = _existing(folder, stem)
-            if found is None:
-                found = _pack(corpus, folder, source, sample_rate, progress)
+            store, damaged = _open_intact(folder, stem)
+            if store is None:
+                store = _pack(corpus, folder, source, sample_rate, progress)
     except OSError as error:
         raise _not_writable(folder, error) from None
+    # The files are the same, so other samples mean another decoder version. Continuing silently
+    # would make the trials of one sweep incomparable.
     for old in damaged:
-        if not found.samples_digest.startswith(old):
+        if not store.samples_digest.startswith(old):
             raise SamplesChanged(
-                f"data: the same files gave samples {old} before, got "
-                f"{found.samples_digest[:DIGITS]} now, decoded by {found.decoders} (what was "
-                "trained on the old ones cannot be replayed; call again to use the new ones)"
+                f"data: the same files must give the samples {old} as before, got "
+                f"{store.samples_digest[:DIGITS]}, decoded by {store.decoders} (trials on the old "
+                "samples cannot be replayed; repeat the command to use the new ones)"
             )
-    return found
+    return store
 
 
 def find_store(samples_digest: str, cache: Path | None = None) -> Store | None:
-    """The whole pack with these samples in the cache folder, or None."""
+    """Return the intact store with these samples in the cache folder, or None."""
     folder = cache_folder(cache)
     if not re.fullmatch("[0-9a-f]+", samples_digest):
-        return None  # no digest, so no part of a file's name
+        return None  # not a digest: it must not reach the glob pattern below
     for path in sorted(folder.glob(f"*-*-{samples_digest[:DIGITS]}.arrow")):
         try:
-            store = checked(path)
+            store = open_verified(path)
         except DamagedStore:
             continue
         if store.samples_digest == samples_digest:
@@ -99,60 +113,66 @@ def find_store(samples_digest: str, cache: Path | None = None) -> Store | None:
 
 
 def require_samples(store: Store, samples: str, source: str | None = None) -> None:
-    """Check that a store holds what a record was made from.
+    """Check that a store has the samples that a record was made with.
 
-    `samples` and `source` are the record's digests. Errors: SamplesChanged, telling whether the
-    files differ or only what decoding makes of them.
+    Args:
+        samples, source: the record's digests.
+
+    Raises:
+        SamplesChanged: it has not; the message tells other files from another decoder version.
     """
     if store.samples_digest == samples:
         return
     if source is not None and store.source_digest == source:
         raise SamplesChanged(
-            f"data: samples {samples[:12]} as recorded, got {store.samples_digest[:12]} from the "
-            f"same files, decoded by {store.decoders} (install the versions of the record)"
+            f"data: must have the recorded samples {samples[:12]}, got "
+            f"{store.samples_digest[:12]} from the same files, decoded by {store.decoders} "
+            "(install the recorded versions)"
         )
     raise SamplesChanged(
-        f"data: samples {samples[:12]} as recorded, got {store.samples_digest[:12]} "
-        "(other files, classes or groups: point --data to the corpus of the record)"
+        f"data: must have the recorded samples {samples[:12]}, got {store.samples_digest[:12]} "
+        "(other files, classes or groups: set --data to the corpus of the record)"
     )
 
 
-def checked(path: Path) -> Store:
-    """Open a pack; read it through first if it changed since that was done last.
+def open_verified(path: Path) -> Store:
+    """Open a store, verifying its samples first if it changed since they were last verified.
 
-    Errors: DamagedStore.
+    Raises:
+        DamagedStore: the store is damaged.
     """
     store = Store(path)
     stat = path.stat()
     facts = [stat.st_size, stat.st_mtime_ns]
-    stamp = path.with_suffix(".ok")
     try:
-        trusted = json.loads(stamp.read_text()) == facts
+        verified = json.loads(path.with_suffix(".ok").read_text()) == facts
     except (OSError, ValueError):
-        trusted = False
-    if not trusted:
+        verified = False
+    if not verified:
         store.verify()
-        put_stamp(path)
+        mark_verified(path)
     return store
 
 
-def put_stamp(path: Path) -> None:
-    """Note that a pack is whole as it lies there now; skipped where nothing can be written."""
+def mark_verified(path: Path) -> None:
+    """Record that a store is intact at its present size and modification time.
+
+    Skipped in a read-only folder, where a store is verified each time it is opened.
+    """
     stat = path.stat()
-    beside = path.with_suffix(f".{os.getpid()}.ok.tmp")
-    try:
-        beside.write_text(json.dumps([stat.st_size, stat.st_mtime_ns]))
-        beside.replace(path.with_suffix(".ok"))
-    except OSError:
-        beside.unlink(missing_ok=True)
+    with suppress(OSError):
+        write_text_atomically(path.with_suffix(".ok"), json.dumps([stat.st_size, stat.st_mtime_ns]))
 
 
-def _existing(folder: Path, stem: str) -> tuple[Store | None, list[str]]:
-    """A whole pack of these files, and the samples digests of damaged ones, now removed."""
+def _open_intact(folder: Path, stem: str) -> tuple[Store | None, list[str]]:
+    """Return an intact store of these files, or the samples digests of damaged ones, now removed.
+
+    The caller holds the lock: a damaged store must not be removed while another process packs.
+    """
     damaged = []
     for path in sorted(folder.glob(f"{stem}-*.arrow")):
         try:
-            return checked(path), []
+            return open_verified(path), []
         except DamagedStore:
             damaged.append(path.stem.split("-")[-1])
             path.unlink(missing_ok=True)
@@ -162,38 +182,49 @@ def _existing(folder: Path, stem: str) -> tuple[Store | None, list[str]]:
 def _pack(
     corpus: Corpus, folder: Path, source: str, sample_rate: int, progress: Progress | None
 ) -> Store:
-    """Write beside, look at what was written, rename to the name that its samples give."""
+    """Pack a corpus into a temporary file and publish it.
+
+    The samples digest, which is part of the final name, is known only once all is written.
+    """
     stem = f"{source[:DIGITS]}-{sample_rate}"
-    for left in folder.glob(f"{stem}.*.tmp"):  # of packers that were killed: we hold the lock
-        left.unlink(missing_ok=True)
-    beside = folder / f"{stem}.{os.getpid()}.tmp"
-    notebook = Notebook()
+    # Temporary files of killed processes: no other process can be packing, as we hold the lock.
+    for abandoned in folder.glob(f"{stem}.*.tmp"):
+        abandoned.unlink(missing_ok=True)
+    temporary = folder / f"{stem}.{os.getpid()}.tmp"
+    collector = AnalysisCollector()
     try:
-        heard = notebook.keep(analyze_clips(corpus, sample_rate, progress))
+        analyses = collector.collect(analyze_clips(corpus, sample_rate, progress))
         write_store(
-            beside, _packed(heard), sample_rate=sample_rate, source=source, decoders=decoders()
+            temporary,
+            _packed(analyses),
+            sample_rate=sample_rate,
+            source=source,
+            decoders=decoder_versions(),
         )
-        path = settle(beside, Store(beside), folder)
+        path = publish(temporary, Store(temporary), folder)
     finally:
-        beside.unlink(missing_ok=True)
-    save_analyses(analyses_path(folder, source, sample_rate), notebook.heard, source)
+        temporary.unlink(missing_ok=True)
+    save_analyses(analyses_path(folder, source, sample_rate), collector.analyses, source)
     return Store(path)
 
 
-def settle(beside: Path, store: Store, folder: Path) -> Path:
-    """Bring a written file to the disk and give it the name that its contents call for."""
-    with beside.open("rb") as written:
+def publish(temporary: Path, store: Store, folder: Path) -> Path:
+    """Flush a written store to disk, rename it after its contents, and return the new path."""
+    # Flushed before the rename: after a power cut the final name could otherwise stand for a file
+    # without its contents.
+    with temporary.open("rb") as written:
         os.fsync(written.fileno())
     source, rate, samples = store.source_digest, store.sample_rate, store.samples_digest
     path = folder / f"{source[:DIGITS]}-{rate}-{samples[:DIGITS]}.arrow"
-    beside.replace(path)
-    put_stamp(path)
+    temporary.replace(path)
+    # After the rename, since the mark records the size and time of the file at its final path.
+    mark_verified(path)
     return path
 
 
-def _packed(heard: Iterator[ClipAnalysis]) -> Iterator[Packed]:
-    for clip in heard:
-        yield Packed(
+def _packed(analyses: Iterator[ClipAnalysis]) -> Iterator[PackedClip]:
+    for clip in analyses:
+        yield PackedClip(
             name=clip.name,
             file=clip.file,
             label=clip.label,
@@ -207,6 +238,6 @@ def _packed(heard: Iterator[ClipAnalysis]) -> Iterator[Packed]:
 
 def _not_writable(folder: Path, error: OSError) -> DataError:
     return DataError(
-        f"GENRETUNE_CACHE: a folder that can be written, got {shown(folder)} "
+        f"GENRETUNE_CACHE: must be a writable folder, got {printable_line(folder)} "
         f"({error.strerror}) (set GENRETUNE_CACHE to another)"
     )

@@ -1,4 +1,4 @@
-"""Standard error without the words that decoders written in C put there."""
+"""Silencing decoders written in C that print to standard error."""
 
 import os
 import sys
@@ -11,29 +11,30 @@ _Item = TypeVar("_Item")
 
 @contextmanager
 def suppress_stderr() -> Iterator[None]:
-    """Keep libmpg123's words about damaged MP3 frames off the terminal for a ``with`` block.
+    """Discard standard error inside a ``with`` block.
 
-    The descriptor is the whole process's: what Python or another thread writes to it meanwhile is
-    lost too, and blocks of several threads must not overlap.
+    libmpg123 reports damaged MP3 frames there, past every Python stream, so the file descriptor
+    itself is redirected. It belongs to the whole process: what Python or another thread writes
+    to it meanwhile is lost too, and blocks in several threads must not overlap.
     """
-    sys.stderr.flush()
+    sys.stderr.flush()  # buffered text was written before the block and must not be lost
     try:
-        kept = os.dup(2)
-    except OSError:  # closed by whoever started us, so there is nothing to keep clean
+        saved = os.dup(2)
+    except OSError:  # the process was started with standard error closed: nothing to silence
         yield
         return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    null = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(null, 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
 
 
 def suppress_stderr_while(items: Iterator[_Item]) -> Iterator[_Item]:
-    """The same items; only while the next one is made is standard error kept quiet."""
+    """Yield the same items, with standard error discarded only while each item is produced."""
     while True:
         with suppress_stderr():
             try:

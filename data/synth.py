@@ -1,8 +1,9 @@
 """A synthetic corpus: ten genres in GTZAN's layout that a small network can learn.
 
-Genre shows in tempo, chords, timbre and noise; every clip draws its own around its genre's, and
-the genres overlap, so that one feature alone does not tell them apart. Clip n of a genre is a
-function of (seed, genre, n, seconds, rate) alone: more clips leave the first ones as they are.
+Genres differ in tempo, chords, timbre and noise. Every clip draws its own values around those of
+its genre, and the genres overlap, so that no single feature separates them. Clip n of a genre is a
+function of (seed, genre, n, seconds, rate) alone: asking for more clips does not change the first
+ones.
 """
 
 import hashlib
@@ -15,23 +16,28 @@ import soundfile
 from numpy.typing import NDArray
 
 from genretune.data.clip_names import GTZAN_GENRES
-from genretune.data.errors import DataError, shown
-from genretune.data.inject_faults import plant
+from genretune.data.errors import DataError, printable_line
+from genretune.data.inject_faults import inject_faults
 
 
 @dataclass(frozen=True)
 class Style:
-    """What a genre sounds like.
+    """Sound of a genre.
 
-    tempo in beats a minute; chord in semitones; rolloff: how fast harmonics fall (low is
-    bright); odd: weight of even harmonics (0 hollow, 1 full); decay in seconds of a note; hits:
-    loudness of the noise on the beats; tone: brightness of that noise; hiss: steady noise.
+    Attributes:
+        tempo: beats per minute.
+        chord: semitones above the root.
+        rolloff: exponent by which harmonics decrease (low is bright).
+        even: weight of the even harmonics (0 hollow, 1 full).
+        decay: of a note, in seconds.
+        hits: loudness of the noise on the beats; ``tone``: brightness of that noise.
+        hiss: loudness of the steady noise.
     """
 
     tempo: float
     chord: tuple[int, ...]
     rolloff: float
-    odd: float
+    even: float
     decay: float
     hits: float
     tone: float
@@ -52,10 +58,10 @@ STYLES = {
 }
 
 CYCLE = 4096
-"""Points in the table that holds one cycle of a clip's sound."""
+"""Points in the wavetable that holds one cycle of a clip's sound."""
 
 HARMONICS = 8
-"""Overtones of a cycle; those of the highest notes fold back at half the sample rate."""
+"""Overtones of a cycle; those of the highest notes alias at half the sample rate."""
 
 PROGRESSIONS = ((0, 5, 7, 0), (0, 9, 5, 7), (0, 3, 5, 7), (0, 7, 9, 5))
 
@@ -67,21 +73,29 @@ def write_corpus(
     seconds: float = 30.0,
     seed: int = 0,
     sample_rate: int = 22050,
-    plants: Mapping[str, int] | None = None,
+    faults: Mapping[str, int] | None = None,
 ) -> list[Path]:
-    """Write `clips` WAV files (16 bit, mono) for each of the ten genres; returns their paths.
+    """Write a corpus of WAV files (16 bit, mono) for the ten genres and return their paths.
 
-    `plants` counts what to plant by kind (see `genretune.data.inject_faults`). The same arguments
-    give the same bytes. Errors: DataError for a folder that is not empty, or numbers that make no
-    corpus.
+    The same arguments give the same bytes.
+
+    Args:
+        directory: a new or empty folder.
+        clips: files per genre.
+        faults: faults to inject, by kind (see ``genretune.data.inject_faults``).
+
+    Raises:
+        DataError: the folder is not empty, or a number is out of range.
     """
     directory = Path(directory)
     if not 1 <= clips <= 99_999:
-        raise DataError(f"clips: from 1 to 99999 per class, got {clips}")
+        raise DataError(f"clips: must be from 1 to 99999 per class, got {clips}")
     if not 0.05 <= seconds <= 36_000:
-        raise DataError(f"seconds: from 0.05 to 36000, got {seconds}")
+        raise DataError(f"seconds: must be from 0.05 to 36000, got {seconds}")
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise DataError(f"data synth: a new or empty folder, got {shown(directory)}")
+        raise DataError(
+            f"data synth: must be a new or empty folder, got {printable_line(directory)}"
+        )
     paths = []
     for genre in GTZAN_GENRES:
         (directory / genre).mkdir(parents=True, exist_ok=True)
@@ -90,17 +104,18 @@ def write_corpus(
             samples = render(genre, n, seconds=seconds, seed=seed, sample_rate=sample_rate)
             soundfile.write(path, samples, sample_rate, subtype="PCM_16", format="WAV")
             paths.append(path)
-    if plants:
-        plant(directory, plants, clips=clips, rate=sample_rate)
+    if faults:
+        inject_faults(directory, faults, clips=clips, rate=sample_rate)
     return paths
 
 
 def render(
     genre: str, n: int, *, seconds: float, seed: int, sample_rate: int = 22050
 ) -> NDArray[np.int16]:
-    """Clip n of a genre, int16 [T]."""
-    random = _random(seed, genre, n)
-    style = _varied(STYLES[genre], random)
+    """Return clip ``n`` of a genre, int16 [T]."""
+    # Draws are taken from one stream: adding, removing or reordering one changes every corpus.
+    random = _generator(seed, genre, n)
+    style = _vary(STYLES[genre], random)
     length = max(1, round(seconds * sample_rate))
     beat = max(1, round(sample_rate * 60.0 / style.tempo))
     root = 40.0 + 12.0 * float(random.random_sample())
@@ -120,7 +135,7 @@ def render(
 
 @dataclass(frozen=True)
 class Voice:
-    """What all beats of a clip share: one cycle of the sound, and envelopes over two beats."""
+    """One cycle of a clip's sound, and the envelopes of its notes over two beats."""
 
     cycle: NDArray[np.float64]
     turns: NDArray[np.float64]
@@ -134,7 +149,7 @@ def _voice(style: Style, beat: int, rate: int, random: np.random.RandomState) ->
     angle = 2.0 * np.pi * np.arange(CYCLE, dtype=np.float64) / CYCLE
     cycle = np.zeros(CYCLE, dtype=np.float64)
     for harmonic in range(1, HARMONICS + 1):
-        weight = harmonic**-style.rolloff * (style.odd if harmonic % 2 == 0 else 1.0)
+        weight = harmonic**-style.rolloff * (style.even if harmonic % 2 == 0 else 1.0)
         cycle += weight * np.sin(harmonic * angle + 2.0 * np.pi * float(random.random_sample()))
     t = np.arange(beat * 2, dtype=np.float64) / rate
     return Voice(
@@ -150,7 +165,7 @@ def _voice(style: Style, beat: int, rate: int, random: np.random.RandomState) ->
 def _beat(
     style: Style, voice: Voice, step: float, number: int, random: np.random.RandomState
 ) -> NDArray[np.float64]:
-    """One beat: the chord in the clip's sound, a bass note, and a hit of noise."""
+    """Return one beat: the chord in the clip's sound, a bass note, and a hit of noise."""
     loudness = 0.7 + 0.6 * float(random.random_sample())
     note = _melody(style, voice, step, random)
     for tone in style.chord:
@@ -173,7 +188,10 @@ def _beat(
 def _melody(
     style: Style, voice: Voice, step: float, random: np.random.RandomState
 ) -> NDArray[np.float64]:
-    """Notes that no other clip plays: one or two in a beat, from the chord and its neighbours."""
+    """Return up to two notes of a beat, from the chord and its neighbours.
+
+    They differ from clip to clip, so that two clips of a genre are not taken for near duplicates.
+    """
     line = np.zeros_like(voice.turns)
     beat = line.shape[0] // 2
     for half in range(2):
@@ -194,7 +212,7 @@ def _add(sound: NDArray[np.float64], at: int, part: NDArray[np.float64]) -> None
         sound[first:last] += part[first - at : last - at]
 
 
-def _varied(style: Style, random: np.random.RandomState) -> Style:
+def _vary(style: Style, random: np.random.RandomState) -> Style:
     def around(value: float, spread: float) -> float:
         return value * float(np.exp(spread * random.standard_normal()))
 
@@ -202,7 +220,7 @@ def _varied(style: Style, random: np.random.RandomState) -> Style:
         tempo=min(220.0, max(40.0, around(style.tempo, 0.10))),
         chord=style.chord,
         rolloff=around(style.rolloff, 0.18),
-        odd=min(1.0, around(style.odd, 0.20)),
+        even=min(1.0, around(style.even, 0.20)),
         decay=around(style.decay, 0.25),
         hits=around(style.hits, 0.30),
         tone=min(1.0, around(style.tone, 0.20)),
@@ -210,7 +228,7 @@ def _varied(style: Style, random: np.random.RandomState) -> Style:
     )
 
 
-def _random(seed: int, genre: str, n: int) -> np.random.RandomState:
-    """A generator of its own, seeded by names; RandomState's stream is frozen for good."""
+def _generator(seed: int, genre: str, n: int) -> np.random.RandomState:
+    """Return a generator for one clip; NumPy guarantees RandomState's stream across versions."""
     digest = hashlib.sha256(f"{seed}/{genre}/{n}".encode()).digest()
     return np.random.RandomState(np.frombuffer(digest, dtype="<u4").astype(np.uint32))

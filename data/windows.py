@@ -1,4 +1,4 @@
-"""Where windows start.
+"""Start positions of the windows that a clip is cut into.
 
 Positions follow the reference protocol: starts are multiples of the hop, from 0 until the clip
 is covered; the last window may reach beyond the end (it is padded when gathered).
@@ -26,26 +26,28 @@ class WindowSet:
 
 
 def window_length(window: WindowSpec, sample_rate: int) -> int:
-    """Samples in a window, at least one, halves rounded up."""
+    """Return the samples in a window, at least one; halves are rounded up."""
+    # Not round(), which rounds halves to even: the reference protocol rounds them up.
     return max(1, math.floor(window.seconds * sample_rate + 0.5))
 
 
 def window_hop(window: WindowSpec, sample_rate: int) -> int:
-    """Samples between starts, halves rounded up.
+    """Return the samples between two starts; halves are rounded up.
 
-    Errors: DataError when the overlap leaves less than one sample.
+    Raises:
+        DataError: the overlap leaves less than one sample.
     """
     hop = math.floor(window_length(window, sample_rate) * (1.0 - window.overlap) + 0.5)
     if hop < 1:
         raise DataError(
-            "data.window.overlap: at least one sample between windows, "
+            "data.window.overlap: must leave at least one sample between windows, "
             f"got {window.overlap} (lower it)"
         )
     return hop
 
 
 def last_start(window: WindowSpec, sample_rate: int) -> int | None:
-    """The latest start that clip_seconds allows, or None for no limit; at least 0."""
+    """Return the latest start that ``clip_seconds`` allows (at least 0), or None for no limit."""
     if window.clip_seconds is None:
         return None
     clip = math.floor(window.clip_seconds * sample_rate + 0.5)
@@ -55,10 +57,10 @@ def last_start(window: WindowSpec, sample_rate: int) -> int | None:
 def window_starts(
     length: int, *, window: int, hop: int, max_start: int | None
 ) -> NDArray[np.int64]:
-    """Starts of the windows of a clip of `length` samples: 0, hop, 2 hop, ...
+    """Return the window starts 0, hop, 2 hop, ... of a clip of ``length`` samples, int64 [N].
 
-    As many as needed to reach the end, none beyond `max_start`; one for a clip shorter than a
-    window, none for an empty clip.
+    There are as many as needed to reach the end, none beyond ``max_start``; a clip shorter than a
+    window has one, an empty clip none.
     """
     if length < 1:
         return np.zeros(0, dtype=np.int64)
@@ -69,7 +71,7 @@ def window_starts(
 
 
 def spec_starts(length: int, spec: WindowSpec, sample_rate: int) -> NDArray[np.int64]:
-    """`window_starts` with the sizes that a WindowSpec gives at a sample rate."""
+    """Return ``window_starts`` for the sizes of a WindowSpec at a sample rate in Hz."""
     return window_starts(
         length,
         window=window_length(spec, sample_rate),

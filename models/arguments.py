@@ -1,10 +1,10 @@
-"""Named components and their keyword arguments, checked before anything is built.
+"""Validation of a component's name and keyword arguments before the component is built.
 
-A component is a callable in a plain table NAME -> callable. Its annotated keyword signature is
-the whole description of its arguments: ``Annotated[int, Field(ge=1)]`` states a rule, the default
-value states the default. Parameters named in ``context`` (``classes``, ``input_shape``, ...) are
-supplied by the program, and those bound by ``functools.partial`` are settled by the table; neither
-is the user's to give.
+A component is a callable in a plain table NAME -> callable. Its annotated keyword signature is the
+only description of its arguments: ``Annotated[int, Field(ge=1)]`` declares a constraint, the
+default value of the parameter is the default of the argument. Parameters named in ``context``
+(``classes``, ``input_shape``, ...) are supplied by the program, and parameters bound by
+``functools.partial`` are fixed by the table; a user can set neither.
 """
 
 import inspect
@@ -21,7 +21,7 @@ from torch import nn
 from genretune.data.name_suggestions import closest_name
 from genretune.models.errors import ModelError
 from genretune.models.problems import problems
-from genretune.models.schema_text import in_words, show
+from genretune.models.schema_text import describe_rule, show
 
 Component = Callable[..., object]
 
@@ -30,7 +30,11 @@ REQUIRED: Final = inspect.Parameter.empty
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument of a component: its name, its rule in words, its default."""
+    """One argument of a component: name, rule in plain English, default.
+
+    Attributes:
+        default: None if the argument is required.
+    """
 
     name: str
     rule: str
@@ -41,85 +45,85 @@ class Argument:
 def resolve(
     kind: str,
     table: Mapping[str, Component],
-    given: Mapping[str, object],
+    config: Mapping[str, object],
     *,
     context: Collection[str] = (),
 ) -> dict[str, object]:
-    """Check a component's name and arguments and write all defaults out.
+    """Validate a component's name and arguments and fill in all defaults.
 
     Args:
-        kind: how the user calls it, as in ``model`` or ``lr_scheduler``; begins every message.
+        kind: the configuration key, such as ``model`` or ``lr_scheduler``; prefix of every message.
         table: the components to choose from.
-        given: ``name`` and keyword arguments, plain JSON values.
-        context: parameters that the program supplies.
+        config: ``name`` and keyword arguments, plain JSON values.
+        context: parameters supplied by the program.
 
     Returns:
-        ``{"name": ..., argument: value, ...}`` in the order of the signature, JSON values only.
-        Resolving the result again gives the same.
+        ``{"name": ..., argument: value, ...}`` in signature order, JSON values only. Resolving the
+        result again returns the same.
 
     Raises:
-        ModelError: with one line for each problem, all at once.
+        ModelError: with one line per problem, all of them at once.
     """
-    name = lookup(kind, table, given.get("name"))
-    user = {key: value for key, value in given.items() if key != "name"}
-    schema = _schema(kind, name, table[name], frozenset(context))
-    text = _as_json(kind, user)
+    name = lookup(kind, table, config.get("name"))
+    arguments = {key: value for key, value in config.items() if key != "name"}
+    schema = _argument_model(kind, name, table[name], frozenset(context))
+    text = _as_json(kind, arguments)
     try:
         checked = schema.model_validate_json(text)
     except ValidationError as error:
-        raise ModelError(problems(name, kind, schema, user, context, error)) from None
+        raise ModelError(problems(name, kind, schema, arguments, context, error)) from None
     return {"name": name, **checked.model_dump(mode="json", by_alias=True)}
 
 
 def lookup(kind: str, table: Mapping[str, Component], name: object) -> str:
-    """Return ``name`` if the table has it.
+    """Return ``name`` if it is in the table.
 
     Raises:
-        ModelError: naming the choices and the closest one.
+        ModelError: listing the known names and the closest one.
     """
     if isinstance(name, str) and name in table:
         return name
     choices = ", ".join(table) or "none"
     close = closest_name(name, table) if isinstance(name, str) else None
     hint = f"did you mean '{close}'? choose from {choices}" if close else f"choose from {choices}"
-    got = "nothing" if name is None else show(name)
-    raise ModelError(f"{kind}.name: must be the name of a known {kind}, got {got} ({hint})")
+    value = "nothing" if name is None else show(name)
+    raise ModelError(f"{kind}.name: must be the name of a known {kind}, got {value} ({hint})")
 
 
 def construct(
     kind: str,
     table: Mapping[str, Component],
-    given: Mapping[str, object],
+    config: Mapping[str, object],
     context: Mapping[str, object],
 ) -> object:
-    """Resolve ``given`` and call the component with it and with the context it asks for.
+    """Resolve ``config`` and call the component with its arguments and the context it accepts.
 
     Raises:
-        ModelError: for bad arguments; what the component itself raises passes through.
+        ModelError: for invalid arguments; exceptions of the component itself propagate.
     """
-    config = resolve(kind, table, given, context=context)
-    component = table[str(config["name"])]
-    wanted = inspect.signature(component).parameters
-    supplied = {key: value for key, value in context.items() if key in wanted}
-    arguments = {key: value for key, value in config.items() if key != "name"}
+    resolved = resolve(kind, table, config, context=context)
+    component = table[str(resolved["name"])]
+    accepted = inspect.signature(component).parameters
+    supplied = {key: value for key, value in context.items() if key in accepted}
+    arguments = {key: value for key, value in resolved.items() if key != "name"}
     return component(**arguments, **supplied)
 
 
-def schema(
+def list_arguments(
     kind: str, table: Mapping[str, Component], name: str, *, context: Collection[str] = ()
 ) -> tuple[Argument, ...]:
-    """List a component's arguments with their rules and defaults, in order of the signature.
+    """Return a component's arguments with their rules and defaults, in signature order.
 
     Raises:
-        ModelError: for an unknown name, or a signature that cannot be described.
+        ModelError: for an unknown name or an unsupported signature.
     """
     name = lookup(kind, table, name)
-    model = _schema(kind, name, table[name], frozenset(context))
+    model = _argument_model(kind, name, table[name], frozenset(context))
     properties = model.model_json_schema(by_alias=True).get("properties", {})
     return tuple(
         Argument(
             name=str(field.alias),
-            rule=in_words(properties[field.alias]),
+            rule=describe_rule(properties[field.alias]),
             default=None if field.is_required() else field.get_default(),
             required=field.is_required(),
         )
@@ -128,21 +132,24 @@ def schema(
 
 
 @lru_cache(maxsize=512)
-def _schema(kind: str, name: str, component: Component, context: frozenset[str]) -> type[BaseModel]:
+def _argument_model(
+    kind: str, name: str, component: Component, context: frozenset[str]
+) -> type[BaseModel]:
     """Build the pydantic model of a component's arguments from its signature."""
     bound: set[str] = set()
-    plain = component
-    while isinstance(plain, partial):
-        bound |= set(plain.keywords)
-        plain = plain.func
-    hints = _hints(kind, name, plain)
+    function = component
+    while isinstance(function, partial):
+        bound |= set(function.keywords)
+        function = function.func
+    hints = _type_hints(kind, name, function)
     fields: dict[str, Any] = {}
     for parameter in _parameters(component):
         if parameter.name in context or parameter.name in bound:
             continue
-        _refuse_undescribed(kind, name, parameter, hints)
+        _check_parameter(kind, name, parameter, hints)
         default = ... if parameter.default is REQUIRED else parameter.default
-        # Field names of our own, so that no argument can collide with a pydantic attribute.
+        # The prefix keeps arguments such as ``json`` or ``model_config`` from shadowing attributes
+        # of BaseModel; the alias is the name that users write.
         fields[f"argument_{parameter.name}"] = (
             hints[parameter.name],
             Field(default, alias=parameter.name),
@@ -165,37 +172,39 @@ def _schema(kind: str, name: str, component: Component, context: frozenset[str])
 
 
 def _parameters(component: Component) -> list[inspect.Parameter]:
-    """Return a component's parameters; a module without a constructor of its own has none."""
+    """Return a component's parameters; none for a module that inherits ``nn.Module.__init__``.
+
+    That constructor is declared as ``(*args, **kwargs)``, which would be rejected.
+    """
     if inspect.isclass(component) and component.__init__ is nn.Module.__init__:
         return []
     return list(inspect.signature(component).parameters.values())
 
 
-def _hints(kind: str, name: str, component: Component) -> dict[str, object]:
-    """Return the annotations of a function, or of a class's constructor, with their rules."""
+def _type_hints(kind: str, name: str, component: Component) -> dict[str, object]:
+    """Return the annotations of a function or constructor, including ``Annotated`` metadata."""
     target = component.__init__ if inspect.isclass(component) else component
     try:
         return get_type_hints(target, include_extras=True)
     except (NameError, TypeError) as error:
         raise ModelError(
-            f"{kind} {name}: annotations must be types that the file knows, got {error} "
-            "(import them)"
+            f"{kind} {name}: annotations must be types known in the file, got {error} (import them)"
         ) from None
 
 
-def _refuse_undescribed(
+def _check_parameter(
     kind: str, name: str, parameter: inspect.Parameter, hints: Mapping[str, object]
 ) -> None:
-    """Raise ModelError for a parameter that a configuration could not state or check."""
-    open_ended = (
+    """Raise ModelError for a parameter that a configuration cannot set or validate."""
+    unsupported = (
         inspect.Parameter.VAR_POSITIONAL,
         inspect.Parameter.VAR_KEYWORD,
         inspect.Parameter.POSITIONAL_ONLY,
     )
-    if parameter.kind in open_ended:
+    if parameter.kind in unsupported:
         raise ModelError(
-            f"{kind} {name}: every argument must have a name of its own, got {parameter} "
-            "(write the keyword arguments out)"
+            f"{kind} {name}: every argument must be a named keyword argument, got {parameter} "
+            "(list the keyword arguments explicitly)"
         )
     if parameter.name not in hints:
         raise ModelError(
@@ -204,19 +213,23 @@ def _refuse_undescribed(
         )
 
 
-def _as_json(kind: str, user: Mapping[str, object]) -> str:
-    """Turn arguments into JSON, the form in which a configuration is kept and checked."""
+def _as_json(kind: str, arguments: Mapping[str, object]) -> str:
+    """Serialise arguments to JSON.
+
+    Strict validation of JSON accepts a list for a tuple, as configuration files need; strict
+    validation of Python values does not.
+    """
     try:
-        return json.dumps(user)
+        return json.dumps(arguments)
     except (TypeError, ValueError):
-        bad = [key for key, value in user.items() if not _is_json(value)]
+        bad = [key for key, value in arguments.items() if not _is_json(value)]
         raise ModelError(
             [
-                f"{kind}.{key}: must be a plain value (number, text, true, false, null or a list), "
-                f"got {user[key]!r} (convert it)"
+                f"{kind}.{key}: must be a plain value (number, string, true, false, null or a "
+                f"list), got {arguments[key]!r} (convert it)"
                 for key in bad
             ]
-            or f"{kind}: the names of arguments must be texts, got {list(user)!r} (quote them)"
+            or f"{kind}: argument names must be strings, got {list(arguments)!r} (quote them)"
         ) from None
 
 

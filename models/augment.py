@@ -1,8 +1,8 @@
-"""Augmentations of training items, each drawn from the item's own seed.
+"""Augmentations of training items, randomised by one seed per item.
 
-A module here maps a batch and one seed for each item to a batch of the same shape. Draws come
-from a generator made on the CPU for each item, so that an item's draw depends neither on its batch
-mates nor on the device. In evaluation mode nothing is changed.
+Each module maps a batch and one seed per item to a batch of the same shape. Every item has its own
+CPU generator, so its draws depend neither on the other items of the batch nor on the device.
+In evaluation mode the input is returned unchanged.
 
 Shapes: B batch, C channels, S samples, F frequency bins, T time frames.
 """
@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genretune.models.errors import ModelError
-from genretune.models.layers import Shape, send
+from genretune.models.layers import Shape, to_device
 
 Domain = Literal["waveform", "spectrogram", "pair"]
 Fill = Literal["mean", "zero"]
@@ -27,12 +27,12 @@ Width = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Alpha = Annotated[float, Field(gt=0)]
 
-_TINY_POWER = 1e-30
-_MIXUP_STEPS = 1 << 16
+_MIN_POWER = 1e-30
+_MIXUP_RESOLUTION = 1 << 16
 
 
 class RandomGain(nn.Module):
-    """Make each item louder or softer by a gain uniform in [min_db, max_db]; nothing is clipped.
+    """Random gain per item, uniform in [min_db, max_db] dB; samples may leave [-1, 1].
 
     Raises:
         ModelError: if min_db exceeds max_db.
@@ -42,23 +42,24 @@ class RandomGain(nn.Module):
 
     def __init__(self, *, min_db: float = -6.0, max_db: float = 6.0) -> None:
         super().__init__()
-        _refuse_reversed("gain", "min_db", min_db, "max_db", max_db)
+        _check_bounds("gain", "min_db", min_db, "max_db", max_db)
         self.min_db, self.max_db = min_db, max_db
 
     def forward(self, x_BCS: Tensor, seeds: Sequence[int]) -> Tensor:
         """Map [B, C, S] to the same shape."""
         if not self.training:
             return x_BCS
-        _refuse_count(x_BCS, seeds)
-        gains = [_uniform(_generator(seed), self.min_db, self.max_db) for seed in seeds]
+        _check_seeds(x_BCS, seeds)
+        gains = [_draw_uniform(_generator(seed), self.min_db, self.max_db) for seed in seeds]
         factors = torch.tensor([10.0 ** (gain / 20.0) for gain in gains], dtype=x_BCS.dtype)
-        return x_BCS * send(factors, x_BCS.device)[:, None, None]
+        return x_BCS * to_device(factors, x_BCS.device)[:, None, None]
 
 
 class WhiteNoise(nn.Module):
-    """Add white noise at a signal-to-noise ratio uniform in [min_snr_db, max_snr_db].
+    """White noise at a signal-to-noise ratio uniform in [min_snr_db, max_snr_db] dB.
 
-    Signal and noise are measured over the whole item; a silent item has no ratio and stays silent.
+    Signal and noise power are measured over the whole item; a silent item stays silent, since no
+    noise level gives it a ratio.
 
     Raises:
         ModelError: if min_snr_db exceeds max_snr_db.
@@ -68,31 +69,33 @@ class WhiteNoise(nn.Module):
 
     def __init__(self, *, min_snr_db: float = 10.0, max_snr_db: float = 40.0) -> None:
         super().__init__()
-        _refuse_reversed("noise", "min_snr_db", min_snr_db, "max_snr_db", max_snr_db)
+        _check_bounds("noise", "min_snr_db", min_snr_db, "max_snr_db", max_snr_db)
         self.min_snr_db, self.max_snr_db = min_snr_db, max_snr_db
 
     def forward(self, x_BCS: Tensor, seeds: Sequence[int]) -> Tensor:
         """Map [B, C, S] to the same shape."""
         if not self.training:
             return x_BCS
-        _refuse_count(x_BCS, seeds)
+        _check_seeds(x_BCS, seeds)
+        # float32 whatever the dtype of x, so that a seed yields the same noise in every precision.
         noise_BCS = torch.empty(x_BCS.shape, dtype=torch.float32)
         ratios: list[float] = []
         for item, seed in enumerate(seeds):
-            generator = _generator(seed)
-            snr = _uniform(generator, self.min_snr_db, self.max_snr_db)
+            generator = _generator(seed)  # draws the ratio, then the noise: replay needs this order
+            snr = _draw_uniform(generator, self.min_snr_db, self.max_snr_db)
             ratios.append(10.0 ** (-snr / 10.0))
             noise_BCS[item].normal_(generator=generator)
-        noise_BCS = send(noise_BCS, x_BCS.device).to(x_BCS.dtype)
-        ratio_B11 = send(torch.tensor(ratios, dtype=x_BCS.dtype), x_BCS.device)[:, None, None]
+        noise_BCS = to_device(noise_BCS, x_BCS.device).to(x_BCS.dtype)
+        ratio_B11 = to_device(torch.tensor(ratios, dtype=x_BCS.dtype), x_BCS.device)[:, None, None]
         power_B11 = x_BCS.square().mean((1, 2), keepdim=True) * ratio_B11
         power_B11 = power_B11 / noise_BCS.square().mean((1, 2), keepdim=True)
-        # p * rsqrt(p) is sqrt(p), and rounded alike on all CPUs, which torch.sqrt is not.
-        return x_BCS + noise_BCS * (power_B11 * torch.rsqrt(power_B11.clamp_min(_TINY_POWER)))
+        # p * rsqrt(p) equals sqrt(p), but rounds identically on all CPUs, unlike torch.sqrt.
+        # The clamp keeps a silent item at 0 instead of 0 * inf = NaN.
+        return x_BCS + noise_BCS * (power_B11 * torch.rsqrt(power_B11.clamp_min(_MIN_POWER)))
 
 
 class SpecAugment(nn.Module):
-    """Mask bands of frequency bins and stretches of frames, the same in all channels of an item.
+    """Frequency and time masks, identical in all channels of an item.
 
     Park et al.: SpecAugment, https://arxiv.org/abs/1904.08779 (without time warping).
 
@@ -101,11 +104,11 @@ class SpecAugment(nn.Module):
         freq_width: F of the paper, in bins.
         time_masks: number of time masks; each is 0 to ``time_width`` frames wide.
         time_width: T of the paper, in frames.
-        time_share: p of the paper: no time mask is wider than this share of the frames.
-        fill: masked values become the mean of the item, or zero.
+        time_share: p of the paper: maximum width of a time mask as a fraction of the frames.
+        fill: value of masked elements: the mean of the item, or zero.
 
     Raises:
-        ModelError: from ``check`` and ``forward``, if ``freq_width`` exceeds the bins.
+        ModelError: from ``check`` and ``forward``, if ``freq_width`` exceeds the number of bins.
     """
 
     domain: ClassVar[Domain] = "spectrogram"
@@ -126,7 +129,7 @@ class SpecAugment(nn.Module):
         self.time_share, self.fill = time_share, fill
 
     def check(self, input_shape: Shape) -> None:
-        """Raise ModelError if images of (C, F, T) cannot be masked as asked."""
+        """Raise ModelError if ``freq_width`` exceeds the bins of an image (C, F, T)."""
         if self.freq_masks and self.freq_width > input_shape[1]:
             raise ModelError(
                 f"augment.specaugment.freq_width: must be at most the feature's {input_shape[1]} "
@@ -137,33 +140,34 @@ class SpecAugment(nn.Module):
         """Map [B, C, F, T] to the same shape."""
         if not self.training:
             return x_BCFT
-        _refuse_count(x_BCFT, seeds)
+        _check_seeds(x_BCFT, seeds)
         _, channels, bins, frames = x_BCFT.shape
         self.check((channels, bins, frames))
-        widest = min(self.time_width, math.floor(self.time_share * frames))
+        max_width = min(self.time_width, math.floor(self.time_share * frames))
         masked_B1FT = torch.zeros(len(seeds), 1, bins, frames, dtype=torch.bool)
         for item, seed in enumerate(seeds):
             generator = _generator(seed)
             for _ in range(self.freq_masks):
-                start, end = _stretch(generator, bins, self.freq_width)
+                start, end = _draw_interval(generator, bins, self.freq_width)
                 masked_B1FT[item, :, start:end] = True
             for _ in range(self.time_masks):
-                start, end = _stretch(generator, frames, widest)
+                start, end = _draw_interval(generator, frames, max_width)
                 masked_B1FT[item, :, :, start:end] = True
-        masked_B1FT = send(masked_B1FT, x_BCFT.device)
+        masked_B1FT = to_device(masked_B1FT, x_BCFT.device)
         if self.fill == "zero":
             return x_BCFT.masked_fill(masked_B1FT, 0.0)
         return torch.where(masked_B1FT, x_BCFT.mean((1, 2, 3), keepdim=True), x_BCFT)
 
 
 class Mixup(nn.Module):
-    """Blend each item with a partner drawn from the whole training set.
+    """Mixup of each item with a partner drawn from the whole training set.
 
-    Zhang et al.: mixup, https://arxiv.org/abs/1710.09412. The training loop draws
-    (:func:`mixup_draw`), fetches the partners, and blends the losses in the same proportion.
+    Zhang et al.: mixup, https://arxiv.org/abs/1710.09412. The training loop draws partners and
+    proportions (:func:`draw_mixup`), loads the partners and blends the losses in the same
+    proportions.
 
     Args:
-        alpha: parameter of Beta(alpha, alpha), from which the proportion is drawn.
+        alpha: parameter of Beta(alpha, alpha), the distribution of the proportion.
     """
 
     domain: ClassVar[Domain] = "pair"
@@ -173,57 +177,63 @@ class Mixup(nn.Module):
         self.alpha = alpha
 
     def forward(self, x: Tensor, partner: Tensor, proportions: Sequence[float]) -> Tensor:
-        """Blend x and partner, both [B, ...]: p x + (1 - p) partner for each item's p."""
+        """Return p x + (1 - p) partner for x and partner [B, ...], with one p per item."""
         if not self.training:
             return x
-        shares = send(torch.tensor(proportions, dtype=x.dtype), x.device)
+        shares = to_device(torch.tensor(proportions, dtype=x.dtype), x.device)
         return torch.lerp(partner, x, shares.view(-1, *[1] * (x.dim() - 1)))
 
 
-def mixup_draw(seed: int, n: int, alpha: float) -> tuple[int, float]:
-    """Draw a partner in 0..n-1 and the own proportion, Beta(alpha, alpha), of one item.
+def draw_mixup(seed: int, n: int, alpha: float) -> tuple[int, float]:
+    """Draw one item's partner in 0..n-1 and the item's own proportion from Beta(alpha, alpha).
 
-    The proportion is a multiple of 2^-16: the last bits of a Beta draw depend on the machine's
-    mathematical library.
+    The proportion is rounded to a multiple of 2^-16: the last bits of a Beta draw depend on the
+    machine's math library.
     """
     generator = random.Random(seed)
     partner = generator.randrange(n)
-    return partner, round(generator.betavariate(alpha, alpha) * _MIXUP_STEPS) / _MIXUP_STEPS
+    return partner, round(
+        generator.betavariate(alpha, alpha) * _MIXUP_RESOLUTION
+    ) / _MIXUP_RESOLUTION
 
 
-def offset_draw(seed: int, most: int) -> int:
-    """Draw the offset of one window, uniform in 0..most (both included)."""
-    return _integer(_generator(seed), most)
+def draw_offset(seed: int, maximum: int) -> int:
+    """Draw the offset of one window in samples, uniform in 0..maximum (both included)."""
+    return _draw_integer(_generator(seed), maximum)
 
 
 def _generator(seed: int) -> torch.Generator:
     return torch.Generator(device="cpu").manual_seed(seed)
 
 
-def _uniform(generator: torch.Generator, low: float, high: float) -> float:
+def _draw_uniform(generator: torch.Generator, low: float, high: float) -> float:
     drawn = torch.rand((), dtype=torch.float64, generator=generator, device="cpu")
     return low + (high - low) * float(drawn)
 
 
-def _integer(generator: torch.Generator, most: int) -> int:
-    return int(torch.randint(0, most + 1, (), generator=generator, device="cpu"))
+def _draw_integer(generator: torch.Generator, maximum: int) -> int:
+    return int(torch.randint(0, maximum + 1, (), generator=generator, device="cpu"))
 
 
-def _stretch(generator: torch.Generator, length: int, widest: int) -> tuple[int, int]:
-    """Draw a stretch of 0..widest places within ``length``, as (start, end)."""
-    width = _integer(generator, widest)
-    start = _integer(generator, length - width)
+def _draw_interval(generator: torch.Generator, length: int, max_width: int) -> tuple[int, int]:
+    """Draw (start, end) within ``length``, 0..max_width wide.
+
+    Replay depends on the order of the two draws: width first, then start.
+    """
+    width = _draw_integer(generator, max_width)
+    start = _draw_integer(generator, length - width)
     return start, start + width
 
 
-def _refuse_reversed(name: str, low: str, least: float, high: str, most: float) -> None:
-    if least > most:
+def _check_bounds(name: str, low_name: str, low: float, high_name: str, high: float) -> None:
+    if low > high:
         raise ModelError(
-            f"augment.{name}.{low}: must not exceed {high}, {most:g}, got {least:g} (swap them)"
+            f"augment.{name}.{low_name}: must not exceed {high_name}, {high:g}, got {low:g} "
+            "(swap them)"
         )
 
 
-def _refuse_count(x: Tensor, seeds: Sequence[int]) -> None:
+def _check_seeds(x: Tensor, seeds: Sequence[int]) -> None:
     if len(seeds) != x.shape[0]:
         raise ModelError(
             f"augment: needs one seed for each of the {x.shape[0]} items, got {len(seeds)} "

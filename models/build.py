@@ -1,7 +1,10 @@
-"""The tables of models, features and augmentations, and how one is built from configuration.
+"""Tables of models, features and augmentations, and functions that build them by name.
 
-A configuration is ``{"name": ..., argument: value, ...}``; ``resolve_*`` checks it and writes all
-defaults out, ``build_*`` turns it into keyword arguments. Modules never see a configuration.
+A configuration is ``{"name": ..., argument: value, ...}``. ``resolve_*`` validates it and fills in
+all defaults; ``build_*`` passes it on as keyword arguments. Modules never see a configuration.
+
+The names of submodules must not change: initial weights and dropout masks are seeded by them, and
+checkpoints use them as keys.
 
 Shapes: B batch, C channels, S samples, F frequency bins, T time frames, N classes.
 """
@@ -38,7 +41,7 @@ FEATURES: Final[dict[str, Callable[..., nn.Module]]] = {
     "lfcc": lfcc,
     "imfcc": imfcc,
 }
-AUGMENTATIONS: Final[dict[str, Callable[..., nn.Module]]] = {  # in the order of application
+AUGMENTATIONS: Final[dict[str, Callable[..., nn.Module]]] = {  # in order of application
     "mixup": Mixup,
     "gain": RandomGain,
     "noise": WhiteNoise,
@@ -51,41 +54,51 @@ FEATURE_CONTEXT: Final = ("sample_rate",)
 
 @runtime_checkable
 class HasShape(Protocol):
-    """A feature that can tell its shape without being run."""
+    """A feature that computes its output shape without being run."""
 
     def shape(self, *, channels: int, samples: int) -> Shape: ...
 
 
-def resolve_model(given: Mapping[str, object], extra: Table | None = None) -> dict[str, object]:
-    """Check a model's configuration and write its defaults out; ``extra`` holds plug-ins.
+def resolve_model(config: Mapping[str, object], extra: Table | None = None) -> dict[str, object]:
+    """Validate a model's configuration and fill in its defaults.
+
+    Args:
+        config: name and arguments.
+        extra: models of plug-ins, by name.
+
 
     Raises:
-        ModelError: with one line for each problem.
+        ModelError: with one line per problem.
     """
-    return resolve("model", {**MODELS, **(extra or {})}, given, context=MODEL_CONTEXT)
+    return resolve("model", {**MODELS, **(extra or {})}, config, context=MODEL_CONTEXT)
 
 
-def resolve_feature(given: Mapping[str, object], extra: Table | None = None) -> dict[str, object]:
-    """Check a feature's configuration and write its defaults out; ``extra`` holds plug-ins.
+def resolve_feature(config: Mapping[str, object], extra: Table | None = None) -> dict[str, object]:
+    """Validate a feature's configuration and fill in its defaults.
+
+    Args:
+        config: name and arguments.
+        extra: features of plug-ins, by name.
+
 
     Raises:
-        ModelError: with one line for each problem.
+        ModelError: with one line per problem.
     """
-    return resolve("feature", {**FEATURES, **(extra or {})}, given, context=FEATURE_CONTEXT)
+    return resolve("feature", {**FEATURES, **(extra or {})}, config, context=FEATURE_CONTEXT)
 
 
-def resolve_augment(given: Mapping[str, object]) -> dict[str, dict[str, object]]:
-    """Check augmentations, NAME -> arguments, and write their defaults out.
+def resolve_augment(config: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    """Validate augmentations, NAME -> arguments, and fill in their defaults.
 
-    A name with null instead of arguments is not applied, and left out. The result is in the order
-    of application, however the names were given.
+    A name with null instead of arguments disables the augmentation and is omitted from the result,
+    which is in order of application regardless of the order in ``config``.
 
     Raises:
-        ModelError: with one line for each problem.
+        ModelError: with one line per problem.
     """
     resolved: dict[str, dict[str, object]] = {}
     problems: list[str] = []
-    for name, arguments in given.items():
+    for name, arguments in config.items():
         try:
             lookup("augment", AUGMENTATIONS, name)
             if isinstance(arguments, Mapping):
@@ -94,7 +107,7 @@ def resolve_augment(given: Mapping[str, object]) -> dict[str, dict[str, object]]
             elif arguments is not None:
                 raise ModelError(
                     f"augment.{name}: must be a mapping of arguments, or null, "
-                    f"got {show(arguments)} (write {{}} for the defaults)"
+                    f"got {show(arguments)} (use {{}} for the defaults)"
                 )
         except ModelError as error:
             problems += error.problems
@@ -104,13 +117,13 @@ def resolve_augment(given: Mapping[str, object]) -> dict[str, dict[str, object]]
 
 
 def build_augment(config: Mapping[str, object]) -> dict[str, nn.Module]:
-    """Build augmentations from NAME -> arguments, in the order of application.
+    """Build augmentations from NAME -> arguments, in order of application.
 
     Raises:
-        ModelError: for bad names or arguments.
+        ModelError: for invalid names or arguments.
     """
     return {
-        name: _module(f"augment.{name}", AUGMENTATIONS, {**arguments, "name": name}, {})
+        name: _build_module(f"augment.{name}", AUGMENTATIONS, {**arguments, "name": name}, {})
         for name, arguments in resolve_augment(config).items()
     }
 
@@ -128,13 +141,13 @@ def build_model(
         config: name and arguments; defaults are filled in.
         classes: N.
         input_shape: (C, F, T) of one item.
-        extra: plug-ins, by name.
+        extra: models of plug-ins, by name.
 
     Raises:
-        ModelError: for bad arguments, or an input that does not suit the model.
+        ModelError: for invalid arguments, or an input shape that the model does not accept.
     """
     context = {"classes": classes, "input_shape": input_shape}
-    return _module("model", {**MODELS, **(extra or {})}, config, context)
+    return _build_module("model", {**MODELS, **(extra or {})}, config, context)
 
 
 def build_feature(
@@ -144,23 +157,23 @@ def build_feature(
 
     Args:
         config: name and arguments; defaults are filled in.
-        sample_rate: samples a second.
-        extra: plug-ins, by name.
+        sample_rate: in Hz.
+        extra: features of plug-ins, by name.
 
     Raises:
-        ModelError: for bad arguments.
+        ModelError: for invalid arguments.
     """
     table = {**FEATURES, **(extra or {})}
-    return _module("feature", table, config, {"sample_rate": sample_rate})
+    return _build_module("feature", table, config, {"sample_rate": sample_rate})
 
 
 def feature_shape(feature: nn.Module, *, channels: int, samples: int) -> Shape:
-    """Return the (C, F, T) that a feature gives for waveforms of [channels, samples].
+    """Return (C, F, T) of a feature's image of a waveform [channels, samples].
 
-    A feature without a ``shape`` method of its own is run once, on silence.
+    A feature without a ``shape`` method is run once on silence.
 
     Raises:
-        ModelError: for waveforms that the feature cannot take.
+        ModelError: for waveforms that the feature does not accept, or an output without four axes.
     """
     if isinstance(feature, HasShape):
         return feature.shape(channels=channels, samples=samples)
@@ -168,19 +181,19 @@ def feature_shape(feature: nn.Module, *, channels: int, samples: int) -> Shape:
         image = feature(torch.zeros(1, channels, samples))
     if image.dim() != 4:
         raise ModelError(
-            "feature: must give images [batch, channels, bins, frames], "
+            "feature: must return images [batch, channels, bins, frames], "
             f"got the shape {list(image.shape)} (return four axes)"
         )
     return int(image.shape[1]), int(image.shape[2]), int(image.shape[3])
 
 
-def _module(
+def _build_module(
     kind: str, table: Table, config: Mapping[str, object], context: Mapping[str, object]
 ) -> nn.Module:
     module = construct(kind, table, config, context)
     if not isinstance(module, nn.Module):
         raise ModelError(
             f"{kind}.name: {config['name']} must build a torch.nn.Module, "
-            f"got {type(module).__name__} (mend the plug-in)"
+            f"got {type(module).__name__} (fix the plug-in)"
         )
     return module

@@ -1,6 +1,6 @@
 """A plain convolutional network with squeeze-and-excitation blocks.
 
-After Xu and Zhou: A Deep Music Genres Classification Model Based on CNN with
+Based on Xu and Zhou: A Deep Music Genres Classification Model Based on CNN with
 Squeeze & Excitation Block, APSIPA ASC 2020.
 
 Shapes: B batch, C channels, F frequency, T time, N classes.
@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genretune.models.dropout import SeededDropout
-from genretune.models.layers import Count, Rate, Ratio, Shape, one_each, refuse_small
+from genretune.models.layers import Count, Rate, Ratio, Shape, check_input_size, per_layer
 from genretune.models.pooling import image_mean, max_pool
 from genretune.models.se import se_or_none
 
@@ -21,21 +21,21 @@ Filters = Annotated[list[Count], Field(min_length=1)]
 
 
 class CNN(nn.Module):
-    """Blocks of [3x3 convolution, max-pooling 2, dropout, SE, ReLU], then one dense layer.
+    """Blocks of [3x3 convolution, 2x2 max-pooling, dropout, SE, ReLU], then one dense layer.
 
     Args:
         classes: number of classes N.
         input_shape: (channels, frequency bins, time frames) of one item.
-        filters: output channels, one value for each block.
-        reduction: reduction of the SE blocks, or one for each block; null for no SE block.
-        dropout: dropout rate in the blocks, or one for each block.
-        pool: how blocks end: flatten keeps every value, gap takes the mean over the image.
+        filters: output channels, one value per block.
+        reduction: reduction of all SE blocks, or a list with one per block; null for no SE block.
+        dropout: dropout rate of all blocks, or a list with one per block.
+        pool: input of the dense layer: flatten for all values, gap for global average pooling.
         fc_dropout: dropout rate before the dense layer.
         fc_bias: whether the dense layer has a bias.
 
     Raises:
-        ModelError: for an input too small to be pooled that often, a list of another length than
-            ``filters``, or a reduction larger than the channels of its block.
+        ModelError: for an input too small for the number of poolings, a list whose length differs
+            from ``filters``, or a reduction larger than the channels of its block.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class CNN(nn.Module):
         *,
         classes: int,
         input_shape: Shape,
-        filters: Filters = [32, 64, 128, 256, 128],  # noqa: B006 (never changed)
+        filters: Filters = [32, 64, 128, 256, 128],  # noqa: B006 (never mutated)
         reduction: Ratio | list[Ratio | None] | None = 32,
         dropout: Rate | list[Rate | None] | None = 0.25,
         pool: Literal["flatten", "gap"] = "flatten",
@@ -52,9 +52,9 @@ class CNN(nn.Module):
     ) -> None:
         super().__init__()
         channels, bins, frames = input_shape
-        refuse_small(len(filters), input_shape, argument="model.filters", what="blocks")
-        reductions = one_each(reduction, len(filters), argument="model.reduction", what="blocks")
-        rates = one_each(dropout, len(filters), argument="model.dropout", what="blocks")
+        check_input_size(len(filters), input_shape, argument="model.filters", what="blocks")
+        reductions = per_layer(reduction, len(filters), argument="model.reduction", what="blocks")
+        rates = per_layer(dropout, len(filters), argument="model.dropout", what="blocks")
         inputs = [channels, *filters[:-1]]
         self.blocks = nn.ModuleList(
             Block(inputs[i], filters[i], rate=rates[i], reduction=reductions[i], number=i + 1)
@@ -75,7 +75,7 @@ class CNN(nn.Module):
 
 
 class Block(nn.Module):
-    """3x3 convolution, max-pooling by 2, dropout, SE, ReLU: [B, C, F, T] -> [B, C', F/2, T/2]."""
+    """3x3 convolution, 2x2 max-pooling, dropout, SE, ReLU: [B, C, F, T] -> [B, C', F/2, T/2]."""
 
     def __init__(
         self,
@@ -93,8 +93,8 @@ class Block(nn.Module):
 
     def forward(self, x_BCFT: Tensor) -> Tensor:
         """Map [B, C, F, T] to [B, C', F // 2, T // 2]."""
-        # The bias is the same for all values of a channel, so it may as well come after the
-        # maximum, where a quarter of the values is left: max(x + b) = max(x) + b.
+        # Adding the bias after pooling gives the same result, max(x + b) = max(x) + b, for a
+        # quarter of the values.
         conv = self.conv
         x_BCFT = max_pool(F.conv2d(x_BCFT, conv.weight, padding=1))
         if conv.bias is not None:

@@ -1,7 +1,8 @@
-"""What a model or a feature costs, found without computing anything where possible.
+"""Parameter counts and FLOPs of models and features, without running them where possible.
 
-Operations are those of one forward pass over one window, a multiplication and an addition counted
-as two, as in ``torch.utils.flop_counter``: convolutions and matrix products, which are nearly all.
+FLOPs are those of one forward pass over one window, counted as in ``torch.utils.flop_counter``:
+a multiplication and an addition count as two, and only convolutions and matrix products count,
+which are nearly all of the work.
 """
 
 import math
@@ -20,12 +21,12 @@ from genretune.models.spectrum import Matrix
 
 @dataclass(frozen=True)
 class Cost:
-    """Size and work of one component.
+    """Parameter count, FLOPs and output shape of one component.
 
     Attributes:
-        parameters: number of trained values.
-        flops: operations for one window.
-        output_shape: of one item.
+        parameters: number of trainable values.
+        flops: floating-point operations per window.
+        output_shape: shape of one item, without the batch axis.
     """
 
     parameters: int
@@ -40,7 +41,7 @@ def model_cost(
     input_shape: Shape,
     extra: Table | None = None,
 ) -> Cost:
-    """Count on the meta device, where tensors have shapes but no values.
+    """Return the cost of a model, counted on the meta device, where tensors have no values.
 
     Raises:
         ModelError: as ``build_model``.
@@ -59,7 +60,9 @@ def feature_cost(
     samples: int,
     extra: Table | None = None,
 ) -> Cost:
-    """Count from the sizes of the transform and the matrices; a plug-in is run on silence.
+    """Return the cost of a feature, from the sizes of its transform and matrices.
+
+    A feature from a plug-in is run once on silence.
 
     Raises:
         ModelError: as ``build_feature``, or for windows too short for the feature.
@@ -75,7 +78,7 @@ def feature_cost(
 
 def _feature_flops(feature: Feature, frames: int) -> int:
     n_fft = feature.spectrum.n_fft
-    transform = int(2.5 * n_fft * math.log2(n_fft))  # the usual estimate for real input
+    transform = int(2.5 * n_fft * math.log2(n_fft))  # usual estimate for an FFT of real input
     matrices = sum(2 * m.matrix.numel() for m in feature.stages if isinstance(m, Matrix))
     return frames * (transform + matrices)
 

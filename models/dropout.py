@@ -1,4 +1,4 @@
-"""Dropout whose mask is a function of an explicit seed, drawn cheaply on the CPU.
+"""Dropout whose mask is a function of an explicit seed and is drawn on the CPU.
 
 Shapes: B batch, C channels, H height (frequency), W width (time).
 """
@@ -10,22 +10,24 @@ import torch
 from torch import Tensor, nn
 
 from genretune.models.errors import ModelError
-from genretune.models.layers import send
+from genretune.models.layers import to_device
 
 
 class SeededDropout(nn.Module):
-    """Zero each value with probability ``rate`` while training and scale the rest by 1/(1-rate).
+    """Inverted dropout: zeroes values with probability ``rate``, scales the rest by 1/(1-rate).
 
-    The training loop sets ``seed`` before each batch (see :func:`seed_dropout`). The mask is
-    drawn on the CPU, so that it does not depend on the device, item after item, so that splitting
-    a batch into micro-batches leaves it as it is, and with channels last, so that it does not
-    depend on the memory format and is cheap in the fast one.
+    The training loop sets ``seed`` before each batch (see :func:`seed_dropout`). The mask is drawn
+
+    - on the CPU, so it does not depend on the device;
+    - item by item, so it does not depend on how a batch is split into micro-batches;
+    - in channels-last order, so it does not depend on the memory format of the input and needs no
+      copy in the faster one.
 
     Args:
-        rate: probability in [0, 1); 0 and None draw nothing and pass the input through.
+        rate: probability in [0, 1); 0 and None return the input without drawing anything.
 
     Raises:
-        ModelError: from ``forward`` in training mode, if no seed was set.
+        ModelError: from ``forward`` in training mode, if no seed is set.
     """
 
     def __init__(self, rate: float | None) -> None:
@@ -36,7 +38,7 @@ class SeededDropout(nn.Module):
 
     @property
     def seed(self) -> int | None:
-        """The seed of the current batch; setting it starts the random stream anew."""
+        """Seed of the current batch; setting it restarts the random stream."""
         return self._seed
 
     @seed.setter
@@ -61,16 +63,16 @@ class SeededDropout(nn.Module):
         return f"rate={self.rate}"
 
     def __getstate__(self) -> dict[str, object]:
-        # A generator cannot be pickled in every version of torch, and the seed brings it back.
+        # Not every torch version can pickle a generator; forward recreates it from the seed.
         return {**self.__dict__, "_generator": None}
 
 
 def seed_dropout(model: nn.Module, seed_of: Callable[[str], int]) -> None:
-    """Give every dropout layer its seed for the next batch.
+    """Set the seed of every dropout layer for the next batch.
 
     Args:
-        model: any module; layers are found wherever they stand in it.
-        seed_of: maps the layer's dotted name to a seed.
+        model: any module; nested layers are included.
+        seed_of: maps a layer's dotted name to its seed.
     """
     for name, module in model.named_modules():
         if isinstance(module, SeededDropout):
@@ -78,24 +80,27 @@ def seed_dropout(model: nn.Module, seed_of: Callable[[str], int]) -> None:
 
 
 def _mask(x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
-    """Draw what x is multiplied with: 0 or 1 / (1 - rate), of x's shape, type and device."""
+    """Draw the factors of x, 0 or 1 / (1 - rate), with the shape, dtype and device of x."""
     shape = tuple(x.shape)
     channels_last = len(shape) == 4
-    order = (shape[0], shape[2], shape[3], shape[1]) if channels_last else shape
-    values = math.prod(order[1:])
-    drawn, least = _draw(order[0], values, rate, generator)
-    mask = torch.empty(order[0], values, dtype=x.dtype, device=x.device)
-    # Compared straight into numbers: a detour over booleans takes three times as long.
-    torch.ge(send(drawn, x.device), least, out=mask).mul_(1.0 / (1.0 - rate))
-    mask = mask.view(order)
+    drawn_shape = (shape[0], shape[2], shape[3], shape[1]) if channels_last else shape
+    values = math.prod(drawn_shape[1:])
+    drawn, threshold = _draw_integers(drawn_shape[0], values, rate, generator)
+    mask = torch.empty(drawn_shape[0], values, dtype=x.dtype, device=x.device)
+    # Comparing into a float tensor is three times as fast as converting a boolean mask.
+    torch.ge(to_device(drawn, x.device), threshold, out=mask).mul_(1.0 / (1.0 - rate))
+    mask = mask.view(drawn_shape)
     return mask.permute(0, 3, 1, 2) if channels_last else mask
 
 
-def _draw(items: int, values: int, rate: float, generator: torch.Generator) -> tuple[Tensor, int]:
-    """Draw [items, values] integers and the least one that stays.
+def _draw_integers(
+    items: int, values: int, rate: float, generator: torch.Generator
+) -> tuple[Tensor, int]:
+    """Draw integers [items, values] and return them with the smallest value that is kept.
 
-    Random bits come 64 at a time. A rate of n/256 takes 8 of them for each value; every other rate
-    takes 32, and is kept to within 2^-33.
+    Random bits are drawn in 64-bit words. Every item starts with a new word, so that micro-batches
+    get the same bits as the whole batch. A rate n/256 is exact with 8 bits per
+    value; any other rate uses 32 bits and is exact to within 2^-33.
     """
     dtype, bits, lowest = torch.uint8, 8, 0
     if (rate * 2**bits) % 1.0:

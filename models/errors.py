@@ -1,6 +1,6 @@
-"""What can go wrong with models, features and augmentations, as the user sees it.
+"""Errors of models, features and augmentations that are reported to the user.
 
-ModelError                exit 2: a name, an argument or a plug-in that cannot be used
+    ModelError             exit 2: invalid name, argument or plug-in
 
 Each problem is one line: ``where: rule, got value (what to do)``.
 """
@@ -10,7 +10,11 @@ from typing import ClassVar
 
 
 class ModelError(ValueError):
-    """One or more problems with named components; ``problems`` holds a line for each."""
+    """One or more problems with components.
+
+    Attributes:
+        problems: one line per problem.
+    """
 
     exit_code: ClassVar[int] = 2
 

@@ -1,9 +1,10 @@
-"""Features: from waveforms to time-frequency images, on whatever device the module is.
+"""Features: transforms from waveforms to time-frequency images, on the device of the module.
 
-Each function below builds one feature from its plain keyword arguments; the transforms are
-torchaudio's. All share the short-time Fourier transform: ``n_fft``, ``hop``, ``win_length`` in
-samples (null is n_fft) and ``window``; and ``normalize``: null, ``window`` (each item by its own
-mean and variance) or ``statistics`` (each bin by figures of the training set).
+Each function below builds one feature from plain keyword arguments; the transforms are
+torchaudio's. All features share the arguments of the short-time Fourier transform, ``n_fft``,
+``hop``, ``win_length`` (in samples; null means n_fft) and ``window`` (the window function), and
+``normalize``: null, ``window`` (each item by its own mean and variance) or ``statistics`` (each
+bin by the mean and variance of the training set).
 
 Shapes: B batch, C channels, S samples, F features, T time frames.
 """
@@ -42,10 +43,13 @@ Hertz = Annotated[float, Field(ge=0)]
 
 
 class Feature(nn.Module):
-    """Spectrum, then stages that map [B, C, F, T] to [B, C, F', T], then normalisation.
+    """Spectrum, stages that map [B, C, F, T] to [B, C, F', T], and normalisation.
+
+    Args:
+        bins: F after the last stage; None if the stages keep the bins of the spectrum.
 
     Attributes:
-        needs_statistics: whether ``fit`` must see the training set before training.
+        needs_statistics: whether ``fit`` must be called on the training set before training.
     """
 
     def __init__(
@@ -73,21 +77,27 @@ class Feature(nn.Module):
         Raises:
             ModelError: for waveforms of n_fft // 2 samples or fewer, or missing statistics.
         """
-        x_BCFT = self._raw(x_BCS)
+        x_BCFT = self._unnormalized(x_BCS)
         return x_BCFT if self.normalize is None else self.normalize(x_BCFT)
 
     def fit(self, batches: Iterable[Tensor]) -> None:
-        """Take the statistics of the training set from its waveforms [B, C, S]."""
+        """Compute the statistics of the training set from its waveforms [B, C, S].
+
+        Does nothing unless ``normalize`` is ``statistics``.
+
+        Raises:
+            ModelError: if there are no waveforms.
+        """
         if isinstance(self.normalize, StatisticsNormalize):
             with torch.no_grad():
-                self.normalize.fit(self._raw(x_BCS) for x_BCS in batches)
+                self.normalize.fit(self._unnormalized(x_BCS) for x_BCS in batches)
 
     def shape(self, *, channels: int, samples: int) -> Shape:
-        """Return (channels, F, T) for waveforms of that many channels and samples."""
+        """Return (C, F, T) of the image of a waveform [channels, samples]."""
         return channels, self.bins, self.spectrum.frames(samples)
 
-    def _raw(self, x_BCS: Tensor) -> Tensor:
-        # Spectra span many decades: half precision would lose the quiet ones.
+    def _unnormalized(self, x_BCS: Tensor) -> Tensor:
+        # Spectra span many orders of magnitude: half precision would flush quiet bins to zero.
         with torch.autocast(x_BCS.device.type, enabled=False):
             x_BCFT: Tensor = self.spectrum(x_BCS.float())
             for stage in self.stages:
@@ -103,7 +113,7 @@ def rawspec(
     window: WindowName = "hann",
     normalize: Normalize | None = None,
 ) -> Feature:
-    """Magnitude spectrogram."""
+    """Build a magnitude spectrogram."""
     spectrum = Spectrum(n_fft=n_fft, hop=hop, win_length=win_length, window=window, power=1)
     return Feature(spectrum, normalize=normalize)
 
@@ -116,7 +126,7 @@ def powerspec(
     window: WindowName = "hann",
     normalize: Normalize | None = None,
 ) -> Feature:
-    """Power spectrogram: squared magnitude."""
+    """Build a power spectrogram (squared magnitude)."""
     spectrum = Spectrum(n_fft=n_fft, hop=hop, win_length=win_length, window=window, power=2)
     return Feature(spectrum, normalize=normalize)
 
@@ -132,7 +142,7 @@ def logspec(
     eps: Eps = 1.0,
     normalize: Normalize | None = None,
 ) -> Feature:
-    """Logarithm of the spectrogram, log(x + eps)."""
+    """Build a log spectrogram, log(x + eps)."""
     spectrum = Spectrum(n_fft=n_fft, hop=hop, win_length=win_length, window=window, power=power)
     return Feature(spectrum, [Logarithm(log, eps)], normalize=normalize)
 
@@ -153,7 +163,7 @@ def melspec(
     eps: Eps = 1e-3,
     normalize: Normalize | None = None,
 ) -> Feature:
-    """Power spectrogram in mel bands; its logarithm unless ``log`` is null."""
+    """Build a mel power spectrogram; logarithmic unless ``log`` is null."""
     spectrum = Spectrum(n_fft=n_fft, hop=hop, win_length=win_length, window=window, power=2)
     bank = mel_bank(
         bins=spectrum.bins,
@@ -186,7 +196,7 @@ def mfcc(
     eps: Eps = 1e-6,
     normalize: Normalize | None = None,
 ) -> Feature:
-    """Mel-frequency cepstral coefficients: DCT of the logarithm of mel bands."""
+    """Build mel-frequency cepstral coefficients: the DCT of a log mel spectrogram."""
     spectrum = Spectrum(n_fft=n_fft, hop=hop, win_length=win_length, window=window, power=2)
     dct = cosine_transform(coefficients=n_mfcc, filters=n_mels, argument="n_mfcc", of="n_mels")
     bank = mel_bank(
@@ -216,7 +226,7 @@ def lfcc(
     eps: Eps = 1e-6,
     normalize: Normalize | None = None,
 ) -> Feature:
-    """Linear-frequency cepstral coefficients: as mfcc, with filters equally spaced in Hz."""
+    """Build linear-frequency cepstral coefficients: MFCC with filters equally spaced in Hz."""
     spectrum = Spectrum(n_fft=n_fft, hop=hop, win_length=win_length, window=window, power=2)
     dct = cosine_transform(coefficients=n_lfcc, filters=n_filter, argument="n_lfcc", of="n_filter")
     bank = linear_bank(
@@ -242,7 +252,7 @@ def imfcc(
     eps: Eps = 1e-6,
     normalize: Normalize | None = None,
 ) -> Feature:
-    """Inverted mel-frequency cepstral coefficients: as mfcc, with filters fine at the top."""
+    """Build inverted MFCC: filters narrow at high and wide at low frequencies."""
     spectrum = Spectrum(n_fft=n_fft, hop=hop, win_length=win_length, window=window, power=2)
     dct = cosine_transform(coefficients=n_imfcc, filters=n_mels, argument="n_imfcc", of="n_mels")
     bank = inverted_mel_bank(

@@ -1,4 +1,4 @@
-"""Filter banks and the cosine transform, as plain matrices; the formulas are torchaudio's.
+"""Filter banks and the discrete cosine transform as matrices, computed by torchaudio.
 
 Shapes: K frequency bins of the spectrum, M filters, D coefficients.
 """
@@ -17,16 +17,16 @@ FilterNorm = Literal["slaney"]
 
 
 def frequency_range(f_min: float, f_max: float | None, sample_rate: int) -> tuple[float, float]:
-    """Return both bounds in Hz; ``f_max`` None is half of the sample rate.
+    """Return both bounds in Hz; ``f_max`` None means half the sample rate.
 
     Raises:
-        ModelError: for an empty range, or one beyond half of the sample rate.
+        ModelError: for an empty range or a bound above half the sample rate.
     """
     nyquist = sample_rate / 2
     upper = nyquist if f_max is None else f_max
     if upper > nyquist:
         raise ModelError(
-            f"feature.f_max: must be at most half of the sample rate, {nyquist:g} Hz, "
+            f"feature.f_max: must be at most half the sample rate, {nyquist:g} Hz, "
             f"got {upper:g} (lower it, or leave it null)"
         )
     if f_min >= upper:
@@ -49,13 +49,13 @@ def mel_bank(
     """Build triangular filters [M, K], equally spaced on the mel scale.
 
     Raises:
-        ModelError: for a bad frequency range, or a filter so narrow that it holds no bin.
+        ModelError: for an invalid frequency range, or a filter too narrow to contain a bin.
     """
     low, high = frequency_range(f_min, f_max, sample_rate)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about empty filters, which are refused below
+        warnings.simplefilter("ignore")  # empty filters: an error below
         bank_KM = AF.melscale_fbanks(bins, low, high, n_mels, sample_rate, norm, mel_scale)
-    return _refuse_empty(bank_KM.T.contiguous(), "n_mels", bins)
+    return _check_filters(bank_KM.T.contiguous(), "n_mels", bins)
 
 
 def inverted_mel_bank(
@@ -67,7 +67,7 @@ def inverted_mel_bank(
     f_max: float | None,
     mel_scale: MelScale = "slaney",
 ) -> Tensor:
-    """Build mel filters [M, K] mirrored in frequency: narrow at the top, wide at the bottom.
+    """Build mel filters [M, K] mirrored in frequency: narrow at high, wide at low frequencies.
 
     Chakroborty, Roy, Saha: Improved Closed Set Text-Independent Speaker Identification by
     Combining MFCC with Evidence from Flipped Filter Banks, 2007.
@@ -98,14 +98,18 @@ def linear_bank(
     """
     low, high = frequency_range(f_min, f_max, sample_rate)
     bank_KM = AF.linear_fbanks(bins, low, high, n_filter, sample_rate)
-    return _refuse_empty(bank_KM.T.contiguous(), "n_filter", bins)
+    return _check_filters(bank_KM.T.contiguous(), "n_filter", bins)
 
 
 def cosine_transform(*, coefficients: int, filters: int, argument: str, of: str) -> Tensor:
     """Build the orthonormal DCT-II matrix [D, M] of the first D coefficients.
 
+    Args:
+        argument: name of the argument that sets D, for messages.
+        of: name of the argument that sets M, for messages.
+
     Raises:
-        ModelError: naming ``argument``, for more coefficients than filters (argument ``of``).
+        ModelError: if there are more coefficients than filters.
     """
     if coefficients > filters:
         raise ModelError(
@@ -115,12 +119,12 @@ def cosine_transform(*, coefficients: int, filters: int, argument: str, of: str)
     return torch.as_tensor(AF.create_dct(coefficients, filters, "ortho")).T.contiguous()
 
 
-def _refuse_empty(bank_MK: Tensor, argument: str, bins: int) -> Tensor:
+def _check_filters(bank_MK: Tensor, argument: str, bins: int) -> Tensor:
     empty = int((bank_MK.amax(1) <= 0).sum())
     if empty:
         raise ModelError(
-            f"feature.{argument}: every filter must hold a bin of the spectrum, "
+            f"feature.{argument}: every filter must contain a bin of the spectrum, "
             f"got {bank_MK.shape[0]} filters over {bins} bins, {empty} of them empty "
-            "(fewer filters, a larger n_fft, or mel_scale slaney)"
+            "(use fewer filters, a larger n_fft, or mel_scale slaney)"
         )
     return bank_MK

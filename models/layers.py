@@ -1,4 +1,4 @@
-"""Small things that several architectures share: argument types, one value or one a layer."""
+"""Argument types and helpers shared by the architectures."""
 
 from collections.abc import Sequence
 from typing import Annotated, TypeVar
@@ -10,26 +10,30 @@ from torch import Tensor
 from genretune.models.errors import ModelError
 
 Shape = tuple[int, int, int]
-"""Channels, frequency bins, time frames of one item."""
+"""(C, F, T) of one item: channels, frequency bins, time frames."""
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
-"""A dropout rate."""
+"""Dropout rate."""
 
 Ratio = Annotated[int, Field(ge=1)]
-"""A reduction ratio of an SE block."""
+"""Reduction r of an SE block."""
 
 Count = Annotated[int, Field(ge=1)]
 
 V = TypeVar("V", int, float)
 
 
-def one_each(
+def per_layer(
     value: V | Sequence[V | None] | None, layers: int, *, argument: str, what: str
 ) -> tuple[V | None, ...]:
-    """Spread one value over all layers, or take a list as it is.
+    """Return one value per layer: a single value repeated, or a list unchanged.
+
+    Args:
+        argument: dotted name of the argument, for messages.
+        what: plural name of the layers, for messages.
 
     Raises:
-        ModelError: if a list has another length than there are layers.
+        ModelError: if the length of a list differs from the number of layers.
     """
     if value is None or isinstance(value, int | float):
         return (value,) * layers
@@ -41,22 +45,22 @@ def one_each(
     return tuple(value)
 
 
-def refuse_small(poolings: int, input_shape: Shape, *, argument: str, what: str) -> None:
-    """Raise ModelError if an image cannot be halved ``poolings`` times, rounding down."""
+def check_input_size(poolings: int, input_shape: Shape, *, argument: str, what: str) -> None:
+    """Raise ModelError if an image is too small for ``poolings`` 2x2 poolings that round down."""
     _, bins, frames = input_shape
-    least = 2**poolings
-    if min(bins, frames) < least:
+    minimum = 2**poolings
+    if min(bins, frames) < minimum:
         raise ModelError(
             f"{argument}: {poolings} {what} halve the image {poolings} times, it must have at "
-            f"least {least} x {least} bins and frames, got {bins} x {frames} "
-            f"(fewer {what}, longer windows, a shorter hop or more bins)"
+            f"least {minimum} x {minimum} bins and frames, got {bins} x {frames} "
+            f"(use fewer {what}, longer windows, a shorter hop or more bins)"
         )
 
 
-def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return ``tensor``, drawn on the CPU, on ``device``; the host goes on while it is copied.
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a CPU tensor to ``device``, asynchronously on CUDA.
 
-    Never run on a GPU.
+    The CUDA path has not been tested on a GPU yet.
     """
     if device.type != "cuda":
         return tensor.to(device)

@@ -1,8 +1,10 @@
-"""Light CNNs: convolutions followed by max-feature-map, the larger of two halves of the channels.
+"""Light CNNs: convolutions with max-feature-map activation.
+
+Max-feature-map (MFM) returns the element-wise maximum of the two halves of the channels.
 
 Wu, He, Sun, Tan: A Light CNN for Deep Face Representation, https://arxiv.org/abs/1511.02683
 Lavrentyeva et al.: STC Antispoofing Systems (lcnn_stc), https://arxiv.org/abs/1904.05576
-Where those flatten, these take the mean over the image, so that any input size will do.
+Where the papers flatten the image, these networks average over it, so they accept any input size.
 
 Shapes: B batch, C channels, F frequency, T time, N classes.
 """
@@ -16,14 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from genretune.models.dropout import SeededDropout
-from genretune.models.layers import Rate, Ratio, Shape, one_each, refuse_small
+from genretune.models.layers import Rate, Ratio, Shape, check_input_size, per_layer
 from genretune.models.pooling import image_mean, max_pool
 from genretune.models.se import se_or_none
 
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution and max-feature-map that leaves ``channels``."""
+    """A convolution with MFM: ``channels`` output channels, ``kernel`` x ``kernel``."""
 
     channels: int
     kernel: int
@@ -31,12 +33,12 @@ class Conv:
 
 @dataclass(frozen=True)
 class Norm:
-    """Batch normalisation of as many channels as there are."""
+    """Batch normalisation."""
 
 
 @dataclass(frozen=True)
 class Residual:
-    """Two 3x3 convolutions, each with max-feature-map, and the input added."""
+    """Two 3x3 convolutions with MFM and an identity shortcut."""
 
 
 Layer = Conv | Norm | Residual
@@ -44,12 +46,12 @@ Layer = Conv | Norm | Residual
 
 @dataclass(frozen=True)
 class Layout:
-    """What distinguishes one architecture of the family from another.
+    """One architecture of the family.
 
     Attributes:
-        stages: the layers of each stage; max-pooling by 2 ends every stage.
-        hidden: values after the max-feature-map of the first dense layer.
-        head_norm: whether batch normalisation follows it.
+        stages: layers of each stage; every stage ends with 2x2 max-pooling.
+        hidden: output size of the first dense layer, after MFM.
+        head_norm: whether batch normalisation follows the first dense layer.
     """
 
     stages: tuple[tuple[Layer, ...], ...]
@@ -58,20 +60,20 @@ class Layout:
 
 
 class LightCNN(nn.Module):
-    """Stages of max-feature-map convolutions, mean over the image, two dense layers.
+    """Stages of MFM convolutions, mean over the image, two dense layers.
 
     Args:
         classes: number of classes N.
         input_shape: (channels, frequency bins, time frames) of one item.
-        layout: the architecture; settled by the table.
-        reduction: reduction of an SE block before the pooling of each stage, or one for each
-            stage; null for no SE block.
+        layout: the architecture; fixed by the table ``LIGHT_CNNS``.
+        reduction: reduction of the SE block before the pooling of each stage, or a list with one
+            per stage; null for no SE block.
         out_bias: whether the last dense layer has a bias.
         fc_dropout: dropout rate before the last dense layer.
 
     Raises:
-        ModelError: for an input too small for the poolings, a list of another length than there
-            are stages, or a reduction larger than the channels of its stage.
+        ModelError: for an input too small for the number of poolings, a list whose length differs
+            from the number of stages, or a reduction larger than the channels of its stage.
     """
 
     def __init__(
@@ -86,8 +88,8 @@ class LightCNN(nn.Module):
     ) -> None:
         super().__init__()
         channels, count = input_shape[0], len(layout.stages)
-        refuse_small(count, input_shape, argument="model.name", what="stages")
-        reductions = one_each(reduction, count, argument="model.reduction", what="stages")
+        check_input_size(count, input_shape, argument="model.name", what="stages")
+        reductions = per_layer(reduction, count, argument="model.reduction", what="stages")
         self.stages = nn.ModuleList()
         for i, layers in enumerate(layout.stages):
             stage = Stage(channels, layers, reduction=reductions[i], number=i + 1)
@@ -110,7 +112,7 @@ class LightCNN(nn.Module):
 
 
 class Stage(nn.Module):
-    """Layers, SE on request, max-pooling by 2: [B, C, F, T] -> [B, C', F / 2, T / 2]."""
+    """Layers, optional SE, 2x2 max-pooling: [B, C, F, T] -> [B, C', F / 2, T / 2]."""
 
     def __init__(
         self, channels: int, layers: tuple[Layer, ...], *, reduction: int | None, number: int
@@ -137,7 +139,7 @@ class Stage(nn.Module):
 
 
 class FeatureMapConv(nn.Module):
-    """A convolution that keeps the size, then max-feature-map: [B, C, F, T] -> [B, C', F, T]."""
+    """A size-preserving convolution with MFM: [B, C, F, T] -> [B, C', F, T]."""
 
     def __init__(self, channels: int, outputs: int, kernel: int) -> None:
         super().__init__()
@@ -149,7 +151,7 @@ class FeatureMapConv(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 max-feature-map convolutions and the input added: same shape."""
+    """Two 3x3 MFM convolutions with an identity shortcut; keeps the shape."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -163,7 +165,7 @@ class ResidualBlock(nn.Module):
 
 
 def max_feature_map(x: Tensor) -> Tensor:
-    """Map [B, 2C, ...] to [B, C, ...]: the larger of channel c and channel C + c."""
+    """Map [B, 2C, ...] to [B, C, ...]: the maximum of channels c and C + c."""
     first, second = x.chunk(2, dim=1)
     return torch.maximum(first, second)
 

@@ -1,4 +1,4 @@
-"""Squeeze-and-excitation: channels weighed by what the whole image says.
+"""Squeeze-and-excitation (SE): channels weighted by a function of their means over the image.
 
 Hu, Shen, Albanie, Sun, Wu: Squeeze-and-Excitation Networks, https://arxiv.org/abs/1709.01507
 
@@ -14,17 +14,17 @@ from genretune.models.pooling import image_mean
 
 
 class SqueezeExcite(nn.Module):
-    """Scale each channel by sigmoid(W2 relu(W1 mean(x))), with W1: C -> C/r and W2: C/r -> C.
+    """SE block: scales channels by sigmoid(W2 relu(W1 mean(x))), W1: C -> C/r, W2: C/r -> C.
 
     Neither layer has a bias.
 
     Args:
         channels: C.
         reduction: r, from 1 to C; C // r hidden units.
-        where: the layer's name for messages.
+        where: name of the enclosing layer, for messages.
 
     Raises:
-        ModelError: if the reduction leaves no hidden unit.
+        ModelError: if the reduction is not between 1 and C.
     """
 
     def __init__(self, channels: int, reduction: int, *, where: str) -> None:
@@ -45,5 +45,5 @@ class SqueezeExcite(nn.Module):
 
 
 def se_or_none(channels: int, reduction: int | None, *, where: str) -> SqueezeExcite | None:
-    """Build the SE block of a layer, or none where ``reduction`` is None."""
+    """Build the SE block of a layer; None if ``reduction`` is None."""
     return None if reduction is None else SqueezeExcite(channels, reduction, where=where)

@@ -1,4 +1,4 @@
-"""The stages of a feature: short-time spectrum, filters, logarithm, cosine transform, scaling.
+"""Stages of a feature: spectrum, matrix (filter bank or DCT), logarithm, normalisation.
 
 Shapes: B batch, C channels, S samples, K frequency bins, F features, T time frames.
 """
@@ -28,18 +28,18 @@ _VARIANCE_FLOOR = 1e-12
 
 
 class Spectrum(nn.Module):
-    """Short-time Fourier transform with centred, reflected frames; magnitude or power.
+    """Short-time Fourier transform, centred with reflection padding; magnitude or power.
 
     Args:
         n_fft: length of the transform in samples; K = n_fft // 2 + 1.
-        hop: samples from frame to frame; T = 1 + S // hop.
-        win_length: samples under the window function; None is n_fft.
+        hop: distance between frames in samples; T = 1 + S // hop.
+        win_length: length of the window function in samples; None means n_fft.
         window: window function.
         power: 1 for magnitude, 2 for power.
 
     Raises:
-        ModelError: for a window longer than the transform; from ``forward`` and ``frames`` for
-            waveforms too short to be reflected.
+        ModelError: for a window function longer than the transform; from ``forward`` and
+            ``frames`` for waveforms too short for reflection padding.
     """
 
     def __init__(
@@ -64,15 +64,19 @@ class Spectrum(nn.Module):
         z_BCKT: Tensor = self.transform(x_BCS)
         if self.power == 1:
             return z_BCKT.abs()
-        # The same as abs() squared, without a square root, whose last bit differs between CPUs.
+        # abs() squared without the square root, whose last bit differs between CPUs.
         return z_BCKT.real.square() + z_BCKT.imag.square()
 
     def frames(self, samples: int) -> int:
-        """Return T for S samples."""
+        """Return T for S samples.
+
+        Raises:
+            ModelError: for S <= n_fft // 2.
+        """
         if samples <= self.n_fft // 2:
             raise ModelError(
                 f"feature.n_fft: must be below twice the window's {samples} samples, "
-                f"got {self.n_fft} (lower it, or take longer windows)"
+                f"got {self.n_fft} (lower it, or use longer windows)"
             )
         return 1 + samples // self.hop
 
@@ -92,11 +96,11 @@ class Matrix(nn.Module):
 
 
 class Logarithm(nn.Module):
-    """log(x + eps), kept exact where x is far below eps.
+    """Logarithm of x + eps, accurate even if x is far smaller than eps.
 
     Args:
         log: ln, log10, or db for ten times log10.
-        eps: added to x; 1 with ln gives log1p.
+        eps: added to x; eps 1 with ln is log1p.
     """
 
     def __init__(self, log: LogName, eps: float) -> None:
@@ -109,7 +113,7 @@ class Logarithm(nn.Module):
 
 
 class WindowNormalize(nn.Module):
-    """Bring each item to mean 0 and variance 1, over all its channels, bins and frames."""
+    """Normalisation of each item to mean 0 and variance 1 over channels, bins and frames."""
 
     def forward(self, x_BCFT: Tensor) -> Tensor:
         """Map [B, C, F, T] to the same shape; a constant item becomes 0."""
@@ -118,13 +122,13 @@ class WindowNormalize(nn.Module):
 
 
 class StatisticsNormalize(nn.Module):
-    """Bring each frequency bin to mean 0 and variance 1 by figures of the training set.
+    """Normalisation of each frequency bin to mean 0 and variance 1 over the training set.
 
     Args:
         bins: F.
 
     Raises:
-        ModelError: from ``forward`` before ``fit`` or ``load_state_dict`` gave the figures.
+        ModelError: from ``forward`` before ``fit`` or ``load_state_dict`` has set the statistics.
     """
 
     mean: Tensor
@@ -133,25 +137,25 @@ class StatisticsNormalize(nn.Module):
     def __init__(self, bins: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(bins, 1))
-        self.register_buffer("scale", torch.zeros(bins, 1))  # zero until there are figures
-        self._known = False
+        self.register_buffer("scale", torch.zeros(bins, 1))  # all zero until set
+        self._fitted = False
 
     def forward(self, x_BCFT: Tensor) -> Tensor:
         """Map [B, C, F, T] to the same shape."""
-        if not self._known:  # asked once only: reading a value waits for the GPU
-            self._known = bool(self.scale.any())
-        if not self._known:
+        if not self._fitted:  # cached: reading a value synchronises with the GPU
+            self._fitted = bool(self.scale.any())
+        if not self._fitted:
             raise ModelError(
-                "feature.normalize: statistics must be taken from the training set first, "
+                "feature.normalize: statistics must be computed on the training set first, "
                 "got none (call fit, or load a checkpoint)"
             )
         return (x_BCFT - self.mean) * self.scale
 
     def fit(self, images: Iterable[Tensor]) -> None:
-        """Take mean and variance of each bin over all [B, C, F, T], summed in float64.
+        """Compute mean and variance of each bin over all images [B, C, F, T], in float64.
 
         Raises:
-            ModelError: if there is nothing to take them from.
+            ModelError: if there are no images.
         """
         count, total, squares = 0, torch.zeros(()), torch.zeros(())
         for x_BCFT in images:
@@ -162,7 +166,8 @@ class StatisticsNormalize(nn.Module):
         if not count:
             raise ModelError("feature.normalize: statistics need training data, got none")
         mean = total / count
+        # E[x^2] - E[x]^2 cancels, hence float64; rounding may still leave it slightly below 0.
         variance = (squares / count - mean.square()).clamp_min(0.0)
         self.mean.copy_(mean[:, None])
         self.scale.copy_(torch.rsqrt(variance + _VARIANCE_FLOOR)[:, None])
-        self._known = True
+        self._fitted = True

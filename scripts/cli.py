@@ -1,4 +1,7 @@
-"""The command line: one small module a verb, one line for every error, the exit codes of README."""
+"""The command line: finds the command, prints errors as one line, returns the exit code.
+
+Each command is a small module in ``scripts/commands``. The exit codes are listed in the README.
+"""
 
 import importlib
 import os
@@ -15,67 +18,67 @@ from genretune.scripts.terminal import print_error
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
-class Verb(NamedTuple):
-    """Where a command lives; its module is imported only when it is called."""
+class Command(NamedTuple):
+    """A function or Typer app in a module of ``scripts/commands``, imported when it is called."""
 
     module: str
     attribute: str
     summary: str
 
 
-VERBS = {
-    "data": Verb("data", "app", "Look at a corpus, pack it, split it, or make one."),
-    "plan": Verb("plan", "plan", "Show what a search would run; runs nothing."),
-    "search": Verb("search", "search", "Run the sweep that a search space describes."),
-    "resume": Verb("search", "resume", "Continue a sweep after a kill, or extend it."),
-    "stop": Verb("stop", "stop", "End one trial, or drain a sweep."),
-    "status": Verb("status", "status", "Say how far a sweep is."),
-    "results": Verb("results", "results", "Print the leaderboard, or one trial's story."),
-    "replay": Verb("replay", "replay", "Run a recorded trial again; compare to the bit."),
-    "train": Verb("train", "train", "Train one configuration without a sweep."),
-    "gc": Verb("gc", "gc", "Free disk space in a run directory."),
-    "doctor": Verb("doctor", "doctor", "Check every node of a cluster."),
-    "predict": Verb("predict", "predict", "Say what genre audio files probably are."),
-    "models": Verb("models", "models", "List the models with arguments and defaults."),
-    "schema": Verb("schema", "schema", "Print the JSON Schema of a search space."),
-    "features": Verb("models", "features", "List the features with arguments and defaults."),
+COMMANDS = {
+    "data": Command("data", "app", "Scan, pack or split a corpus, or synthesise one."),
+    "plan": Command("plan", "plan", "Show what a search would run, without running it."),
+    "search": Command("search", "search", "Run the sweep that a search space describes."),
+    "resume": Command("search", "resume", "Continue an interrupted sweep, or extend it."),
+    "stop": Command("stop", "stop", "Stop one trial, or drain a sweep."),
+    "status": Command("status", "status", "Show the progress of a sweep."),
+    "results": Command("results", "results", "Print the leaderboard, or the history of one trial."),
+    "replay": Command("replay", "replay", "Run a recorded trial again and compare it bit for bit."),
+    "train": Command("train", "train", "Train one configuration without a sweep."),
+    "gc": Command("gc", "gc", "Free disk space in a run directory."),
+    "doctor": Command("doctor", "doctor", "Check every node of a cluster."),
+    "predict": Command("predict", "predict", "Predict the genre of audio files."),
+    "models": Command("models", "models", "List the models with their arguments and defaults."),
+    "schema": Command("schema", "schema", "Print the JSON Schema of a search space."),
+    "features": Command(
+        "models", "features", "List the features with their arguments and defaults."
+    ),
 }
 
 
-class Verbs(TyperGroup):
-    """Finds commands in VERBS."""
+class LazyCommands(TyperGroup):
+    """The commands of COMMANDS, each imported only when it is called: torch and Ray load slowly."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(VERBS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        self.commands = {
-            name: self for name in VERBS
-        }  # only names matter: what did-you-mean chooses from
-        if (verb := VERBS.get(cmd_name)) is None:
+        # click suggests close names from the keys and uses nothing else of this dict
+        self.commands = {name: self for name in COMMANDS}
+        if (entry := COMMANDS.get(cmd_name)) is None:
             return None
-        found = getattr(
-            importlib.import_module(f"genretune.scripts.commands.{verb.module}"), verb.attribute
-        )
-        if not isinstance(found, typer.Typer):
-            verb_app = _plain_app()
-            verb_app.command(cmd_name)(found)
-            return typer.main.get_command(verb_app)
-        found.rich_markup_mode = None
-        found.info.context_settings = _SETTINGS
-        found._add_completion = False
-        return typer.main.get_command(found)
+        module = importlib.import_module(f"genretune.scripts.commands.{entry.module}")
+        command = getattr(module, entry.attribute)
+        if not isinstance(command, typer.Typer):
+            command_app = _plain_app()
+            command_app.command(cmd_name)(command)
+            return typer.main.get_command(command_app)
+        command.rich_markup_mode = None
+        command.info.context_settings = _SETTINGS
+        command._add_completion = False
+        return typer.main.get_command(command)
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:  # typer would leave without a word
+        except KeyboardInterrupt:  # typer would exit without a message
             print_error("interrupted")
             return 130
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
 
 def _plain_app() -> typer.Typer:
@@ -88,7 +91,7 @@ def _plain_app() -> typer.Typer:
 
 
 app = typer.Typer(
-    cls=Verbs,
+    cls=LazyCommands,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings=_SETTINGS,
@@ -100,7 +103,7 @@ def genretune(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
 ) -> None:
-    """Hyperparameter search for audio classifiers: one seed, one sweep."""
+    """Reproducible hyperparameter search for audio classifiers."""
     if version:
         print(f"genretune {metadata.version('genretune')}")
     elif context.invoked_subcommand is None:
@@ -113,7 +116,10 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command; its exit code. A user's mistake is one line, never a traceback."""
+    """Run one command and return its exit code.
+
+    Expected errors are printed as one line each; only a bug ends in a traceback.
+    """
     command = typer.main.get_command(app)
     try:
         result = command.main(arguments, prog_name="genretune", standalone_mode=False)
@@ -122,12 +128,13 @@ def run(arguments: list[str]) -> int:
         return 130
     except TyperException as error:
         context = getattr(error, "ctx", None)
-        verb = context.command_path if context else "genretune"
-        said = error.format_message().rstrip(".").replace(": Value error, ", ": ")
-        print_error(f"{said} (see {verb} --help)")
+        command_path = context.command_path if context else "genretune"
+        message = error.format_message().rstrip(".").replace(": Value error, ", ": ")
+        print_error(f"{message} (see {command_path} --help)")
         return 2
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads any more
+        # stdout is closed (| head): without this, Python's flush at exit would fail once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
         if error.filename is None:
@@ -135,7 +142,7 @@ def run(arguments: list[str]) -> int:
         print_error(f"{error.filename}: must be readable and writable, got {error.strerror}")
         return 1
     except RecursionError:
-        print_error("a file: must be data of this program, got one nested too deeply")
+        print_error("a file: must be written by this program, got one that is nested too deeply")
         return 5
     except Exception as error:
         code = getattr(error, "exit_code", None)

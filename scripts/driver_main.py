@@ -14,7 +14,13 @@ from genretune.scripts.show_results import show_end
 from genretune.scripts.terminal import print_error
 from genretune.tune.dispatch.driver import EXIT_CODES, DriverHooks, Show, drive
 from genretune.tune.dispatch.driver_job import DriverJob, job_from_json
-from genretune.tune.dispatch.signals import EXIT, NUMBERS, Interrupted, StopSignal, signals
+from genretune.tune.dispatch.signals import (
+    HANDLED_SIGNALS,
+    INTERRUPTION_EXIT_CODES,
+    Interrupted,
+    StopSignal,
+    handle_signals,
+)
 from genretune.tune.dispatch.sweep_controller import SweepController
 from genretune.tune.errors import TuneError
 from genretune.tune.run.journal import read_journal
@@ -33,13 +39,14 @@ _REASONS = {
 
 def main(arguments: list[str]) -> int:
     """Run the job given as JSON; return the exit code."""
-    with signals() as stop_signal:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, NUMBERS)  # blocked across the exec
+    with handle_signals() as stop_signal:
         try:
+            # exec_driver blocked them; a signal that came meanwhile is delivered, and raises, here
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED_SIGNALS)
             return drive_and_show(job_from_json(arguments[0]), stop_signal)
         except Interrupted:
             print_error("interrupted before the first trial was dispatched")
-            return EXIT[stop_signal.kind or "interrupted"]
+            return INTERRUPTION_EXIT_CODES[stop_signal.kind or "interrupted"]
         except TuneError as error:
             print_error(*str(error).splitlines())
             return error.exit_code
@@ -87,7 +94,7 @@ def apply_changes(state_machine: StateMachine, job: DriverJob) -> None:
 
 def exit_process(code: int) -> NoReturn:
     """Exit; immediately after an interruption, since a half-started Ray may abort the process."""
-    if code not in EXIT.values():
+    if code not in INTERRUPTION_EXIT_CODES.values():
         sys.exit(code)
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
@@ -98,10 +105,14 @@ def exit_process(code: int) -> NoReturn:
 
 
 def _last_losses(run: RunDir) -> list[str]:
-    """Return one line for each open trial that was lost: why, the last time."""
-    whys = {event.trial: event.why for event in read_journal(run.journal) if event.event == "lost"}
+    """Return a line for each open trial that was lost, with the reason of its last loss."""
+    reasons = {
+        event.trial: event.why for event in read_journal(run.journal) if event.event == "lost"
+    }
     open_trials = [trial.index for trial in read_state(run).trials if not trial.final]
-    return [f"trial {trial} was lost: {whys[trial]}" for trial in open_trials if trial in whys]
+    return [
+        f"trial {trial} was lost: {reasons[trial]}" for trial in open_trials if trial in reasons
+    ]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from genretune.tune.dispatch.driver_job import DriverJob
 from genretune.tune.dispatch.run_options import RunOptions
-from genretune.tune.dispatch.signals import NUMBERS
+from genretune.tune.dispatch.signals import HANDLED_SIGNALS
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.environment import environment
 from genretune.tune.run.sweep_setup import Sweep
@@ -50,7 +50,7 @@ def storage_of(run: RunDir, storage: str | None) -> str | None:
     """Return the URI of a sweep's checkpoints and records in S3; None for the run directory.
 
     Args:
-        storage: where the user says that they were moved to.
+        storage: ``--storage``: where they are now, if they were moved.
 
     Raises:
         TuneError: they were never in S3.
@@ -66,7 +66,7 @@ def storage_of(run: RunDir, storage: str | None) -> str | None:
     objects = ObjectStore(storage)
     if objects.get("sweep.json") is None:
         raise TuneError(f"--storage: must hold this sweep, got {storage} without a sweep.json")
-    S3Run(run, objects).require_same()
+    S3Run(run, objects).require_same_sweep()
     run.set_storage(storage)
     return storage
 
@@ -78,12 +78,12 @@ def driver_job(run: RunDir, sweep: Sweep, options: RunOptions, **changes: Any) -
         changes: further fields of the job: ``trials``, ``give_up``, ``strict_exit``.
     """
     device: Any = sweep.device
-    threads = sweep.space.trial.get("threads", 1)
+    threads: Any = sweep.space.trial.get("threads", 1)
     return DriverJob(
         run=str(run.path),
         device=sweep.device,
         level=sweep.level,
-        threads=threads if isinstance(threads, int) else 1,
+        threads=int(threads),  # as pydantic reads it: a space file may say "2"
         store=str(sweep.store.path.absolute()),
         samples=sweep.data["samples"],
         plugins=tuple(str(path.absolute()) for path in sweep.plugin_files),
@@ -100,6 +100,6 @@ def exec_driver(job: DriverJob) -> NoReturn:
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
     command = [sys.executable, "-m", "genretune.scripts.driver_main", job.as_json()]
     os.execv(sys.executable, command)

@@ -1,4 +1,4 @@
-"""What ``plan`` finds out beside the simulation: sizes on disk, and a few timed steps."""
+"""Estimates of ``plan`` besides the simulation: disk usage, windows, and timed training steps."""
 
 import resource
 import sys
@@ -16,11 +16,11 @@ from genretune.data.windows import WindowSet, window_length
 from genretune.models.errors import ModelError
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility import determinism
-from genretune.tune.run.sweep_setup import Sweep, located, probes
+from genretune.tune.run.sweep_setup import Sweep, add_location, probe_configurations
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import FlatConfig
 from genretune.tune.sweep.plan import Plan
-from genretune.tune.sweep.state_machine import trial_seed
+from genretune.tune.sweep.trial_sampling import trial_seed
 from genretune.tune.training.components import FoldSubset, Plugins, build_components, build_network
 from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.epoch import evaluate, train_epoch
@@ -28,22 +28,24 @@ from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.trial.corpus import open_data
 from genretune.tune.trial.standalone import load_plugins
 
-_FILES_A_TRIAL = 4
-"""config.json, result.json, metrics.tsv, stdout.log; checkpoints come beside."""
-_FILES_A_RUN = 6
+_FILES_PER_TRIAL = 4
+"""config.json, result.json, metrics.tsv, stdout.log, without checkpoints."""
+_FILES_PER_RUN = 6
 _CLASSES = 10
+"""Assumed for disk usage: the size of a network hardly depends on the number of classes."""
 _TIMED_BATCHES = 3
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A configuration's cost.
+class TrialCost:
+    """The measured cost of a configuration.
 
     Attributes:
-        train_ms: of a training window, forward, backward and step.
-        evaluation_ms: of a validation window.
-        peak_mb: resident memory of the process that trained it.
-        epoch_seconds: of a whole epoch on this corpus.
+        trial: its index in the sweep.
+        train_ms: milliseconds per training window: forward, backward and optimizer step.
+        evaluation_ms: milliseconds per validation window.
+        peak_mb: peak resident memory of the process, in MB.
+        epoch_seconds: estimated seconds of a whole epoch on this corpus.
     """
 
     trial: int
@@ -54,25 +56,28 @@ class Measured:
 
 
 def check_without_data(space: Space, plugins: Plugins) -> None:
-    """Every categorical value once, as ``search`` does, without a corpus.
+    """Check the configurations that ``search`` checks, as far as that needs no corpus.
 
     Raises:
-        TuneError: one line for each thing that is wrong, with its place in the file.
+        TuneError: one line for each error, with the line of the space file.
     """
-    wrong: dict[str, None] = {}
-    for parameters in probes(space):
+    errors: dict[str, None] = {}
+    for parameters in probe_configurations(space):
         try:
-            _network_bytes(space, parameters, plugins)
+            _checkpoint_bytes(space, parameters, plugins)
         except (TuneError, ModelError, DataError) as error:
-            wrong |= dict.fromkeys(located(space, line) for line in str(error).splitlines())
-    if wrong:
-        raise TuneError("\n".join(wrong))
+            errors |= dict.fromkeys(add_location(space, line) for line in str(error).splitlines())
+    if errors:
+        raise TuneError("\n".join(errors))
 
 
-def disk(space: Space, plan: Plan, plugins: Plugins) -> dict[str, Any]:
-    """What a sweep takes on disk, by the largest of some configurations."""
-    some = [*plan.first, *probes(space)]
-    size = max(_network_bytes(space, parameters, plugins) for parameters in some)
+def disk_usage(space: Space, plan: Plan, plugins: Plugins) -> dict[str, Any]:
+    """Return the expected disk usage of a sweep, as facts of the plan.
+
+    An upper bound for networks of different sizes: each counts as the largest one found.
+    """
+    configurations = [*plan.first, *probe_configurations(space)]
+    size = max(_checkpoint_bytes(space, parameters, plugins) for parameters in configurations)
     checkpoints = {
         "usual": 2 * plan.completed,
         "best": plan.completed,
@@ -82,62 +87,70 @@ def disk(space: Space, plan: Plan, plugins: Plugins) -> dict[str, Any]:
     return {
         "keep": space.keep,
         "disk_bytes": round(size * checkpoints),
-        "files": round(_FILES_A_TRIAL * plan.trials + checkpoints) + _FILES_A_RUN,
-        "open_trial_bytes": 3 * size,
+        "files": round(_FILES_PER_TRIAL * plan.trials + checkpoints) + _FILES_PER_RUN,
+        "open_trial_bytes": 3 * size,  # the last two and the best
     }
 
 
-def windows_of(sweep: Sweep) -> tuple[int, int]:
-    """Training and validation windows of the sweep's fold."""
-    part = sweep.config(probes(sweep.space)[0], 0).data
-    fold = fold_windows(sweep.store, split=part.split, window=part.window, exclude=part.exclude)
+def count_windows(sweep: Sweep) -> tuple[int, int]:
+    """Return the number of training and of validation windows in the sweep's fold."""
+    data = sweep.config(probe_configurations(sweep.space)[0], 0).data
+    fold = fold_windows(sweep.store, split=data.split, window=data.window, exclude=data.exclude)
     return len(fold.train), len(fold.validation)
 
 
-def measure(sweep: Sweep, first: Sequence[FlatConfig]) -> list[Measured]:
-    """Time a few steps of each configuration, each in a process of its own."""
-    found = []
-    windows = windows_of(sweep)
-    for trial, parameters in enumerate(first):
+def measure(sweep: Sweep, configurations: Sequence[FlatConfig]) -> list[TrialCost]:
+    """Time a few steps of each configuration.
+
+    Args:
+        configurations: of the first trials, in order.
+    """
+    costs = []
+    train_windows, validation_windows = count_windows(sweep)
+    for trial, parameters in enumerate(configurations):
         config = sweep.config(parameters, trial_seed(sweep.space, trial))
+        arguments = (config, sweep.store.samples_digest, sweep.plugin_files)
+        # A process for each: peak memory never decreases, and torch's settings are global.
         with get_context("spawn").Pool(1) as pool:
-            order = (config, sweep.store.samples_digest, sweep.plugin_files)
-            train, validation, peak = pool.apply(_timed, order)
-        seconds = windows[0] * train + windows[1] * validation
-        found.append(Measured(trial, train * 1e3, validation * 1e3, peak / 1e6, seconds))
-    return found
+            train, validation, peak = pool.apply(_time_steps, arguments)
+        seconds = train_windows * train + validation_windows * validation
+        costs.append(TrialCost(trial, train * 1e3, validation * 1e3, peak / 1e6, seconds))
+    return costs
 
 
-def _timed(
+def _time_steps(
     config: TrialConfig, samples: str, plugin_files: Sequence[Path]
 ) -> tuple[float, float, float]:
-    """Seconds of a training and of a validation window, and the process's peak memory in bytes."""
+    """Return seconds per training window and per validation window, and peak memory in bytes."""
     store: Store = open_data(None, samples=samples)
     determinism.apply(config.determinism, threads=config.threads, precision=config.precision)
-    parts = build_components(config, store, load_plugins(plugin_files))
+    components = build_components(config, store, load_plugins(plugin_files))
     count = config.batch_size * _TIMED_BATCHES
-    parts = replace(
-        parts, train=_part(parts.train, count), validation=_part(parts.validation, count)
+    components = replace(
+        components,
+        train=_first_windows(components.train, count),
+        validation=_first_windows(components.validation, count),
     )
-    train_epoch(parts, 1)  # what is made at the first step is not timed
+    train_epoch(components, 1)  # warm-up: the first steps allocate memory and choose kernels
     started = time.perf_counter()
-    train_epoch(parts, 2)
+    train_epoch(components, 2)
     trained = time.perf_counter()
-    evaluate(parts, parts.validation)
+    evaluate(components, components.validation)
     evaluated = time.perf_counter()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak_bytes = peak if sys.platform == "darwin" else peak * 1024
+    peak_bytes = peak if sys.platform == "darwin" else peak * 1024  # KiB on Linux
     return (
-        (trained - started) / len(parts.train),
-        (evaluated - trained) / len(parts.validation),
+        (trained - started) / len(components.train),
+        (evaluated - trained) / len(components.validation),
         float(peak_bytes),
     )
 
 
-def _part(side: FoldSubset, count: int) -> FoldSubset:
-    """The first windows of a side."""
-    windows = WindowSet(side.windows.clip[:count], side.windows.start[:count])
-    return FoldSubset(windows=windows, target=side.target[:count], room=side.room[:count])
+def _first_windows(subset: FoldSubset, count: int) -> FoldSubset:
+    windows = WindowSet(subset.windows.clip[:count], subset.windows.start[:count])
+    return FoldSubset(
+        windows=windows, target=subset.target[:count], max_offset=subset.max_offset[:count]
+    )
 
 
 def _config(space: Space, parameters: FlatConfig, plugins: Plugins) -> TrialConfig:
@@ -148,8 +161,8 @@ def _config(space: Space, parameters: FlatConfig, plugins: Plugins) -> TrialConf
     return trial_config(settings | {"seed": 0, "data": data}, plugins=plugins)
 
 
-def _network_bytes(space: Space, parameters: FlatConfig, plugins: Plugins) -> int:
-    """A checkpoint: weights, and two moments of each as Adam has them."""
+def _checkpoint_bytes(space: Space, parameters: FlatConfig, plugins: Plugins) -> int:
+    """Return the size of a checkpoint: the weights, and two moments of each as Adam keeps them."""
     config = _config(space, parameters, plugins)
     samples = window_length(config.data.window, config.data.sample_rate)
     _, model = build_network(

@@ -69,7 +69,8 @@ class _ProgressReport:
 def _epochs_left(state: State) -> float:
     """Estimate the epochs to come: open trials run as long as finished ones did on average."""
     finished = [trial.epochs for trial in state.trials if trial.final]
-    usual = sum(finished) / len(finished) if finished else state.rules.epochs
-    begun = [trial.epochs for trial in state.trials if not trial.final]
-    to_begin = state.total - len(state.trials)
-    return to_begin * usual + sum(max(usual - epochs, 1.0) for epochs in begun)
+    mean = sum(finished) / len(finished) if finished else state.rules.epochs
+    started = [trial.epochs for trial in state.trials if not trial.final]
+    to_start = state.total - len(state.trials)
+    # an open trial beyond the mean counts one more epoch, lest the estimate reach zero too early
+    return to_start * mean + sum(max(mean - epochs, 1.0) for epochs in started)

@@ -1,10 +1,10 @@
-"""The leaderboard as a table, and the end of a sweep: what failed, and what to do next."""
+"""Display of results: the leaderboard as a table, and the summary at the end of a sweep."""
 
 from collections.abc import Mapping, Sequence
 
 from genretune.scripts.terminal import print_error, print_table
 from genretune.tune.run.results import (
-    cell,
+    format_value,
     machine_classes,
     parameter_names,
     warnings_of,
@@ -20,29 +20,30 @@ def print_leaderboard(
     warnings: str | None = None,
     classes: Mapping[int, str] | None = None,
 ) -> None:
-    """Print rows by rank; columns that do not fit a terminal are left to ``--format csv``.
+    """Print the leaderboard; columns that do not fit a terminal are left to ``--format csv``.
 
     Args:
-        warnings: what limits the figures, if anything.
-        classes: the machine class of each trial, where there are several.
+        rows: the best trial first.
+        warnings: caveats on the metrics, printed below the table.
+        classes: ``machine_classes`` of the sweep; unless empty, there is a column for them.
     """
     parameters = parameter_names(rows)
-    several = ["machine class"] if classes else []
-    headers = ["#", "trial", "status", "epochs", metric, *several, *parameters, "why"]
+    class_column = ["machine class"] if classes else []
+    headers = ["#", "trial", "status", "epochs", metric, *class_column, *parameters, "why"]
     table = [
         [
             rank,
             row.trial,
             row.status,
             row.epochs,
-            "" if row.value is None else cell(row.value, digits=4),
+            "" if row.value is None else format_value(row.value, digits=4),
             *([classes.get(row.trial, "")] if classes else []),
-            *(cell(row.parameters.get(name, ""), digits=4) for name in parameters),
+            *(format_value(row.parameters.get(name, ""), digits=4) for name in parameters),
             row.why,
         ]
         for rank, row in enumerate(rows, start=1)
     ]
-    print_table(table, headers, rest="--format csv", least=5)
+    print_table(table, headers, full_output="--format csv", min_columns=5)
     if warnings is not None:
         print(warnings)
 
@@ -52,13 +53,14 @@ def show_end(run: RunDir, *, strict: bool, finished: bool = True) -> int:
 
     Args:
         strict: return 3 if a trial failed or diverged.
+        finished: whether all trials are final; then the next step is suggested.
     """
     rows = write_leaderboard(run)
     metric = run.sweep()["space"]["metric"]["name"]
     print_leaderboard(rows, metric, warnings_of(run), machine_classes(run))
-    faulty = [row for row in rows if row.status in ("failed", "diverged")]
-    for row in faulty:
+    failures = [row for row in rows if row.status in ("failed", "diverged")]
+    for row in failures:
         print_error(f"warning: trial {row.trial} {row.status}: {row.why}")
     if finished:
         print(f"\nfinished: {run.path} (genretune replay {run.path})")
-    return 3 if faulty and strict else 0
+    return 3 if failures and strict else 0

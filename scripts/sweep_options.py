@@ -47,7 +47,9 @@ class KeepChoice(StrEnum):
 
 KeepOption = Annotated[
     KeepChoice | None,
-    typer.Option("--keep", help="checkpoints to keep of finished trials; default: the space's"),
+    typer.Option(
+        "--keep", help="checkpoints to keep of finished trials; default: the space's rule"
+    ),
 ]
 
 StorageUri = Annotated[
@@ -60,7 +62,8 @@ MachineClass = Annotated[
     typer.Option("--machine-class", help="machine class to run on: any unique part of its name"),
 ]
 AllowMixed = Annotated[
-    bool, typer.Option("--allow-mixed", help="allow several machine classes, one for each trial")
+    bool,
+    typer.Option("--allow-mixed", help="allow several machine classes; each trial stays on one"),
 ]
 AcceptEnvironment = Annotated[
     bool,
@@ -87,7 +90,7 @@ def run_options(
     accept_environment: bool = False,
     storage: str | None = None,
 ) -> RunOptions:
-    """Return the run options that the command line asks for.
+    """Return the run options of command-line options.
 
     Raises:
         TuneError: one of them is invalid.
@@ -96,7 +99,7 @@ def run_options(
         raise TuneError(f"--address: must be local, auto or HOST:PORT, got {address}")
     if time is not None and until is not None:
         raise TuneError("--until: must not be combined with --time, got both")
-    seconds = None if time is None else _seconds(time)
+    seconds = None if time is None else _duration_seconds(time)
     if until is not None:
         seconds = _seconds_until(until, datetime.datetime.now())
     return RunOptions(
@@ -116,19 +119,19 @@ def run_options(
 
 
 def _resources(text: str) -> Resources:
-    found = {}
+    amounts = {}
     for part in text.split(","):
         name, _, amount = part.partition("=")
         try:
-            found[name.strip()] = float(amount)
+            amounts[name.strip()] = float(amount)
         except ValueError:
-            found[name.strip()] = -1.0
-    if not found.keys() <= {"cpu", "gpu"} or not all(value >= 0 for value in found.values()):
+            amounts[name.strip()] = -1.0  # refused below
+    if not amounts.keys() <= {"cpu", "gpu"} or not all(value >= 0 for value in amounts.values()):
         raise TuneError(f"--resources: must be like cpu=1,gpu=0.25, got {text}")
-    return Resources(**found)
+    return Resources(**amounts)
 
 
-def _seconds(text: str) -> float:
+def _duration_seconds(text: str) -> float:
     match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s)?", text.strip())
     if not text.strip() or match is None:
         raise TuneError(f"--time: must be a duration such as 8h, 90m or 1h30m, got {text}")
@@ -137,13 +140,14 @@ def _seconds(text: str) -> float:
 
 
 def _seconds_until(text: str, now: datetime.datetime) -> float:
+    """Return the seconds until the next such time of day, today or tomorrow."""
     if not re.fullmatch(r"\d?\d:\d\d", text):
         raise TuneError(f"--until: must be a time of day such as 07:30, got {text}")
     try:
-        at = datetime.time.fromisoformat(text.zfill(5))
+        time = datetime.time.fromisoformat(text.zfill(5))
     except ValueError:
         raise TuneError(f"--until: must be a time of day such as 07:30, got {text}") from None
-    then = datetime.datetime.combine(now.date(), at)
-    if then <= now:
-        then += datetime.timedelta(days=1)
-    return (then - now).total_seconds()
+    end = datetime.datetime.combine(now.date(), time)
+    if end <= now:
+        end += datetime.timedelta(days=1)
+    return (end - now).total_seconds()

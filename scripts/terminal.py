@@ -1,4 +1,4 @@
-"""What commands share in talking to people: errors, JSON, tables."""
+"""Terminal output shared by all commands: errors, JSON, tables, progress."""
 
 import json
 import os
@@ -12,13 +12,13 @@ from tabulate import tabulate
 
 
 def print_error(*lines: str) -> None:
-    """Write errors, a line each, to standard error."""
+    """Print errors to standard error, one line each."""
     for line in lines:
         print(f"genretune: {printable(line)}", file=sys.stderr)
 
 
 def print_json(value: Any) -> None:
-    """Facts for scripts: JSON on standard output, floats round-trip."""
+    """Print facts for scripts as JSON on standard output; floats round-trip."""
     print(json.dumps(value, indent=1, allow_nan=False))
 
 
@@ -26,68 +26,78 @@ def print_table(
     rows: Sequence[Sequence[Any]],
     headers: Sequence[str],
     *,
-    rest: str | None = None,
-    least: int = 2,
+    full_output: str | None = None,
+    min_columns: int = 2,
 ) -> None:
-    """A plain table that a pipe keeps readable.
+    """Print a plain table that stays readable in a pipe.
 
     Args:
-        rest: where the last columns are found, which are left out where a terminal is too narrow;
-            without it all are printed.
-        least: so many columns are printed in any case.
+        full_output: options that print all columns. If given, a terminal that is too narrow gets
+            only the first columns, with a note that names these options.
+        min_columns: columns to print however narrow the terminal is.
     """
-    kept = len(headers)
-    text = _table(rows, headers, kept)
-    if rest is not None and sys.stdout.isatty():
+    columns = len(headers)
+    text = _table(rows, headers, columns)
+    if full_output is not None and sys.stdout.isatty():
         width = shutil.get_terminal_size().columns
-        while kept > least and max(map(len, text.splitlines())) > width:
-            kept -= 1
-            text = _table(rows, headers, kept)
+        while columns > min_columns and max(map(len, text.splitlines())) > width:
+            columns -= 1
+            text = _table(rows, headers, columns)
     print(text)
-    if kept < len(headers):
-        print(f"({len(headers) - kept} columns more in {rest})")
+    if columns < len(headers):
+        print(f"({len(headers) - columns} columns omitted; {full_output} prints all)")
 
 
-def _table(rows: Sequence[Sequence[Any]], headers: Sequence[str], kept: int) -> str:
-    shown = [row[:kept] for row in rows]
-    return printable(tabulate(shown, headers=headers[:kept], disable_numparse=True))
+def _table(rows: Sequence[Sequence[Any]], headers: Sequence[str], columns: int) -> str:
+    shown = [row[:columns] for row in rows]
+    return printable(tabulate(shown, headers=headers[:columns], disable_numparse=True))
 
 
 def printable(text: str) -> str:
-    """Text for a terminal, which must obey nothing that stands in somebody's file."""
-    return "".join(one if one.isprintable() or one in "\n\t" else repr(one)[1:-1] for one in text)
+    """Return ``text`` with control characters escaped.
+
+    Text from files may contain escape sequences, which a terminal would execute.
+    """
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in text
+    )
 
 
 @contextmanager
-def status_spinner(words: str) -> Iterator[Callable[[str], None]]:
-    """Say on standard error what is being done, on a terminal only; gone when the block ends.
+def status_spinner(message: str) -> Iterator[Callable[[str], None]]:
+    """Show a spinner with a message on standard error for a ``with`` block, if it is a terminal.
 
-    Called with other words, what is yielded replaces them.
+    Yields a function that replaces the message.
     """
     if not sys.stderr.isatty():
-        yield lambda words: None
+        yield lambda message: None
         return
     from rich.console import Console
     from rich.live import Live
     from rich.spinner import Spinner
     from rich.text import Text
 
-    spinner = Spinner("dots", Text(words))
-    # a descriptor of its own: decoders that chatter close the process's (data/suppress_stderr.py)
+    spinner = Spinner("dots", Text(message))
+    # a descriptor of its own: the process's is closed around decoders that print warnings
+    # (data/suppress_stderr.py)
     with (
         os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal,
         Live(spinner, console=Console(file=terminal), transient=True, redirect_stdout=False),
     ):
-        yield lambda words: spinner.update(text=Text(words))
+        yield lambda message: spinner.update(text=Text(message))
 
 
 def packing_progress(say: Callable[[str], None]) -> Callable[[int, int], None]:
-    """What is told how many clips of a corpus are packed, and says so."""
+    """Return a progress callback (clips done, clips in total) for the packing of a corpus.
+
+    Args:
+        say: shows a message, as ``status_spinner`` yields it.
+    """
     return lambda done, total: say(f"packing the corpus, once: {done} of {total} clips")
 
 
 def format_duration(minutes: float) -> str:
-    """A length of time for people: ``40 s``, ``12 min``, ``3.5 h``."""
+    """Return a duration for people: ``40 s``, ``12 min``, ``3.5 h``."""
     seconds = round(minutes * 60)
     if seconds < 90:
         return f"{seconds} s"

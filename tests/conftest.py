@@ -1,4 +1,4 @@
-"""What many tests need: a tiny corpus, its settings, and a process that runs the command line."""
+"""Shared fixtures: a tiny corpus, settings of a tiny trial, the command line, an S3 server."""
 
 import os
 import subprocess
@@ -11,11 +11,11 @@ import pytest
 
 from genretune.data.store import Store, open_corpus
 from genretune.data.synth import write_corpus
-from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, MEMORY
+from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, MALLOC_ENVIRONMENT
 from tests.s3_server import CREDENTIALS, S3, s3_server
 
-# as the command line sets them before torch starts, so that none has to start itself anew
-os.environ.update(MEMORY)
+# Set before torch is imported, as the command line does, so that no command re-executes itself.
+os.environ.update(MALLOC_ENVIRONMENT)
 os.environ.update({k: v for k, v in ENVIRONMENT["strict"].items() if v is not None})
 os.environ.setdefault("RAY_AUTH_MODE", "token")  # read once, when the first test imports Ray
 
@@ -24,7 +24,7 @@ Settings = dict[str, Any]
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache of the test run's own."""
+    """A cache directory for this test run only."""
     folder = tmp_path_factory.mktemp("cache")
     before = os.environ.get("GENRETUNE_CACHE")
     os.environ["GENRETUNE_CACHE"] = str(folder)
@@ -49,7 +49,7 @@ def store(corpus: Path, cache: Path) -> Store:
 
 @pytest.fixture
 def tiny(store: Store) -> Callable[..., Settings]:
-    """Settings of a trial that takes a fraction of a second; keyword arguments replace keys."""
+    """Return settings of a trial that takes a fraction of a second; keywords replace keys."""
 
     def settings(**changes: Any) -> Settings:
         given: Settings = {
@@ -77,7 +77,7 @@ def tiny(store: Store) -> Callable[..., Settings]:
 
 @pytest.fixture
 def genretune(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs the command line in a process of its own, in the test's folder."""
+    """Run the command line in a subprocess, in the test's folder."""
 
     def run(*arguments: str | Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -94,7 +94,7 @@ def genretune(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[S3]:
-    """A server of the S3 protocol on loopback, its credentials in the environment."""
+    """A local S3 server with a bucket; its credentials are in the environment."""
     with pytest.MonkeyPatch.context() as patch, s3_server() as server:
         for name, value in CREDENTIALS.items():
             patch.setenv(name, value)

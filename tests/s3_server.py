@@ -1,4 +1,4 @@
-"""A server of the S3 protocol for tests: moto's, in a process of its own."""
+"""A local server of the S3 protocol for tests: moto, in a separate process."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ class S3:
     """The running server.
 
     Attributes:
-        process: signals may hold it up.
+        process: tests suspend it by signals.
         endpoint: HOST:PORT.
     """
 
@@ -34,12 +34,13 @@ class S3:
     endpoint: str
 
     def uri(self, prefix: str, bucket: str = BUCKET) -> str:
-        """As a user would write it."""
+        """Return the URI of a prefix as a user would write it."""
         return (
             f"s3://{bucket}/{prefix}?scheme=http&region={_REGION}&endpoint_override={self.endpoint}"
         )
 
     def make_bucket(self) -> None:
+        """Create the test bucket."""
         system = fs.S3FileSystem(
             scheme="http",
             region=_REGION,
@@ -51,7 +52,7 @@ class S3:
 
 @contextmanager
 def s3_server() -> Iterator[S3]:
-    """A server for a ``with`` block; what it holds is gone after it."""
+    """Run a server for a ``with`` block; its objects are lost afterwards."""
     process = subprocess.Popen(
         [sys.executable, "-c", _SERVER],
         stdin=subprocess.PIPE,
@@ -64,6 +65,6 @@ def s3_server() -> Iterator[S3]:
         host, port = process.stdout.readline().split()
         yield S3(process, f"{host}:{port}")
     finally:
-        process.stdin.close()  # it ends by itself then
+        process.stdin.close()  # the server ends at the end of its input
         process.stdout.close()
         process.wait(timeout=30)

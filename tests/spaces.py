@@ -1,8 +1,8 @@
-"""The smallest search space, for tests in which nothing is trained."""
+"""A minimal search space, for tests that train nothing."""
 
 
 def tiny_space(epochs: int) -> str:
-    """Three trials of random learning rates, as a space file."""
+    """Return a space file with three trials of random learning rates."""
     return f"""\
 version: 1
 name: tiny

@@ -129,6 +129,21 @@ def test_rooms_that_every_command_loads_need_no_torch(room: str) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_every_package_says_what_lives_in_it() -> None:
+    for path, tree in SOURCES.items():
+        if path.endswith("__init__.py") and path != "search_spaces/__init__.py":
+            text = ast.get_docstring(tree) or ""
+            assert len(text.splitlines()) == 3, f"{path}: what lives here, who may import it, begin"
+
+
+def test_no_folder_grows_beyond_a_look() -> None:
+    for folder in {(ROOT / path).parent for path in SOURCES}:
+        modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        room = folder.relative_to(ROOT).as_posix()
+        most = 27 if room == "data" else LARGEST_FOLDER
+        assert len(modules) <= most, f"{room} has {len(modules)} modules"
+
+
 def test_modules_started_by_name_exist() -> None:
     """``python -m genretune...`` in sources, shell scripts and the entry point."""
     texts = [(ROOT / path).read_text() for path in SOURCES]

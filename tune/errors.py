@@ -1,10 +1,10 @@
-"""What can go wrong, as the user sees it.
+"""Exceptions of ``tune`` and their exit codes.
 
     TuneError                 exit 2: bad usage or configuration
     ├── RunFailure            exit 1: something failed at run time
-    │   └── Contradiction     a second report of (trial, epoch) with another digest
-    ├── ReplayDiverged        exit 4: a replay that is not the recorded trial
-    └── RecordMismatch        exit 5: data, environment or machine is not what the record says
+    │   └── Contradiction     a second report of (trial, epoch) with another weights digest
+    ├── ReplayDiverged        exit 4: the replay differs from the recorded trial
+    └── RecordMismatch        exit 5: data, environment or machine differs from the record
         └── DamagedRecord     a file of a run directory that this program cannot have written
 
 Messages are one line: ``where: rule, got value (what to do)``.
@@ -20,13 +20,13 @@ class TuneError(Exception):
 
 
 class RunFailure(TuneError):
-    """Something failed while running that is not the user's configuration."""
+    """A failure at run time that the user's configuration did not cause."""
 
     exit_code: ClassVar[int] = 1
 
 
 class Contradiction(RunFailure):
-    """The same epoch of the same trial was reported with two different weights digests."""
+    """Two reports of the same epoch of the same trial with different weights digests."""
 
 
 class ReplayDiverged(TuneError):
@@ -36,10 +36,13 @@ class ReplayDiverged(TuneError):
 
 
 class RecordMismatch(TuneError):
-    """The data, the environment or the machine is not what the record says."""
+    """Data, environment or machine that differs from the record."""
 
     exit_code: ClassVar[int] = 5
 
 
 class DamagedRecord(RecordMismatch, RunFailure):
-    """A file of a run directory that this program cannot have written; never a trial's fault."""
+    """A file of a run directory that this program cannot have written.
+
+    Never caused by a trial, so it must not count as a trial's failure.
+    """

@@ -1,6 +1,7 @@
-"""The metrics of an epoch, by name, and which way each is better; without torch.
+"""Names of an epoch's metrics and the direction in which each improves; does not import torch.
 
-Space files name them, the training loop computes them, ``metrics.tsv`` has them as columns.
+Search spaces refer to these names, the training loop computes the metrics, and ``metrics.tsv`` has
+them as columns.
 """
 
 from typing import Literal
@@ -22,7 +23,10 @@ METRICS: dict[str, Mode] = {
 
 
 def score(value: float | None, mode: Mode) -> float:
-    """Return a number that is lower for a better value; nothing is worse than None (not finite)."""
+    """Return ``value`` as a score to minimise.
+
+    None stands for a value that is not finite and scores infinity, the worst.
+    """
     if value is None:
         return float("inf")
     return -value if mode == "max" else value

@@ -1,6 +1,6 @@
-"""A fixed table of simulated learning curves over a space with conditional parameters.
+"""Simulated learning curves over a space with conditional parameters.
 
-Made up, but in the shape of real ones: an optimal learning rate that moves with the feature, slow
+Invented in the shape of real ones: an optimal learning rate that depends on the feature, slow
 learning below it, divergence far above it, small effects of everything else, and noise. The same
 configuration always has the same curve.
 """
@@ -50,12 +50,12 @@ _SCHEDULE: dict[object, float] = {None: 0.03, "LinearLR": 0.01, "CosineAnnealing
 
 
 def space(*overrides: str) -> Space:
-    """The space of the table, with overrides."""
+    """Return the space of the curves, with overrides."""
     return space_from_text(SPACE, "simulated.yaml", overrides)
 
 
 def accuracy(parameters: Flat, epoch: int) -> float:
-    """Of a configuration after an epoch; NaN once it has diverged."""
+    """Return the accuracy of a configuration after an epoch; NaN once it has diverged."""
     feature = str(parameters["feature.name"])
     distance = math.log10(_number(parameters, "optimizer.lr")) - _BEST_LR[feature]
     if distance > 1.2 and epoch > 2:
@@ -84,12 +84,12 @@ def _lookup(table: Mapping[object, float], parameters: Flat, key: str) -> float:
 
 @dataclass(frozen=True)
 class Curves:
-    """The table as a world for ``simulate``.
+    """The curves as a world for ``simulate``.
 
     Attributes:
-        clock: picks the epoch times.
-        sigma: of the logarithm of an epoch's time.
-        mixed: a network with SE blocks takes so many times longer, as in a space of CNN and
+        clock: seed of the epoch times.
+        sigma: standard deviation of the logarithm of an epoch's time.
+        mixed: factor by which a network with SE blocks takes longer, as in a space of CNN and
             ResNet.
     """
 
@@ -103,6 +103,7 @@ class Curves:
     def seconds(self, trial: int, parameters: Flat, epoch: int) -> float:
         unit = min(max(derive(self.clock, "seconds", trial, epoch) / 2**63, 1e-9), 1 - 1e-9)
         slow = self.mixed if parameters["model.reduction"] is not None else 1.0
+        # logit(u) / 1.702 approximates a standard normal variate
         return slow * math.exp(self.sigma * math.log(unit / (1 - unit)) / 1.702)
 
     def end(self, trial: int, parameters: Flat, epoch: int) -> End | None:

@@ -1,8 +1,8 @@
-"""scripts/bench data: packing, opening, gathering and scanning beside a plain per-window read.
+"""Benchmark of packing, opening, gathering and scanning, against a plain read of each window.
 
-Plain is what a data set class usually does: `soundfile.read` of each window from its file, with
-the tail padded, in the same order. Both sides are measured in turn, several rounds, and the best
-round counts. Times are wall times except where a name says `per_core` (CPU time of the process).
+The plain side does what a data set class usually does: ``soundfile.read`` of each window from its
+file, with the tail padded, in the same order. Both sides are measured alternately, and the best of
+several rounds counts. Times are wall times; names with ``per_core`` are CPU time of the process.
 """
 
 import argparse
@@ -47,19 +47,19 @@ print(json.dumps([ms, private(), private() - before]))
 
 @dataclass(frozen=True)
 class Bench:
-    """A corpus on disk, its cache folder and how often things are measured."""
+    """A corpus on disk, its cache folder and the number of rounds."""
 
     corpus: Path
     cache: Path
     rounds: int
 
     def fresh(self) -> Path:
-        """An empty cache folder."""
+        """Return a new, empty cache folder."""
         return Path(tempfile.mkdtemp(dir=self.cache))
 
 
 def run(corpus: Path | None, *, clips: int, seconds: float, rounds: int) -> dict[str, object]:
-    """All figures of a corpus, or of a synthetic one of `clips` clips a class."""
+    """Return all figures of a corpus, or of a synthetic one with ``clips`` clips per class."""
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder) / "cache"
         cache.mkdir()
@@ -107,7 +107,7 @@ def _measure(bench: Bench) -> dict[str, object]:
 
 
 def _best(work: Callable[[], object], rounds: int) -> tuple[float, float]:
-    """Least wall seconds and least CPU seconds of several rounds."""
+    """Return the smallest wall seconds and the smallest CPU seconds of several rounds."""
     walls, cores = [], []
     for _ in range(rounds):
         wall, core = time.perf_counter(), time.process_time()
@@ -124,7 +124,7 @@ def _windows(store: Store) -> WindowSet:
 
 
 def _gathering(bench: Bench, store: Store, windows: WindowSet) -> tuple[float, float]:
-    """Seconds of one epoch, plain and ours, in turn, the best of the rounds."""
+    """Return the seconds of one epoch, plain and ours, each the best of the rounds."""
     length = window_length(WindowSpec(), store.sample_rate)
     paths = [clip.path for clip in list_corpus(bench.corpus).clips]
     order = epoch_order(len(windows), 0)
@@ -157,7 +157,11 @@ def _plain_batch(
 
 
 def _check(store: Store, windows: WindowSet, paths: list[Path], length: int) -> None:
-    """Both sides give the same numbers, where the files are at the rate and mono."""
+    """Compare samples of both sides, if the files are mono and at the store's rate.
+
+    Raises:
+        SystemExit: they differ.
+    """
     info = soundfile.info(paths[0])
     if (info.samplerate, info.channels) != (store.sample_rate, 1):
         return
@@ -169,7 +173,7 @@ def _check(store: Store, windows: WindowSet, paths: list[Path], length: int) -> 
 
 
 def _opened(store: Store, cache: Path) -> tuple[float, float, float]:
-    """Milliseconds, private megabytes after, and those that opening added, in a new process."""
+    """Open the store in a new process; return ms, private MiB afterwards, and MiB added by it."""
     command = [sys.executable, "-c", OPEN, store.samples_digest, str(cache)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     ms, after, added = json.loads(re.sub(r"\s+", " ", done.stdout))
@@ -177,16 +181,18 @@ def _opened(store: Store, cache: Path) -> tuple[float, float, float]:
 
 
 def main(argv: list[str]) -> None:
-    """Measure and print, as a table or as JSON."""
+    """Print the figures as lines, or with ``--json`` as one object."""
     parser = argparse.ArgumentParser(prog="bench data", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--data", type=Path, help="a corpus of WAV files (default: synthetic)")
-    parser.add_argument("--clips", type=int, default=10, help="per class of the synthetic corpus")
-    parser.add_argument("--seconds", type=float, default=30.0, help="of a synthetic clip")
+    parser.add_argument(
+        "--clips", type=int, default=10, help="clips per class of the synthetic corpus"
+    )
+    parser.add_argument("--seconds", type=float, default=30.0, help="length of a synthetic clip")
     parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args(argv)
-    facts = run(given.data, clips=given.clips, seconds=given.seconds, rounds=given.rounds)
-    if given.json:
+    options = parser.parse_args(argv)
+    facts = run(options.data, clips=options.clips, seconds=options.seconds, rounds=options.rounds)
+    if options.json:
         print(json.dumps(facts, indent=2))
         return
     for side in ("ratios", "ours", "plain"):

@@ -1,12 +1,12 @@
-"""What dispatching a trial costs, against a plain Ray Tune script doing the same no-op trials.
+"""Benchmark of the cost of dispatching a trial, against a plain Ray Tune script; trials are no-ops.
 
-scripts/bench dispatch --json             # 50 plain ones, 50 and 500 of ours, utilisation
+scripts/bench dispatch --json             # 50 plain trials, 50 and 500 of ours, utilisation
 scripts/bench dispatch --ours 50 2000 --no-utilisation
 
-Every measurement is a process of its own. Ours writes its journal and each trial's records, which
-the plain script does not; the plain one has Ray Tune's default loggers and fresh processes.
+Each measurement runs in its own process. Our side also writes its journal and each trial's
+records; the plain script has Ray Tune's default loggers and starts a process per trial.
 ``ratios.per_trial``: plain seconds over ours; ``ratios.memory``: our driver's memory over the
-plain one's, both after as many trials.
+plain driver's after the same number of trials.
 """
 
 import argparse
@@ -39,25 +39,31 @@ parameters:
 
 
 def main(argv: list[str]) -> int:
-    """Print figures, or with ``--json`` one object."""
+    """Print the figures as lines, or with ``--json`` as one object."""
     parser = argparse.ArgumentParser(prog="bench dispatch", description=__doc__)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--plain", type=int, default=50, help="trials of the plain script")
-    parser.add_argument("--ours", type=int, nargs="+", default=[50, 500], help="trials of ours")
+    parser.add_argument(
+        "--plain", type=int, default=50, help="number of trials of the plain script"
+    )
+    parser.add_argument(
+        "--ours", type=int, nargs="+", default=[50, 500], help="numbers of trials of our side"
+    )
     parser.add_argument("--utilisation", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--sleepers", type=int, default=20, help="trials of 20 s")
-    parser.add_argument("--one", nargs=2, metavar=("WHAT", "TRIALS"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--sleepers", type=int, default=20, help="number of 20 s trials for the utilisation"
+    )
+    parser.add_argument("--one", nargs=2, metavar=("ROLE", "TRIALS"), help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.one is not None:
-        what, trials = options.one[0], int(options.one[1])
-        if Path(what).is_dir():
-            _make(Path(what), trials)
+        role, trials = options.one[0], int(options.one[1])
+        if Path(role).is_dir():
+            _create_run(Path(role), trials)
         else:
-            print(json.dumps(_one(what, trials)))
+            print(json.dumps(_measure_role(role, trials)))
         return 0
     facts = measure(options.plain, sorted(options.ours))
     if options.utilisation:
-        facts["ours"]["utilisation"] = _apart("sleeping", options.sleepers)["utilisation"]
+        facts["ours"]["utilisation"] = _in_subprocess("sleeping", options.sleepers)["utilisation"]
     if options.json:
         print(json.dumps(facts, indent=1))
     else:
@@ -69,60 +75,61 @@ def main(argv: list[str]) -> int:
 
 
 def measure(plain: int, ours: Sequence[int]) -> dict[str, Any]:
-    """Both sides and their ratios; memory is compared at the first number of ours."""
-    theirs = _apart("plain", plain)
-    runs = {trials: _apart("idle", trials) for trials in ours}
+    """Measure both sides; memory is compared at the first number of trials in ``ours``."""
+    plain_run = _in_subprocess("plain", plain)
+    runs = {trials: _in_subprocess("idle", trials) for trials in ours}
     first, last = runs[ours[0]], runs[ours[-1]]
-    mine = {
+    our_facts = {
         "per_trial": last["per_trial"],
         "memory_mb": first["memory_mb"],
         "files_a_trial": last["files"] / ours[-1],
         "resume_of_finished_s": last["resume_s"],
     }
-    mine |= {f"per_trial_{trials}": run["per_trial"] for trials, run in runs.items()}
-    mine |= {f"memory_mb_{trials}": run["memory_mb"] for trials, run in runs.items()}
+    our_facts |= {f"per_trial_{trials}": run["per_trial"] for trials, run in runs.items()}
+    our_facts |= {f"memory_mb_{trials}": run["memory_mb"] for trials, run in runs.items()}
     if len(ours) > 1:
         more = ours[-1] - ours[0]
         growth = (last["memory_mb"] - first["memory_mb"]) * 1000 / more
-        mine["growth_kb_a_segment"] = growth
+        our_facts["growth_kb_a_segment"] = growth
     return {
         "name": "dispatch",
         "ratios": {
-            "per_trial": theirs["per_trial"] / mine["per_trial"],
-            "memory": mine["memory_mb"] / theirs["memory_mb"],
+            "per_trial": plain_run["per_trial"] / our_facts["per_trial"],
+            "memory": our_facts["memory_mb"] / plain_run["memory_mb"],
         },
-        "ours": mine,
+        "ours": our_facts,
         "plain": {
-            "per_trial": theirs["per_trial"],
-            "memory_mb": theirs["memory_mb"],
-            "files_a_trial": theirs["files"] / plain,
+            "per_trial": plain_run["per_trial"],
+            "memory_mb": plain_run["memory_mb"],
+            "files_a_trial": plain_run["files"] / plain,
         },
     }
 
 
-def _apart(what: str, trials: int) -> dict[str, float]:
-    """One measurement in a process of its own."""
+def _in_subprocess(role: str, trials: int) -> dict[str, float]:
+    """Run one measurement in its own process."""
     command = [sys.executable, "-m", "genretune.scripts.benchmarks.dispatch"]
     done = subprocess.run(
-        [*command, "--one", what, str(trials)], capture_output=True, text=True, check=False
+        [*command, "--one", role, str(trials)], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise RuntimeError(done.stderr[-2000:])
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    facts: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return facts
 
 
-def _one(what: str, trials: int) -> dict[str, float]:
+def _measure_role(role: str, trials: int) -> dict[str, float]:
+    """Measure ``plain``, ``idle`` (ours) or ``sleeping`` (ours, utilisation) in this process."""
     from genretune.scripts.benchmarks.idle_trainables import plain_script
 
-    if what == "plain":
+    if role == "plain":
         with tempfile.TemporaryDirectory(prefix="genretune-bench-") as home:
             os.environ["HOME"] = home  # Ray Tune's default storage is ~/ray_results
             return plain_script(trials, WORKERS)
-    return _ours(trials, sleeping=what == "sleeping")
+    return _measure_ours(trials, sleeping=role == "sleeping")
 
 
-def _ours(trials: int, *, sleeping: bool) -> dict[str, float]:
+def _measure_ours(trials: int, *, sleeping: bool) -> dict[str, float]:
     from genretune.scripts.benchmarks.idle_trainables import (
         idle_segment,
         memory_mb,
@@ -136,10 +143,11 @@ def _ours(trials: int, *, sleeping: bool) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="genretune-bench-") as scratch:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         command = [sys.executable, "-m", "genretune.scripts.benchmarks.dispatch"]
-        made = subprocess.run(  # apart, since the driver's process holds no torch
+        # in another process, since it loads torch, which a driver process never does
+        created = subprocess.run(
             [*command, "--one", scratch, str(trials)], check=True, capture_output=True, text=True
         )
-        job = job_from_json(made.stdout.splitlines()[-1])
+        job = job_from_json(created.stdout.splitlines()[-1])
         run = RunDir(Path(job.run))
         began = time.monotonic()
         trainable = sleeping_segment if sleeping else idle_segment
@@ -156,8 +164,8 @@ def _ours(trials: int, *, sleeping: bool) -> dict[str, float]:
         return facts | {"resume_s": time.monotonic() - began}
 
 
-def _make(folder: Path, trials: int) -> None:
-    """A run directory that is ready to be driven; prints its job."""
+def _create_run(folder: Path, trials: int) -> None:
+    """Create a run directory that is ready for a driver, and print the driver's job."""
     from genretune.data.synth import write_corpus
     from genretune.scripts.launch import driver_job
     from genretune.tune.dispatch.run_options import Resources, RunOptions
@@ -177,7 +185,7 @@ def _make(folder: Path, trials: int) -> None:
 
 
 def utilisation(log: str) -> float:
-    """The share of both workers' time spent in trials, from the first start to the last one."""
+    """Return the share of the workers' time spent in trials, from the first start to the last."""
     spans = [tuple(map(float, line.split()[1:])) for line in log.splitlines()]
     first, last = min(start for start, _ in spans), max(start for start, _ in spans)
     busy = sum(min(end, last) - start for start, end in spans)

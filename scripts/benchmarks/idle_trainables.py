@@ -1,4 +1,7 @@
-"""Segments without training, and a plain Ray Tune script of the same: for benchmarks."""
+"""Segments without training, and a plain Ray Tune script that does the same.
+
+The driver process imports this module, so torch is imported inside functions only.
+"""
 
 import time
 from collections.abc import Mapping
@@ -10,13 +13,14 @@ import psutil
 
 from genretune.tune.dispatch.messages import EpochReport, TrialEnd, to_json
 from genretune.tune.storage.run_dir import Lease, RunDir
-from genretune.tune.trial.trial_dir import open_trial_dir
 
 
 def idle_segment(order: Mapping[str, Any]) -> None:
-    """One epoch that does nothing but keep its records, as a trial does."""
+    """Report one epoch without training, with the records that a trial writes."""
     import torch
     from ray import tune as ray_tune
+
+    from genretune.tune.trial.trial_dir import open_trial_dir
 
     lease = Lease(order["generation"], order["attempt"])
     folder = open_trial_dir(RunDir(Path(order["run"])), order["trial"], lease=lease)
@@ -28,7 +32,7 @@ def idle_segment(order: Mapping[str, Any]) -> None:
 
 
 def sleeping_segment(order: Mapping[str, Any]) -> None:
-    """One epoch of 20 s; ``starts.log`` in the run directory says when each began and ended."""
+    """Report one epoch after 20 s; append its start and end to ``starts.log`` of the run."""
     began = time.time()
     time.sleep(20.0)
     with open(Path(order["run"]) / "starts.log", "a") as log:
@@ -37,7 +41,7 @@ def sleeping_segment(order: Mapping[str, Any]) -> None:
 
 
 def plain_script(trials: int, workers: int) -> dict[str, float]:
-    """No-op trials as a first Ray Tune script has them: fresh processes, default loggers."""
+    """Run no-op trials as a simple Ray Tune script does: new processes, default loggers."""
     import ray
     from ray import tune as ray_tune
 
@@ -68,5 +72,5 @@ def _plain_trial(config: Mapping[str, float]) -> None:
 
 
 def memory_mb() -> float:
-    """Resident memory of this process, MB (10^6 bytes)."""
+    """Return the resident memory of this process in MB (10^6 bytes)."""
     return float(psutil.Process().memory_info().rss) / 1e6

@@ -1,7 +1,7 @@
-"""Plain Optuna, a counterpart for the search benchmark.
+"""Plain Optuna, the counterpart in the search benchmark.
 
-It has Optuna's own pruner and no rule that makes a suggestion wait for earlier trials, so its
-result depends on the number of workers.
+It uses Optuna's own pruner, and no suggestion waits for earlier trials, so its result depends on
+the number of workers.
 """
 
 import optuna

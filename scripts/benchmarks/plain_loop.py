@@ -1,8 +1,8 @@
-"""The loop that a project of this kind usually has: what genretune's trial is measured against.
+"""The usual training loop of such a project, the counterpart in the training benchmark.
 
-Written as the reference's README describes it: windows are decoded from their files one at a time
-by a DataLoader, the spectrogram is computed by the batch, the network is torch's own modules in
-the default memory format, and every step asks for its loss.
+Written as the reference project's README describes it: a DataLoader decodes windows from their
+files one at a time, the spectrogram is computed per batch, the network consists of torch's own
+modules in the default memory format, and every step reads its loss.
 
 Shapes: B batch, C channels, F frequency, T time, S samples.
 """
@@ -26,7 +26,7 @@ Window = tuple[Path, int, int]
 
 
 class Windows(Dataset[tuple[Tensor, int]]):
-    """Windows of audio files, each read from its file when it is asked for."""
+    """Windows of audio files, each read from its file on access."""
 
     def __init__(self, windows: Sequence[Window]) -> None:
         self._windows = windows
@@ -44,7 +44,7 @@ class Windows(Dataset[tuple[Tensor, int]]):
 
 
 class SqueezeExcite(nn.Module):
-    """Weighs channels by the mean of the image."""
+    """A squeeze-and-excitation block: scales each channel by a gate computed from its mean."""
 
     def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class SqueezeExcite(nn.Module):
 
 
 def network(classes: int, *, reduction: int = 32) -> nn.Module:
-    """The paper's network for spectrograms of 513 x 130."""
+    """Return the paper's network for spectrograms of 513 x 130."""
     layers: list[nn.Module] = []
     channels = 1
     for filters in FILTERS:
@@ -82,7 +82,7 @@ class PlainLoop:
     """A network in training on windows of files.
 
     Args:
-        windows: what one epoch goes through, in another order each time.
+        windows: those of one epoch; shuffled anew each epoch.
         classes: number of classes.
     """
 
@@ -95,7 +95,7 @@ class PlainLoop:
         self._optimizer = torch.optim.Adam(self._model.parameters(), lr=1e-3, weight_decay=1e-4)
 
     def epoch(self) -> float:
-        """Train on every window once; the mean loss of the batches."""
+        """Train on every window once; return the mean loss of the batches."""
         self._model.train()
         total = 0.0
         for wave_BCS, label_B in self._loader:

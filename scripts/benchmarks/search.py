@@ -1,9 +1,9 @@
-"""What the order of decisions costs, and whether waiting spoils tpe: all on a simulated clock.
+"""Benchmark of index order against arrival order and of samplers, on a simulated clock.
 
 1. Utilisation, makespan and time to a given quality of index order against arrival order, with
-   and without tpe's lag (configurations are drawn at random here, so only the waiting differs).
+   and without tpe's lag (configurations are random here, so that only the waiting differs).
 2. Best value at equal epochs: tpe at lag 16 on 16 workers, random, and plain Optuna with its own
-   pruner on one worker and on 16; mean and 95 % interval over seeds, makespan beside it.
+   pruner on 1 and on 16 workers; mean and 95 % interval over seeds, and the makespan.
 3. Speed: a sweep of 10,000 trials on 512 workers; a tpe suggestion after 1,000 trials.
 """
 
@@ -29,16 +29,16 @@ from genretune.tune.sweep.state_machine import StateMachine
 OPTUNA = "Optuna, 1 worker"
 QUALITY = 0.88
 BUDGETS = (200, 400, 600, 800)
-_STARTING = 0.1
+_START_OVERHEAD = 0.1  # of a segment, in epochs of mean length
 _RANDOM = "sampler={type: random}"
 
 
 def main(argv: list[str]) -> int:
-    """Print tables, or with ``--json`` one object of ratios and figures."""
+    """Print tables, or with ``--json`` one object."""
     parser = argparse.ArgumentParser(prog="bench search", description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seeds", type=int, default=30)
-    parser.add_argument("--first", type=int, default=0, help="the first seed of the samplers")
+    parser.add_argument("--first", type=int, default=0, help="first seed of the samplers")
     options = parser.parse_args(argv)
     waiting = [
         measure_waiting(workers, mixed, lag, seeds=min(options.seeds, 10))
@@ -56,10 +56,10 @@ def main(argv: list[str]) -> int:
 
 
 def measure_waiting(workers: int, mixed: float, lag: int | None, *, seeds: int) -> dict[str, Any]:
-    """Index order against arrival order; 8 trials a worker.
+    """Compare index order with arrival order, at 8 trials per worker.
 
     Args:
-        mixed: how much longer an epoch of the larger networks takes.
+        mixed: factor by which an epoch of the larger networks takes longer.
         lag: in multiples of the workers; None for a sampler that needs no values.
     """
     sampler = _RANDOM
@@ -72,20 +72,20 @@ def measure_waiting(workers: int, mixed: float, lag: int | None, *, seeds: int) 
             rule, size = f"early_terminate.order={order}", f"trials={8 * workers}"
             state_machine = StateMachine(space(sampler, rule, size, f"seed={seed}"))
             world = Curves(clock=seed, mixed=mixed)
-            runs.append(simulate(state_machine, world, workers, overhead=_STARTING))
-        reached = [next((at for at, _, v in r.best if v >= QUALITY), r.seconds) for r in runs]
+            runs.append(simulate(state_machine, world, workers, overhead=_START_OVERHEAD))
+        times = [next((at for at, _, v in r.best if v >= QUALITY), r.seconds) for r in runs]
         row[order] = {
             "utilisation": statistics.mean(r.utilisation(workers) for r in runs),
             "makespan": statistics.mean(r.seconds for r in runs),
-            "to_quality": statistics.mean(reached),
+            "to_quality": statistics.mean(times),
             "epochs": statistics.mean(r.epochs for r in runs),
         }
     return row
 
 
 def compare_samplers(seeds: Sequence[int]) -> dict[str, dict[str, Any]]:
-    """Best value at equal epochs, and the makespan in epochs of mean length."""
-    found: dict[str, list[tuple[list[float], float]]] = {
+    """Return best values at equal epochs, and the makespan in epochs of mean length."""
+    runs_by_name: dict[str, list[tuple[list[float], float]]] = {
         "tpe, lag 16, 16 workers": [_run_genretune(seed) for seed in seeds],
         "tpe, lag 1, 1 worker": [
             _run_genretune(seed, "sampler.lag=1", workers=1) for seed in seeds
@@ -101,12 +101,12 @@ def compare_samplers(seeds: Sequence[int]) -> dict[str, dict[str, Any]]:
             "makespan": _mean([seconds for _, seconds in runs]),
             "runs": [bests for bests, _ in runs],
         }
-        for name, runs in found.items()
+        for name, runs in runs_by_name.items()
     }
 
 
 def sweep_seconds(trials: int, workers: int) -> float:
-    """Real seconds of a simulated sweep."""
+    """Return the real seconds of a simulated sweep."""
     started = time.perf_counter()
     simulate(StateMachine(space(_RANDOM, f"trials={trials}")), Curves(), workers)
     return time.perf_counter() - started
@@ -114,16 +114,16 @@ def sweep_seconds(trials: int, workers: int) -> float:
 
 def tpe_seconds(trials: int) -> float:
     """Return the real seconds of a tpe suggestion after ``trials`` trials, the last 16 pending."""
-    given = space()
+    searched = space()
     history = []
     for trial in range(trials):
-        parameters = random_search.draw(given, trial, 0)
+        parameters = random_search.draw(searched, trial, 0)
         value = accuracy(parameters, 3)
         known = trial < trials - 16 and math.isfinite(value)
         history.append(
             Observation(parameters, "value", value) if known else Observation(parameters)
         )
-    sampler = build_sampler(given)
+    sampler = build_sampler(searched)
     sampler.configuration(trials, 0, history)
     started = time.perf_counter()
     sampler.configuration(trials, 1, history)
@@ -133,22 +133,22 @@ def tpe_seconds(trials: int) -> float:
 def _run_genretune(seed: int, *overrides: str, workers: int = 16) -> tuple[list[float], float]:
     """Return (best value at each budget, seconds until the last budget was spent)."""
     state_machine = StateMachine(space(f"seed={seed}", *overrides))
-    result = simulate(state_machine, Curves(clock=seed), workers, overhead=_STARTING)
+    result = simulate(state_machine, Curves(clock=seed), workers, overhead=_START_OVERHEAD)
     makespan = result.seconds * min(1.0, BUDGETS[-1] / result.epochs)
     return _at_budgets([(epochs, value) for _, epochs, value in result.best]), makespan
 
 
 def _run_plain_optuna(seed: int, workers: int = 1) -> tuple[list[float], float]:
     """Run plain Optuna; epochs are reported to it in the order in which they finish."""
-    given, world = space(f"seed={seed}"), Curves(clock=seed)
-    study = PlainOptuna(given, grace_period=2, reduction_factor=3)
+    searched, world = space(f"seed={seed}"), Curves(clock=seed)
+    study = PlainOptuna(searched, grace_period=2, reduction_factor=3)
     best, epochs, now = [(0, 0.0)], 0, 0.0
     running: list[tuple[float, int, int, float, Flat]] = []
     parameters: Flat
     while epochs < BUDGETS[-1]:
         while len(running) < workers:
             trial, parameters = study.ask()
-            at = now + _STARTING + world.seconds(trial, parameters, 1)
+            at = now + _START_OVERHEAD + world.seconds(trial, parameters, 1)
             heapq.heappush(running, (at, trial, 1, 0.0, parameters))
         now, trial, epoch, top, parameters = heapq.heappop(running)
         value = accuracy(parameters, epoch)
@@ -160,7 +160,7 @@ def _run_plain_optuna(seed: int, workers: int = 1) -> tuple[list[float], float]:
         best.append((epochs, max(top, best[-1][1])))
         if not study.report(trial, epoch, top):
             study.tell(trial, None)
-        elif epoch == given.epochs:
+        elif epoch == searched.epochs:
             study.tell(trial, top)
         else:
             at = now + world.seconds(trial, parameters, epoch + 1)
@@ -177,7 +177,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _interval(values: Sequence[float]) -> float:
-    """Half of the 95 % interval of the mean."""
+    """Return half the width of the 95 % interval of the mean."""
     if len(values) < 2:
         return 0.0
     return 1.96 * statistics.stdev(values) / math.sqrt(len(values))
@@ -188,7 +188,7 @@ def _facts(
 ) -> dict[str, Any]:
     names = list(quality)
     pairs = list(zip(quality[names[0]]["runs"], quality[names[-1]]["runs"], strict=True))
-    ahead = [mine[-1] - theirs[-1] for mine, theirs in pairs]
+    ahead = [tpe[-1] - optuna[-1] for tpe, optuna in pairs]
     ratios: dict[str, float] = {
         "best_value_tpe_to_optuna": quality[names[0]]["best"][-1] / quality[names[-1]]["best"][-1],
         "best_value_ahead_of_optuna": _mean(ahead),
@@ -250,7 +250,7 @@ def _print(
     print(tabulate(table, headers=headers, disable_numparse=True))
     ahead = _facts(waiting, quality, speed)["ratios"]
     print(
-        f"\ntpe ahead of Optuna alone at {BUDGETS[-1]} epochs, seed by seed: "
+        f"\ntpe minus Optuna on 1 worker at {BUDGETS[-1]} epochs, mean over seeds: "
         f"{ahead['best_value_ahead_of_optuna']:+.4f} ± {ahead['best_value_ahead_interval']:.4f}"
     )
     print(f"10,000 trials on 512 workers: {speed['sweep_10000_512_s']:.1f} s")

@@ -1,7 +1,7 @@
-"""How fast a trial is beside the loop that one would write, on the same clips and network.
+"""Benchmark of training speed against a plain loop, on the same clips and network.
 
-Two trials of one thread each run side by side on two cores; the plain loop runs on two threads, or
-as two loops of one thread. All take turns, and every figure is the median of all rounds.
+Two trials with one thread each run side by side on two cores; the plain loop runs with two threads,
+or as two loops with one thread. All are measured in turn; figures are medians over the rounds.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from tabulate import tabulate
 
 from genretune.data.synth import write_corpus
 from genretune.scripts.benchmarks.train_accuracy import accuracy, print_accuracy
-from genretune.scripts.benchmarks.train_workers import Measured, Worker, together
-from genretune.tune.reproducibility.environment import computes_bf16
+from genretune.scripts.benchmarks.train_workers import Measured, Worker, measure_together
+from genretune.tune.reproducibility.environment import has_native_bf16
 
 _STEPS, _ROUNDS = 1, 5
 
@@ -27,13 +27,15 @@ def main(argv: Sequence[str]) -> None:
     """Print a table, or with ``--json`` one object with ``ratios``, ``ours`` and ``plain``."""
     parser = argparse.ArgumentParser(prog="bench train", description=__doc__)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--steps", type=int, default=_STEPS, help="batches of 64 a measurement")
+    parser.add_argument("--steps", type=int, default=_STEPS, help="batches of 64 per measurement")
     parser.add_argument("--rounds", type=int, default=_ROUNDS)
     parser.add_argument(
-        "--accuracy", action="store_true", help="instead: what the CNN learns in a few minutes"
+        "--accuracy",
+        action="store_true",
+        help="measure instead what the CNN learns in a few minutes",
     )
     options = parser.parse_args(argv)
-    precisions = ["fp32", "bf16"] if computes_bf16() else ["fp32"]
+    precisions = ["fp32", "bf16"] if has_native_bf16() else ["fp32"]
     with tempfile.TemporaryDirectory() as folder:
         if options.accuracy:
             learned = accuracy(Path(folder), precisions)
@@ -49,7 +51,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def measure(corpus: Path, precisions: Sequence[str], *, steps: int, rounds: int) -> dict[str, Any]:
-    """Run all sides in turn and put their medians in relation."""
+    """Measure all sides in turn; return medians and ratios."""
     sides = {
         "plain, 2 threads": [("plain", "2")],
         "two plain, 1 thread each": [("plain", "1")] * 2,
@@ -63,8 +65,8 @@ def measure(corpus: Path, precisions: Sequence[str], *, steps: int, rounds: int)
     rows: dict[str, list[Measured]] = {name: [] for name in sides}
     for turn in range(rounds + 1):
         for name, side in workers.items():
-            measured = together(side)
-            if turn:  # the first is for warming up
+            measured = measure_together(side)
+            if turn:  # the first turn warms up
                 rows[name].append(measured)
     shares = {precision: _share(corpus, precision) for precision in precisions}
     for worker in (worker for side in workers.values() for worker in side):
@@ -74,9 +76,9 @@ def measure(corpus: Path, precisions: Sequence[str], *, steps: int, rounds: int)
 
 def _share(corpus: Path, precision: str) -> dict[str, float]:
     worker = Worker("share", precision, corpus, 0)
-    found = together([worker])
+    shares = measure_together([worker])
     worker.end()
-    return found
+    return shares
 
 
 def _facts(
@@ -84,7 +86,7 @@ def _facts(
     shares: Mapping[str, Mapping[str, float]],
     precisions: Sequence[str],
 ) -> dict[str, Any]:
-    """Medians; a ratio is the median of the rounds' own ratios, whose sides ran close in time."""
+    """Return medians; a ratio is the median of ratios within a round, measured close in time."""
 
     def ratio(above: str, below: str) -> float:
         pairs = zip(rows[above], rows[below], strict=True)
@@ -126,7 +128,7 @@ def _print(facts: Mapping[str, Any]) -> None:
         [name, f"{row['windows_per_second']:.1f}", f"{row['cpu_ms_per_window']:.1f}"]
         for name, row in sides.items()
     ]
-    headers = ["both cores together", "windows a second", "CPU ms a window"]
+    headers = ["both cores together", "windows per second", "CPU ms per window"]
     print(tabulate(table, headers=headers, disable_numparse=True))
     for precision, share in facts["share"].items():
         ratios = facts["ratios"]
@@ -136,7 +138,7 @@ def _print(facts: Mapping[str, Any]) -> None:
             f"{ratios[f'{precision}_of_floor']:.0%} of the matrix products' rate"
         )
         spent = ", ".join(f"{k} {v:.1%}" for k, v in share.items() if k != "seconds")
-        print(f"where the time of an epoch goes: {spent}")
+        print(f"time of an epoch: {spent}")
 
 
 if __name__ == "__main__":

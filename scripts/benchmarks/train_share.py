@@ -1,4 +1,4 @@
-"""Where the time of a trial goes: in features, forward, backward and optimizer, or elsewhere.
+"""Profile of a trial: time in features, forward, backward and optimizer, and elsewhere.
 
 A whole segment is timed, with evaluation, digests, checkpoint and records.
 """
@@ -21,15 +21,15 @@ from genretune.tune.trial.standalone import StandaloneTrial
 from genretune.tune.trial.trial_dir import TrialDir
 
 
-class Clock:
-    """Adds up the time (s) inside of what it is put around; what is nested counts once."""
+class Profiler:
+    """Adds up the time (s) spent in wrapped functions; nested calls count once."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._inside = False
 
-    def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """``function``, timed."""
+    def wrap(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``function`` with its time added to ``seconds[name]``."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
             if self._inside:
@@ -45,20 +45,20 @@ class Clock:
         return timed
 
 
-def spent(standalone: StandaloneTrial) -> dict[str, float]:
-    """Share of the time of one epoch's segment by what it was spent on, 0 to 1.
+def time_shares(standalone: StandaloneTrial) -> dict[str, float]:
+    """Return the shares (0 to 1) of the time of a segment of one epoch, and its ``seconds``.
 
-    ``outside`` is what is neither feature, forward, backward nor optimizer; what is done once a
-    trial (the parts are built) does not count.
+    ``outside`` is everything but features, forward, backward and optimizer. The components are
+    built beforehand: that happens once per trial and does not count.
     """
-    clock = Clock()
+    profiler = Profiler()
     config = standalone.config.model_copy(update={"epochs": 1})
     built = build_components(config, standalone.store)
-    with tempfile.TemporaryDirectory() as folder, _timing(built, clock):
+    with tempfile.TemporaryDirectory() as folder, _profiling(built, profiler):
         started = time.perf_counter()
         _run(config, standalone, Path(folder) / "trial")
         whole = time.perf_counter() - started
-    shares = {name: seconds / whole for name, seconds in clock.seconds.items()}
+    shares = {name: seconds / whole for name, seconds in profiler.seconds.items()}
     return {**shares, "outside": 1.0 - sum(shares.values()), "seconds": whole}
 
 
@@ -67,15 +67,15 @@ def _run(config: TrialConfig, standalone: StandaloneTrial, folder: Path) -> None
 
 
 @contextmanager
-def _timing(components: Components, clock: Clock) -> Iterator[None]:
-    """Clocks around the trial's parts, and these parts in place of those that it would build."""
+def _profiling(components: Components, profiler: Profiler) -> Iterator[None]:
+    """Wrap the components, and make the trial use them instead of building its own."""
     feature, model, optimizer = components.feature, components.model, components.optimizer
     with (
         mock.patch.object(training, "build_components", lambda *_: components),
-        mock.patch.object(feature, "forward", clock.around("features", feature.forward)),
-        mock.patch.object(model, "forward", clock.around("forward", model.forward)),
-        mock.patch.object(torch.Tensor, "backward", clock.around("backward", _backward)),
-        mock.patch.object(optimizer, "step", clock.around("optimizer", optimizer.step)),
+        mock.patch.object(feature, "forward", profiler.wrap("features", feature.forward)),
+        mock.patch.object(model, "forward", profiler.wrap("forward", model.forward)),
+        mock.patch.object(torch.Tensor, "backward", profiler.wrap("backward", _backward)),
+        mock.patch.object(optimizer, "step", profiler.wrap("optimizer", optimizer.step)),
     ):
         yield
 

@@ -1,7 +1,7 @@
-"""Processes that one training benchmark starts, and what each of them measures.
+"""Worker processes of the training benchmark, and what each measures.
 
-A worker builds its side once, then measures at every line it is sent: the runs of all sides can
-take turns, and two workers can run side by side.
+A worker prepares its side once, then measures for every line that it receives: so all sides can be
+measured in turn, and two workers can run side by side.
 """
 
 import json
@@ -19,9 +19,9 @@ import torch
 from genretune.data.store import Store
 from genretune.models.cost import model_cost
 from genretune.scripts.benchmarks.plain_loop import PlainLoop
-from genretune.scripts.benchmarks.train_share import spent
+from genretune.scripts.benchmarks.train_share import time_shares
 from genretune.tune.reproducibility import determinism
-from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, MEMORY
+from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, MALLOC_ENVIRONMENT
 from genretune.tune.training.components import Components, build_components
 from genretune.tune.training.epoch import train_epoch
 from genretune.tune.training.train import train
@@ -35,19 +35,19 @@ Measure = Callable[[], Measured]
 
 
 class Worker:
-    """A process that measures when asked.
+    """A process that measures on request.
 
     Args:
         role: ``plain``, ``trial``, ``share``, ``learn`` or ``floor``.
-        argument: threads of a plain loop, else a precision.
+        argument: number of threads for ``plain``, otherwise a precision.
         corpus: folder of the audio.
-        steps: how many batches one measurement takes.
+        steps: batches per measurement.
     """
 
     def __init__(self, role: str, argument: str, corpus: Path, steps: int) -> None:
-        # what a user who writes a plain loop has: nothing but the threads is set
+        # a plain loop gets what its author would have: nothing is set but the threads
         environment = {**os.environ, "GENRETUNE_CACHE": str(corpus.parent / "cache")}
-        for name, value in {**ENVIRONMENT["strict"], **MEMORY}.items():
+        for name, value in {**ENVIRONMENT["strict"], **MALLOC_ENVIRONMENT}.items():
             environment.pop(name, None)
             if role != "plain" and value is not None:
                 environment[name] = value
@@ -59,47 +59,52 @@ class Worker:
             env=environment,
             text=True,
         )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
 
-    def begin(self) -> None:
-        """Ask for a measurement; ``answer`` waits for it."""
-        if self._process.stdin is not None:
-            self._process.stdin.write("measure\n")
-            self._process.stdin.flush()
+    def start_measurement(self) -> None:
+        """Request a measurement; ``result`` waits for it."""
+        self._stdin.write("measure\n")
+        self._stdin.flush()
 
-    def answer(self) -> Measured:
-        """The measurement that was begun."""
-        line = "" if self._process.stdout is None else self._process.stdout.readline()
+    def result(self) -> Measured:
+        """Return the measurement that was requested.
+
+        Raises:
+            RuntimeError: the worker has exited.
+        """
+        line = self._stdout.readline()
         if not line:
             raise RuntimeError(
-                f"a worker ended with {self._process.wait()}: {self._process.args!r}"
+                f"a worker exited with {self._process.wait()}: {self._process.args!r}"
             )
-        answer: Measured = json.loads(line)
-        return answer
+        measured: Measured = json.loads(line)
+        return measured
 
     def end(self) -> None:
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        """Let the worker exit."""
+        self._stdin.close()
         self._process.wait()
 
 
-def together(workers: Sequence[Worker]) -> Measured:
-    """One measurement of workers side by side: the sums of their rates."""
+def measure_together(workers: Sequence[Worker]) -> Measured:
+    """Measure on all workers at the same time; return the sums of their figures."""
     for worker in workers:
-        worker.begin()
-    answers = [worker.answer() for worker in workers]
-    return {name: sum(answer[name] for answer in answers) for name in answers[0]}
+        worker.start_measurement()
+    results = [worker.result() for worker in workers]
+    return {name: sum(result[name] for result in results) for name in results[0]}
 
 
 def serve() -> None:
-    """The worker's end: build, then measure for every line on standard input."""
+    """Run in the worker: prepare, then measure for every line on standard input."""
     role, argument, corpus, steps = sys.argv[1:]
-    measure = _roles(role, argument, Path(corpus), int(steps))
+    measure = _measure_of(role, argument, Path(corpus), int(steps))
     for _ in sys.stdin:
         print(json.dumps(measure()), flush=True)
 
 
 def settings(precision: str) -> dict[str, Any]:
-    """The reference's training, on the network of the paper at full size."""
+    """Return the reference project's settings, with the paper's network at full size."""
     return {
         "seed": 1,
         "batch_size": 64,
@@ -111,23 +116,26 @@ def settings(precision: str) -> dict[str, Any]:
     }
 
 
-def shortened(parts: Components, steps: int) -> Components:
-    """The same trial with so many batches an epoch, of all clips in turn."""
-    side = parts.train
-    count = min(len(side), steps * parts.config.batch_size)
-    rows = torch.linspace(0, len(side) - 1, count).long()
+def shortened(components: Components, steps: int) -> Components:
+    """Return the same trial with ``steps`` batches per epoch, spread evenly over all clips."""
+    subset = components.train
+    count = min(len(subset), steps * components.config.batch_size)
+    rows = torch.linspace(0, len(subset) - 1, count).long()
     kept = rows.numpy()
-    windows = replace(side.windows, clip=side.windows.clip[kept], start=side.windows.start[kept])
-    side = replace(side, windows=windows, target=side.target[rows], room=side.room[rows])
-    return replace(parts, train=side)
+    clip, start = subset.windows.clip[kept], subset.windows.start[kept]
+    windows = replace(subset.windows, clip=clip, start=start)
+    subset = replace(
+        subset, windows=windows, target=subset.target[rows], max_offset=subset.max_offset[rows]
+    )
+    return replace(components, train=subset)
 
 
-def _roles(role: str, argument: str, corpus: Path, steps: int) -> Measure:
+def _measure_of(role: str, argument: str, corpus: Path, steps: int) -> Measure:
     if role == "floor":
         return _floor(argument)
     standalone = prepare(settings("fp32" if role == "plain" else argument), data=corpus)
     if role == "share":
-        return lambda: spent(standalone)
+        return lambda: time_shares(standalone)
     if role == "learn":
         return lambda: _learned(corpus, argument)
     if role == "trial":
@@ -138,9 +146,9 @@ def _roles(role: str, argument: str, corpus: Path, steps: int) -> Measure:
 def _trial(standalone: StandaloneTrial, steps: int) -> Measure:
     config = standalone.config
     determinism.apply(config.determinism, threads=config.threads, precision=config.precision)
-    parts = shortened(build_components(config, standalone.store), steps)
+    components = shortened(build_components(config, standalone.store), steps)
     epochs = iter(range(1, sys.maxsize))
-    return lambda: _timed(lambda: train_epoch(parts, next(epochs)), len(parts.train))
+    return lambda: _timed(lambda: train_epoch(components, next(epochs)), len(components.train))
 
 
 def _plain(standalone: StandaloneTrial, corpus: Path, steps: int, *, threads: int) -> Measure:
@@ -160,8 +168,8 @@ def _file(corpus: Path, store: Store, clip: int) -> Path:
 
 
 def _learned(corpus: Path, precision: str) -> Measured:
-    """Scores after a training of the CNN on log-mel images."""
-    given = settings(precision) | {
+    """Train the CNN on log-mel images; return its validation scores."""
+    chosen = settings(precision) | {
         "epochs": 20,
         "batch_size": 32,
         "feature": {"name": "melspec", "n_mels": 64},
@@ -170,7 +178,7 @@ def _learned(corpus: Path, precision: str) -> Measured:
         "data": {"split": {"folds": 5}},
     }
     started = time.perf_counter()
-    standalone = prepare(given, data=corpus)
+    standalone = prepare(chosen, data=corpus)
     last = train(standalone.config, standalone.store).history[-1]
     return {
         "clip_accuracy": last["val_clip_accuracy"],
@@ -180,13 +188,13 @@ def _learned(corpus: Path, precision: str) -> Measured:
 
 
 def _floor(precision: str) -> Measure:
-    """Windows a second, if a step were nothing but matrix products of a good size."""
+    """Measure windows per second if a step were only matrix products of an efficient size."""
     torch.set_num_threads(1)
     types = {"fp32": torch.float32, "bf16": torch.bfloat16}
     a = torch.rand(_FLOOR_SIZE, _FLOOR_SIZE, dtype=types[precision])
     b, out = a.t().contiguous(), torch.empty_like(a)
     forward = model_cost({"name": "cnn"}, classes=10, input_shape=(1, 513, 130)).flops
-    # backward computes as much again for the weights and for the inputs; not for the images
+    # backward costs as much as forward twice, for weights and inputs; the images need no gradient
     first = 2 * 9 * 32 * 513 * 130
     flops = 3 * forward - first
     products = 10 if precision == "fp32" else 60

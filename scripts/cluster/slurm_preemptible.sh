@@ -6,24 +6,23 @@
 #SBATCH --signal=B:USR1@120
 #SBATCH --requeue
 #SBATCH --open-mode=append
-# The driver on a stable partition, a worker job for each preemptible node: they join and leave.
+# A driver on a stable partition, and one worker job per preemptible node; workers join and leave.
 #
 #   sbatch --partition=stable scripts/cluster/slurm_preemptible.sh WORKERS PARTITION \
-#       SPACE.yaml DATA RUN [more for genretune]
+#       SPACE.yaml DATA RUN [option ...]
 #
-# A worker that is taken away loses the segments that ran there; they go on from their checkpoints
+# Options are passed to genretune. The trials of a preempted worker continue from their checkpoints
 # elsewhere. Slurm requeues the worker's job, and it joins again. Nodes of another machine class
 # that join later are not used, unless --allow-mixed is given. RUN.job holds the id of the job that
-# drives RUN: another job is refused as long as squeue lists that one, and takes its place once it
-# is gone.
-# Limits: tested with stand-ins for Slurm's commands, never on a real Slurm.
+# drives RUN: another job is refused while squeue lists that job, and takes over once it is gone.
+# Limits: tested with fake Slurm commands, never on a real Slurm.
 set -u
 [ $# -ge 5 ] || { echo "usage: sbatch $0 WORKERS PARTITION SPACE.yaml DATA RUN [option ...]" >&2; exit 2; }
 workers=$1 partition=$2 space=$3 data=$4 run=$5
 shift 5
 
-# Write this job's id into RUN.job. A driver on another host may be replaced only if it was this
-# very job's, requeued since, or that of a job that is known to be gone.
+# Write this job's id into RUN.job. A driver on another host may be replaced only if it belonged to
+# this job before a requeue, or to a job that no longer exists.
 takeover=
 mkdir -p "$(dirname "$run")"
 until (set -C && echo "$SLURM_JOB_ID" >"$run.job") 2>/dev/null; do
@@ -43,7 +42,7 @@ until (set -C && echo "$SLURM_JOB_ID" >"$run.job") 2>/dev/null; do
             "$listed" >&2
         exit 2
     fi
-    # another job may have been as quick: what was moved away must be what was looked at
+    # another job may have replaced the file since: put it back if it is not the one checked above
     mv "$run.job" "$run.job.$SLURM_JOB_ID" 2>/dev/null || continue
     [ "$(cat "$run.job.$SLURM_JOB_ID")" = "$holder" ] || mv "$run.job.$SLURM_JOB_ID" "$run.job"
     rm -f "$run.job.$SLURM_JOB_ID"
@@ -65,7 +64,7 @@ trap finish EXIT
 driver=
 trap '[ -z "$driver" ] || kill -USR1 "$driver"' USR1
 
-# The first worker has to be there before it can be seen what a trial may ask for.
+# The first worker must have joined: genretune checks at its start that a trial fits on a node.
 until ray status --address="$address:$port" 2>/dev/null | grep -q '/[1-9][0-9.]* CPU'; do
     kill -0 "$ray" 2>/dev/null || { echo "Ray's head did not start" >&2; exit 1; }
     sleep "${GENRETUNE_POLL:-5}"

@@ -1,4 +1,4 @@
-"""genretune data: what is in a corpus, its packed form, its folds, and synthetic ones."""
+"""``genretune data``: scan a corpus, pack it, list its folds, or write a synthetic one."""
 
 import json
 import os
@@ -14,10 +14,10 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from genretune.data.clip_analysis import Progress as Listener
-from genretune.data.errors import DataError, shown
+from genretune.data.clip_analysis import Progress as ProgressCallback
+from genretune.data.errors import DataError, printable_line
 from genretune.data.exclude import resolve_exclusions
-from genretune.data.inject_faults import COPIES, FAULTS, GROUPS, parse_plants
+from genretune.data.inject_faults import COPIES, FAULTS, GROUPS, parse_fault_counts
 from genretune.data.scan import ScanReport, read_headers, scan_corpus
 from genretune.data.specs import SplitSpec, read_spec
 from genretune.data.split_file import resolve_split
@@ -25,13 +25,17 @@ from genretune.data.splits import split_clips
 from genretune.data.store import open_corpus
 from genretune.data.synth import write_corpus
 
-app = typer.Typer(no_args_is_help=True, help="Look at data, pack it, split it, or make some.")
+app = typer.Typer(
+    no_args_is_help=True, help="Scan a corpus, pack it, list its folds, or write a synthetic one."
+)
 
 Folder = Annotated[
     Path, typer.Argument(metavar="DIR", help="folder with one folder per class, or a manifest")
 ]
-Rate = Annotated[int, typer.Option("--sample-rate", min=1000, max=384000, help="Hz of the pack")]
-Json = Annotated[bool, typer.Option("--json", help="print facts as JSON")]
+Rate = Annotated[
+    int, typer.Option("--sample-rate", min=1000, max=384000, help="of the packed samples, in Hz")
+]
+Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
 
 @app.command()
@@ -39,18 +43,18 @@ def scan(
     directory: Folder,
     as_json: Json = False,
     headers: Annotated[
-        bool, typer.Option("--headers", help="read headers only: quick, finds less")
+        bool, typer.Option("--headers", help="read headers only: faster, but finds fewer faults")
     ] = False,
     sample_rate: Rate = 22050,
 ) -> None:
-    """Say what is in DIR, what is broken and what is there twice; exit 1 when something is.
+    """Report the contents, faults and duplicates of a corpus; exit 1 if there are any findings.
 
     Example: genretune data scan ~/music/gtzan
     """
     if headers:
         report = read_headers(directory)
     else:
-        with _listening() as progress:
+        with _progress_bar() as progress:
             report = scan_corpus(directory, sample_rate=sample_rate, progress=progress)
     if as_json:
         print(json.dumps(report.as_json(), indent=2))
@@ -62,11 +66,11 @@ def scan(
 
 @app.command()
 def pack(directory: Folder, as_json: Json = False, sample_rate: Rate = 22050) -> None:
-    """Make the memory-mapped file that training reads; done by itself on first use.
+    """Write the memory-mapped file that training reads; other commands do so on first use.
 
     Example: genretune data pack ~/music/gtzan
     """
-    with _listening() as progress:
+    with _progress_bar() as progress:
         store = open_corpus(directory, sample_rate=sample_rate, progress=progress)
     facts = {
         "path": str(store.path),
@@ -95,11 +99,13 @@ def folds(
             help="stratified, grouped, fault-filtered, file or contaminated",
         ),
     ] = "stratified",
-    folds: Annotated[int | None, typer.Option("--folds", metavar="K")] = None,
+    folds: Annotated[
+        int | None, typer.Option("--folds", metavar="K", help="number of folds")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="another key of data.split, such as test=0.2"
+            "--set", metavar="KEY=VALUE", help="any other key of data.split, such as test=0.2"
         ),
     ] = None,
     exclude: Annotated[
@@ -108,40 +114,46 @@ def folds(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show which clips train, validate and are held out in each fold.
+    """Show the training, validation and test clips of each fold.
 
     Example: genretune data folds ~/music/gtzan --split stratified --exclude faults
     """
     spec = read_spec(SplitSpec, _split_settings(split, folds, settings or []), "data.split")
-    with _listening() as progress:
+    with _progress_bar() as progress:
         store = open_corpus(directory, progress=progress)
-    # Folds can be looked at while faulty clips are still in; what is excluded is left out.
-    gone = resolve_exclusions(store, exclude) if exclude else ()
-    members = split_clips(store, resolve_split(spec, store), gone)
+    # Without --exclude nothing is resolved, as that would refuse a corpus with faulty clips, whose
+    # folds are worth a look as well.
+    excluded = resolve_exclusions(store, exclude) if exclude else ()
+    clips_by_fold = split_clips(store, resolve_split(spec, store), excluded)
     if as_json:
-        print(json.dumps({str(fold): parts for fold, parts in members.items()}, indent=2))
+        print(json.dumps({str(fold): clips for fold, clips in clips_by_fold.items()}, indent=2))
         return
     if spec.leaks:
-        print("contaminated: windows of one clip are on both sides; counts are of windows")
-    parts = list(next(iter(members.values())))
-    table = _table("fold", *parts)
-    for fold, by_part in members.items():
-        table.add_row(str(fold), *(str(len(by_part.get(part, []))) for part in parts))
+        print(
+            "contaminated: windows of one clip are in both training and validation; "
+            "counts are windows"
+        )
+    subsets = list(next(iter(clips_by_fold.values())))
+    table = _table("fold", *subsets)
+    for fold, clips in clips_by_fold.items():
+        table.add_row(str(fold), *(str(len(clips.get(subset, []))) for subset in subsets))
     _console().print(table)
 
 
 @app.command()
 def synth(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="a new or empty folder")],
-    clips: Annotated[int, typer.Option("--clips", metavar="N", help="per class")] = 100,
-    seconds: Annotated[float, typer.Option("--seconds", metavar="S", help="of a clip")] = 30.0,
-    seed: Annotated[int, typer.Option("--seed", metavar="K")] = 0,
+    clips: Annotated[int, typer.Option("--clips", metavar="N", help="clips per class")] = 100,
+    seconds: Annotated[
+        float, typer.Option("--seconds", metavar="S", help="length of a clip")
+    ] = 30.0,
+    seed: Annotated[int, typer.Option("--seed", metavar="K", help="of the generator")] = 0,
     plant: Annotated[
         list[str] | None,
         typer.Option(
             "--plant",
             metavar="KIND[=N]",
-            help=f"what a scan should find: {', '.join([*FAULTS, *COPIES, GROUPS])}, or all",
+            help=f"inject a fault N times: {', '.join([*FAULTS, *COPIES, GROUPS])}, or all",
         ),
     ] = None,
 ) -> None:
@@ -149,26 +161,27 @@ def synth(
 
     Example: genretune data synth /tmp/corpus --clips 12 --seconds 6 --plant silent --plant near=3
     """
-    plants = parse_plants(plant or [])
-    paths = write_corpus(directory, clips=clips, seconds=seconds, seed=seed, plants=plants)
-    print(f"{len(paths)} clips of {seconds:g} s in {shown(directory)}")
-    if plants:
-        print(f"planted: {', '.join(f'{n} {kind}' for kind, n in plants.items())}")
+    faults = parse_fault_counts(plant or [])
+    paths = write_corpus(directory, clips=clips, seconds=seconds, seed=seed, faults=faults)
+    print(f"{len(paths)} clips of {seconds:g} s in {printable_line(directory)}")
+    if faults:
+        print(f"injected: {', '.join(f'{n} {kind}' for kind, n in faults.items())}")
 
 
 def _split_settings(name: str, folds: int | None, settings: list[str]) -> dict[str, object]:
-    given: dict[str, object] = {"name": name}
+    values: dict[str, object] = {"name": name}
     if folds is not None:
-        given["folds"] = folds
+        values["folds"] = folds
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
-            raise DataError(f"--set: KEY=VALUE, got {shown(setting)!r}")
-        given[key.removeprefix("data.split.")] = _value(value)
-    return given
+            raise DataError(f"--set: must be KEY=VALUE, got {printable_line(setting)!r}")
+        values[key.removeprefix("data.split.")] = _parse_value(value)
+    return values
 
 
-def _value(text: str) -> object:
+def _parse_value(text: str) -> object:
+    """Return a JSON value, or the text itself if it is not JSON."""
     try:
         value: object = json.loads(text)
     except ValueError:
@@ -181,8 +194,8 @@ def _print_scan(report: ScanReport) -> None:
     console.print(
         f"{report.clips} clips in {len(report.labels)} classes, {report.hours:.2f} hours", style=""
     )
-    console.print(Text(f"rates {_said(report.sample_rates, ' Hz')}"))
-    console.print(Text(f"channels {_said(report.channels)}"))
+    console.print(Text(f"rates {_format_counts(report.sample_rates, ' Hz')}"))
+    console.print(Text(f"channels {_format_counts(report.channels)}"))
     if report.seconds:
         spread = ", ".join(f"{name} {value:g} s" for name, value in report.seconds.items())
         console.print(Text(f"lengths {spread}"))
@@ -190,7 +203,7 @@ def _print_scan(report: ScanReport) -> None:
         console.print(Text(f"fingerprint {report.fingerprint[:12]}"))
     table = _table("class", "clips")
     for label, count in report.labels.items():
-        table.add_row(Text(shown(label)), str(count))
+        table.add_row(Text(printable_line(label)), str(count))
     console.print(table)
     _print_findings(console, report)
 
@@ -199,15 +212,15 @@ def _print_findings(console: Console, report: ScanReport) -> None:
     if report.faults:
         table = _table("file", "fault", "detail")
         for finding in report.faults:
-            table.add_row(*(Text(shown(t)) for t in (finding.file, finding.fault, finding.detail)))
+            cells = (finding.file, finding.fault, finding.detail)
+            table.add_row(*(Text(printable_line(cell)) for cell in cells))
         console.print(table)
     if report.duplicates:
         table = _table("duplicate", "files", "")
         for entry in report.duplicates:
-            files, across = entry["files"], entry["across_classes"]
-            names = [shown(name) for name in files] if isinstance(files, list) else []
-            note = "across classes" if across else ""
-            table.add_row(str(entry["kind"]), Text("\n".join(names)), note)
+            files = "\n".join(printable_line(file) for file in entry["files"])
+            note = "across classes" if entry["across_classes"] else ""
+            table.add_row(entry["kind"], Text(files), note)
         console.print(table)
     for note in report.notes:
         console.print(Text(f"note: {note}"))
@@ -217,33 +230,33 @@ def _print_findings(console: Console, report: ScanReport) -> None:
     console.print(
         Text(
             f"{len(report.faults)} faults, {len(report.duplicates)} duplicates "
-            "(data.exclude: [faults, duplicates] leaves out what cannot be used and keeps one of "
-            "each; clipped clips and those of a wrong length stay in)"
+            "(data.exclude: [faults, duplicates] excludes unusable clips and keeps one of each "
+            "recording; clipped clips and clips of a wrong length are used)"
         )
     )
 
 
-def _said(counts: Mapping[str, int], unit: str = "") -> str:
+def _format_counts(counts: Mapping[str, int], unit: str = "") -> str:
     return ", ".join(f"{value}{unit} ({count})" for value, count in counts.items()) or "unknown"
 
 
 @contextmanager
-def _listening() -> Iterator[Listener | None]:
-    """A bar on the terminal while clips are decoded; nothing in a pipe."""
+def _progress_bar() -> Iterator[ProgressCallback | None]:
+    """Show a progress bar while clips are decoded, if standard error is a terminal."""
     if not sys.stderr.isatty():
         yield None
         return
-    # A descriptor of its own: listening turns the usual one away from MP3 decoders' chatter.
+    # A duplicate of the descriptor: the original is redirected while MP3 files are decoded.
     with (
         os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal,
         Progress(console=Console(file=terminal), transient=True) as bar,
     ):
-        task = bar.add_task("listening", total=None)
+        task = bar.add_task("decoding", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _console() -> Console:
-    """Standard output; a pipe gets lines as long as they need to be."""
+    """Return a console on standard output that does not wrap lines in a pipe."""
     return Console() if sys.stdout.isatty() else Console(width=400)
 
 

@@ -1,4 +1,4 @@
-"""``genretune doctor``: can every node take part, and what to do where one cannot."""
+"""``genretune doctor``: check every node of a cluster, with a remedy for each problem."""
 
 import tempfile
 from dataclasses import asdict
@@ -13,30 +13,32 @@ from genretune.scripts.terminal import print_json, print_table
 
 def doctor(
     address: Address = "local",
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="the corpus or a pack")] = None,
-    out: Annotated[Path, typer.Option(help="where run directories will lie")] = Path("runs"),
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="the corpus or a packed corpus")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="folder for run directories")] = Path("runs"),
     storage: StorageUri = None,
     as_json: Annotated[bool, typer.Option("--json", help="print facts as JSON")] = False,
 ) -> int:
-    """Check versions, data, storage, disk, memory, GPUs and clock of every node.
+    """Check versions, data, run directory, disk, memory, GPUs, clock and ports of every node.
 
     Example: genretune doctor --address auto --data DIR --out /shared/runs
     """
     from genretune.tune.dispatch.cluster import cluster
-    from genretune.tune.dispatch.doctor import examine
+    from genretune.tune.dispatch.doctor import check_nodes
     from genretune.tune.storage.object_store import check_uri
 
     if storage is not None:
         check_uri(storage)
-    asked = {
+    targets = {
         "data": None if data is None else str(data.absolute()),
-        # with results in S3, the run directory is the driver's business alone
+        # of a sweep in S3 only the driver uses the run directory
         "out": str(out.absolute()) if storage is None else None,
         "storage": storage,
     }
     with tempfile.TemporaryDirectory(prefix="genretune-doctor-") as scratch:
         with cluster(address, level="strict", gpus=True, log=Path(scratch) / "ray.log"):
-            findings = examine(asked)
+            findings = check_nodes(targets)
     if as_json:
         print_json([asdict(finding) | {"ok": finding.ok} for finding in findings])
     else:

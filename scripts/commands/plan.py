@@ -1,9 +1,10 @@
-"""``genretune plan``: a sweep before it runs."""
+"""``genretune plan``: print the size and the expected work of a sweep before it runs."""
 
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import mean
 from typing import Annotated, Any
 
 import typer
@@ -17,126 +18,134 @@ def plan(
     overrides: Annotated[
         list[str] | None, typer.Argument(help="key=value, e.g. trial.optimizer.lr=1e-5")
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", "-W", min=1, help="trials at once")] = 2,
-    trials: Annotated[int | None, typer.Option(min=1, help="how many trials")] = None,
-    first: Annotated[int, typer.Option(min=0, help="configurations to show")] = 5,
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", "-W", min=1, help="number of concurrent trials")
+    ] = 2,
+    trials: Annotated[int | None, typer.Option(min=1, help="number of trials")] = None,
+    first: Annotated[int, typer.Option(min=0, help="number of configurations to show")] = 5,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="the corpus")] = None,
-    measured: Annotated[
-        bool, typer.Option("--measure", help="time a few steps of those configurations")
+    measure: Annotated[
+        bool, typer.Option("--measure", help="time a few steps of the configurations shown")
     ] = False,
     plugin: Annotated[
         list[Path] | None, typer.Option("--plugin", help="your models or features")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the plan as JSON")] = False,
 ) -> int:
-    """Show size, rungs, first configurations and expected work of a search; run nothing.
+    """Print size, rungs, first configurations and expected work of a search, without running it.
 
-    Example: genretune plan search_spaces/quickstart.yaml --workers 8
+    Example: genretune plan search_spaces/quickstart.yaml --concurrency 8
     """
     from genretune.tune.reproducibility.determinism_env import reexec_with_level
     from genretune.tune.space.load import load_space
 
-    given = [*(overrides or []), *([f"trials={trials}"] if trials is not None else [])]
-    found = load_space(space, given)
-    if measured and data is None:
-        raise TuneError("--measure: needs the corpus to take its windows from, got none (--data)")
-    reexec_with_level(found.trial.get("determinism", "strict"), sys.argv[1:])  # type: ignore[arg-type]
+    all_overrides = [*(overrides or []), *([f"trials={trials}"] if trials is not None else [])]
+    loaded_space = load_space(space, all_overrides)
+    if measure and data is None:
+        raise TuneError("--measure: must have a corpus to take windows from, got none (--data DIR)")
+    if measure and first == 0:
+        raise TuneError("--measure: must have configurations to time, got --first 0 (omit --first)")
+    # Sets environment variables that torch and its libraries read on import, so it must come first.
+    reexec_with_level(loaded_space.trial.get("determinism", "strict"), sys.argv[1:])  # type: ignore[arg-type]
     from genretune.scripts import plan_estimates
     from genretune.tune.run.sweep_setup import new_sweep
     from genretune.tune.sweep.plan import make_plan
     from genretune.tune.trial.standalone import load_plugins
 
-    loaded = load_plugins(plugin or [])
-    sweep = None if data is None else new_sweep(found, data, plugins=plugin or [])
+    plugins = load_plugins(plugin or [])
+    sweep = None if data is None else new_sweep(loaded_space, data, plugins=plugin or [])
     if sweep is None:
-        plan_estimates.check_without_data(found, loaded)
-    made = make_plan(found, workers=workers, first=first)
-    facts: dict[str, Any] = {"name": found.name, **asdict(made)}
-    facts |= plan_estimates.disk(found, made, loaded)
+        plan_estimates.check_without_data(loaded_space, plugins)
+    sweep_plan = make_plan(loaded_space, workers=concurrency, first=first)
+    facts: dict[str, Any] = {"name": loaded_space.name, **asdict(sweep_plan)}
+    facts |= plan_estimates.disk_usage(loaded_space, sweep_plan, plugins)
     if sweep is not None:
-        facts["train_windows"], facts["validation_windows"] = plan_estimates.windows_of(sweep)
-    if measured and sweep is not None:
-        timed = plan_estimates.measure(sweep, made.first)
-        mean = sum(one.epoch_seconds for one in timed) / max(1, len(timed))
-        facts["measured"] = [asdict(one) for one in timed]
-        facts["seconds"] = mean * made.rounds
-        facts["peak_mb"] = max((one.peak_mb for one in timed), default=0.0)
-    for note in found.notes:
+        facts["train_windows"], facts["validation_windows"] = plan_estimates.count_windows(sweep)
+    if measure and sweep is not None:
+        costs = plan_estimates.measure(sweep, sweep_plan.first)
+        facts["measured"] = [asdict(cost) for cost in costs]
+        facts["seconds"] = mean(cost.epoch_seconds for cost in costs) * sweep_plan.rounds
+        facts["peak_mb"] = max(cost.peak_mb for cost in costs)
+    for note in loaded_space.notes:
         print_error(f"note: {note}")
     if as_json:
         print_json(facts)
     else:
-        _show(facts, found.epochs)
+        _show(facts, loaded_space.epochs)
     return 0
 
 
 def _show(facts: dict[str, Any], epochs: int) -> None:
-    """The plan in words and tables."""
+    """Print the plan in words and tables."""
     size = facts["size"]
-    many = "infinitely many" if size is None else f"{size:,}"
+    configurations = "infinitely many" if size is None else f"{size:,}"
     print(f"{facts['name']}: {facts['trials']} trials of up to {epochs} epochs")
     print(
         f"parameters: {facts['parameters']}, {facts['conditional']} of them conditional; "
-        f"{many} configurations"
+        f"{configurations} configurations"
     )
     if facts["rungs"]:
         print()
         print_table(
             [[rung["epoch"], f"{rung['trials']:.1f}"] for rung in facts["rungs"]],
-            ["rung (epoch)", "trials expected there"],
+            ["rung (epoch)", "expected trials"],
         )
     if facts["first"]:
         print("\nfirst configurations:")
         _show_configurations(facts["first"])
     print(
-        f"\nepochs in all: about {facts['epochs']:.0f} "
+        f"\ntotal epochs: about {facts['epochs']:.0f} "
         f"({facts['epochs_without_rungs']} if every trial ran to its end)"
     )
+    workers = facts["workers"]
     print(
-        f"with {facts['workers']} workers: about {facts['utilisation']:.0%} of their time in "
-        f"epochs, {facts['rounds']:.0f} times the time of an epoch"
+        f"{workers} concurrent trials: about {facts['rounds']:.0f} epoch durations, workers busy "
+        f"{facts['utilisation']:.0%} of the time"
     )
     lag = facts["lag"]
-    if lag is not None and lag < facts["workers"]:
-        print(f"sampler.lag {lag} is below the workers: some will idle (lag of at least W)")
+    if lag is not None and lag < workers:
+        print(
+            f"sampler.lag {lag} is below the number of concurrent trials, so some workers will be "
+            f"idle (set it to at least {workers})"
+        )
     print(
-        f"on disk: about {facts['disk_bytes'] / 1e6:,.0f} MB in {facts['files']} files at the end "
-        f"(keep: {facts['keep']}), {facts['open_trial_bytes'] / 1e6:,.0f} MB for each trial that "
-        "is not over"
+        f"disk: about {facts['disk_bytes'] / 1e6:,.0f} MB in {facts['files']} files at the end "
+        f"(keep: {facts['keep']}), and {facts['open_trial_bytes'] / 1e6:,.0f} MB per open trial "
+        "while it runs"
     )
     if "train_windows" in facts:
-        print(f"windows: {facts['train_windows']} train, {facts['validation_windows']} validate")
+        print(f"windows: {facts['train_windows']} train, {facts['validation_windows']} validation")
     if "measured" in facts:
-        _show_measured(facts)
+        _show_costs(facts)
 
 
 def _show_configurations(first: Sequence[dict[str, object]]) -> None:
-    from genretune.tune.run.results import cell
+    from genretune.tune.run.results import format_value
 
     names = list(dict.fromkeys(name for parameters in first for name in parameters))
     print_table(
-        [[name, *(cell(p.get(name, ""), digits=4) for p in first)] for name in names],
-        ["parameter", *(f"trial {i}" for i in range(len(first)))],
-        rest="--json",
+        [[name, *(format_value(p.get(name, ""), digits=4) for p in first)] for name in names],
+        ["parameter", *(f"trial {index}" for index in range(len(first)))],
+        full_output="--json",
     )
 
 
-def _show_measured(facts: dict[str, Any]) -> None:
+def _show_costs(facts: dict[str, Any]) -> None:
     print()
     print_table(
         [
             [
-                one["trial"],
-                f"{one['train_ms']:.1f}",
-                f"{one['evaluation_ms']:.1f}",
-                f"{one['epoch_seconds']:.0f}",
-                f"{one['peak_mb']:.0f}",
+                cost["trial"],
+                f"{cost['train_ms']:.1f}",
+                f"{cost['evaluation_ms']:.1f}",
+                f"{cost['epoch_seconds']:.0f}",
+                f"{cost['peak_mb']:.0f}",
             ]
-            for one in facts["measured"]
+            for cost in facts["measured"]
         ],
-        ["trial", "ms/window", "ms/window evaluated", "s/epoch", "peak MB"],
+        ["trial", "train ms/window", "evaluate ms/window", "s/epoch", "peak MB"],
     )
     print(
-        f"estimated time: about {facts['seconds'] / 60:.0f} minutes, measured one at a time; "
-        f"up to {facts['peak_mb'] * facts['workers']:,.0f} MB of memory with all workers"
+        f"estimated time: about {facts['seconds'] / 60:.0f} minutes, from trials timed one at a "
+        f"time; up to {facts['peak_mb'] * facts['workers']:,.0f} MB of memory for all workers"
     )

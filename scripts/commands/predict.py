@@ -1,4 +1,4 @@
-"""``genretune predict``: the genre of audio files, from the best checkpoint of a run or a trial."""
+"""``genretune predict``: classify audio files with the best checkpoint of a run or a trial."""
 
 import sys
 from collections.abc import Sequence
@@ -15,26 +15,30 @@ from genretune.tune.trial.settings_file import read_settings
 if TYPE_CHECKING:
     from genretune.tune.trial.predict import Prediction, Predictor
 
-_SHOWN = 3
+_LISTED_GENRES = 3
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="a run directory, or a trial's folder")],
-    path: Annotated[Path, typer.Argument(help="an audio file, or a folder of them")],
-    trial: Annotated[str, typer.Option(help="of a run: best, or a trial's number")] = "best",
-    plugin: Annotated[list[Path] | None, typer.Option(help="the plug-ins it was run with")] = None,
+    run: Annotated[Path, typer.Argument(help="a run directory or a trial directory")],
+    path: Annotated[Path, typer.Argument(help="an audio file or a folder of audio files")],
+    trial: Annotated[str, typer.Option(help="trial of a run: best or its number")] = "best",
+    plugin: Annotated[
+        list[Path] | None, typer.Option(help="plug-in that the trial was run with")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print all probabilities")] = False,
 ) -> int:
-    """Say what audio files probably are; exit 1 where one of several cannot be read.
+    """Print the most probable genres of audio files; exit 1 if a file of a folder is unreadable.
 
     Example: genretune predict runs/quickstart song.wav
     """
-    folder = _folder(run, trial)
-    settings = read_settings(folder / "config.json")
+    directory = _trial_directory(run, trial)
+    settings = read_settings(directory / "config.json")
+    # Sets environment variables that torch and its libraries read on import, so it must precede
+    # the imports below.
     reexec_with_level(settings.get("determinism", "strict"), sys.argv[1:])
-    from genretune.data.errors import shown
+    from genretune.data.errors import printable_line
     from genretune.tune.training.resolve_config import trial_config
-    from genretune.tune.trial.predict import Predictor, audio_files, on_this_machine
+    from genretune.tune.trial.predict import Predictor, audio_files, on_available_device
     from genretune.tune.trial.standalone import check_plugins, load_plugins
     from genretune.tune.trial.trial_dir import TrialDir
 
@@ -42,78 +46,87 @@ def predict(
     plugins = load_plugins(plugin or [])
     check_plugins(settings.get("plugins", {}), plugins)
     config = trial_config(settings, plugins=plugins)
-    here = on_this_machine(config)
-    if here != config:
-        print_error("note: trained on a GPU, and there is none here: the CPU predicts")
-    predictor = Predictor(TrialDir(folder), here, plugins)
-    found, code = _listen(predictor, files, alone=not path.is_dir())
+    local_config = on_available_device(config)
+    if local_config != config:
+        print_error("note: trained on a GPU that is not available here; predicting on the CPU")
+    predictor = Predictor(TrialDir(directory), local_config, plugins)
+    predictions, code = _predict_files(predictor, files, single_file=not path.is_dir())
     if as_json:
-        facts = [_facts(one) for one in found]
+        facts = [_facts(prediction) for prediction in predictions]
         print_json(facts if path.is_dir() or not facts else facts[0])
     else:
-        rows = [[shown(one.file, 1000), *_likeliest(one)] for one in found]
-        print_table(rows, ["file", "genre", "probability", "then"])
+        rows = [[printable_line(p.file, 1000), *_likeliest(p)] for p in predictions]
+        print_table(rows, ["file", "genre", "probability", "next"])
     return code
 
 
-def _listen(
-    predictor: "Predictor", files: Sequence[Path], *, alone: bool
+def _predict_files(
+    predictor: "Predictor", files: Sequence[Path], *, single_file: bool
 ) -> tuple[list["Prediction"], int]:
-    """What each file probably is, and the exit code; Ctrl-C keeps what is known by then.
+    """Return the predictions and the exit code; after Ctrl-C, the predictions made so far.
 
     Args:
-        alone: one file was asked for, so what is wrong with it is the command's error.
+        single_file: whether the command line names one file, whose error ends the command; an
+            unreadable file of a folder is reported and skipped.
+
+    Raises:
+        DataError: if a single file cannot be read.
     """
     from genretune.data.errors import DataError
 
-    found: list[Prediction] = []
-    unread = 0
+    predictions: list[Prediction] = []
+    unreadable = 0
     try:
-        with status_spinner("listening") as say:
+        with status_spinner("classifying") as say:
             for number, file in enumerate(files, start=1):
-                say(f"listening: {number} of {len(files)}")
+                say(f"classifying: {number} of {len(files)}")
                 try:
-                    found.append(predictor.predict(file))
+                    predictions.append(predictor.predict(file))
                 except DataError as error:
-                    if alone:
+                    if single_file:
                         raise
-                    unread += 1
+                    unreadable += 1
                     print_error(str(error))
     except KeyboardInterrupt:
-        print_error(f"interrupted after {len(found) + unread} of {len(files)} files")
-        return found, 130
-    return found, 1 if unread else 0
+        print_error(f"interrupted after {len(predictions) + unreadable} of {len(files)} files")
+        return predictions, 130
+    return predictions, 1 if unreadable else 0
 
 
-def _folder(run: Path, trial: str) -> Path:
-    """The trial's folder that is meant."""
+def _trial_directory(run: Path, trial: str) -> Path:
+    """Return the trial's directory; fetches its best checkpoint if the run stores them in S3.
+
+    Raises:
+        TuneError: if ``trial`` selects several trials.
+    """
     if (run / "config.json").exists():
         return run
-    from genretune.tune.run.results import choose
+    from genretune.tune.run.results import choose_trials
     from genretune.tune.storage.run_dir import RunDir
     from genretune.tune.storage.s3_run import open_s3_run
 
-    chosen = choose(run, trial)
+    chosen = choose_trials(run, trial)
     if len(chosen) > 1:
-        raise TuneError(f"--trial: must be best or a trial's number, got {trial}")
-    folder, index = chosen[0]
+        raise TuneError(f"--trial: must be best or a trial's number, got {trial} (name one trial)")
+    directory, index = chosen[0]
     remote = open_s3_run(RunDir(run))
     if remote is not None and index is not None:
         remote.download_best(index)
-    return folder
+    return directory
 
 
-def _facts(one: "Prediction") -> dict[str, Any]:
+def _facts(prediction: "Prediction") -> dict[str, Any]:
     return {
-        "file": one.file,
-        "genre": one.best,
-        "windows": one.windows,
-        "seconds": one.seconds,
-        "probabilities": one.probabilities,
+        "file": prediction.file,
+        "genre": prediction.best,
+        "windows": prediction.windows,
+        "seconds": prediction.seconds,
+        "probabilities": prediction.probabilities,
     }
 
 
-def _likeliest(one: "Prediction") -> list[str]:
-    order = sorted(one.probabilities.items(), key=lambda item: -item[1])[:_SHOWN]
-    others = ", ".join(f"{name} {share:.2f}" for name, share in order[1:])
-    return [order[0][0], f"{order[0][1]:.2f}", others]
+def _likeliest(prediction: "Prediction") -> list[str]:
+    """Return the cells of a table row: best genre, its probability, the next ones."""
+    ranking = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:_LISTED_GENRES]
+    others = ", ".join(f"{name} {probability:.2f}" for name, probability in ranking[1:])
+    return [ranking[0][0], f"{ranking[0][1]:.2f}", others]

@@ -1,8 +1,8 @@
-"""``genretune replay``: run a recorded trial again and compare it to the bit."""
+"""``genretune replay``: train a recorded trial again and compare it bit for bit."""
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,64 +11,75 @@ from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.determinism_env import reexec_with_level
 from genretune.tune.trial.settings_file import read_settings
 
+if TYPE_CHECKING:
+    from genretune.tune.trial.replay import ReplayResult
+
 
 def replay(
     run: Annotated[Path, typer.Argument(help="a run directory, or a config.json")],
-    trial: Annotated[str, typer.Option(help="best, a trial's number, or all")] = "best",
-    data: Annotated[Path | None, typer.Option(help="the corpus; a pack is found without")] = None,
-    plugin: Annotated[list[Path] | None, typer.Option(help="the plug-ins it was run with")] = None,
+    trial: Annotated[str, typer.Option(help="best, a trial number, or all")] = "best",
+    data: Annotated[
+        Path | None, typer.Option(help="the corpus; optional if already cached")
+    ] = None,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(help="plug-in files used by the trial")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the verdict as JSON")] = False,
 ) -> int:
-    """Run a recorded trial again, compare every epoch to the bit, and say the verdict.
+    """Train a recorded trial again, compare every epoch bit for bit, and print the verdict.
 
     Example: genretune replay runs/quickstart --trial best --data DIR
     """
-    folders = _folders(run, trial)
-    settings = [read_settings(folder / "config.json") for folder, _ in folders]
+    trials = _trials(run, trial)
+    settings = [read_settings(trial_path / "config.json") for trial_path, _ in trials]
+    # Before torch is imported: some determinism settings are environment variables that torch reads
+    # only once. All trials of a sweep have the same level.
     reexec_with_level(settings[0].get("determinism", "strict"), sys.argv[1:])
     from genretune.tune.trial import replay as replays
     from genretune.tune.trial.standalone import prepare
     from genretune.tune.trial.trial_dir import TrialDir
 
     verdicts = []
-    for (folder, index), given in zip(folders, settings, strict=True):
-        standalone = prepare(given, data=data, plugins=plugin or [])
-        result = TrialDir(folder).result()
+    for (trial_path, index), trial_settings in zip(trials, settings, strict=True):
+        standalone = prepare(trial_settings, data=data, plugins=plugin or [])
+        result = TrialDir(trial_path).result()
         verdict = replays.replay(
             standalone.config, standalone.store, result, trial=index, plugins=standalone.plugins
         )
         verdicts.append(verdict)
         if not as_json:
-            print(printable(_in_words(verdict)), flush=True)
+            print(printable(_as_text(verdict)), flush=True)
     if as_json:
         facts = [verdict.as_json() for verdict in verdicts]
         print_json(facts[0] if trial != "all" else facts)
     return max(replays.EXIT_CODES[verdict.verdict] for verdict in verdicts)
 
 
-def _folders(run: Path, trial: str) -> list[tuple[Path, int | None]]:
-    """The trials to replay: (folder, index); index None for a configuration on its own."""
+def _trials(run: Path, trial: str) -> list[tuple[Path, int | None]]:
+    """Return folder and index of the trials to replay; index None for a single config.json."""
     if run.is_file():
         if run.name != "config.json":
-            raise TuneError(f"{run}: must be a run directory or a config.json (name one)")
+            raise TuneError(f"{run}: must be a run directory or a config.json (give one of them)")
         return [(run.parent, None)]
-    from genretune.tune.run.results import choose
+    from genretune.tune.run.results import choose_trials
 
-    return choose(run, trial)
+    return choose_trials(run, trial)
 
 
-def _in_words(verdict: Any) -> str:
-    who = "the trial" if verdict.trial is None else f"trial {verdict.trial}"
-    lines = [f"{who}: {verdict.verdict}, {verdict.epochs} epochs compared to the bit"]
+def _as_text(verdict: "ReplayResult") -> str:
+    name = "the trial" if verdict.trial is None else f"trial {verdict.trial}"
+    lines = [f"{name}: {verdict.verdict}, {verdict.epochs} epochs compared bit for bit"]
     if verdict.why:
         lines.append(f"  {verdict.why}")
-    if (found := verdict.first_difference) is not None:
+    if (difference := verdict.first_difference) is not None:
         lines.append(
-            f"  first difference: epoch {found.epoch}, {found.what}: "
-            f"recorded {found.recorded}, replayed {found.replayed}"
+            f"  first difference: epoch {difference.epoch}, {difference.what}: "
+            f"recorded {difference.recorded}, replayed {difference.replayed}"
         )
     if verdict.distance:
-        worst = ", ".join(f"{k} {v:.3g}" for k, v in verdict.distance.items() if v)
-        lines.append(f"  largest differences: {worst or 'none in the metrics'}")
+        largest = ", ".join(
+            f"{name} {value:.3g}" for name, value in verdict.distance.items() if value
+        )
+        lines.append(f"  largest differences: {largest or 'none in the metrics'}")
     lines += [f"  environment: {line}" for line in verdict.environment_differences]
     return "\n".join(lines)

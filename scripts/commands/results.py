@@ -1,4 +1,4 @@
-"""``genretune results``: the leaderboard of a run directory, or one trial."""
+"""``genretune results``: print or export the leaderboard of a run directory, or one trial."""
 
 import json
 import sys
@@ -14,6 +14,8 @@ from genretune.tune.storage.run_dir import RunDir
 
 
 class Format(StrEnum):
+    """Output formats of the leaderboard."""
+
     table = "table"
     json = "json"
     csv = "csv"
@@ -24,48 +26,52 @@ def results(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="the run directory")],
     format: Annotated[Format, typer.Option(help="parquet needs --out")] = Format.table,
     as_json: Annotated[bool, typer.Option("--json", help="short for --format json")] = False,
-    top: Annotated[int | None, typer.Option(min=1, help="only the first so many")] = None,
-    trial: Annotated[int | None, typer.Option(min=0, help="one trial, and why it ended")] = None,
-    out: Annotated[Path | None, typer.Option(help="write there instead of printing")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="the top N trials only")] = None,
+    trial: Annotated[
+        int | None, typer.Option(min=0, help="one trial only, with its verdicts and why it ended")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="write to a file instead of printing")] = None,
     audit: Annotated[
-        bool, typer.Option("--audit", help="derive every decision again from the journal")
+        bool,
+        typer.Option("--audit", help="check every decision by deriving it again from the journal"),
     ] = False,
 ) -> int:
-    """Print the leaderboard: completed trials by value, stopped ones, failures.
+    """Print the leaderboard: completed trials by value, then stopped and open ones, then failures.
 
     Example: genretune results runs/quickstart --top 5 --format csv
     """
     from genretune.scripts.show_results import print_leaderboard
-    from genretune.tune.run import results as reading
+    from genretune.tune.run import results as run_results
     from genretune.tune.sweep.explain import explain
 
     run = RunDir(run_directory)
     if audit:
-        return _audit(reading.audit_run(run), as_json)
-    rows = reading.read_rows(run)
+        return _show_audit(run_results.audit_run(run), as_json)
+    rows = run_results.read_rows(run)
     if trial is not None:
         rows = [row for row in rows if row.trial == trial]
         if not rows:
             raise TuneError(f"--trial: must have been created, got {trial}")
     rows = rows[:top]
-    chosen = Format.json if as_json else format
-    classes = reading.machine_classes(run)
-    if chosen is Format.parquet:
+    output_format = Format.json if as_json else format
+    classes = run_results.machine_classes(run)
+    if output_format is Format.parquet:
         if out is None:
             raise TuneError("--out: must name the file for parquet, got nothing (--out FILE)")
-        reading.write_parquet(rows, out, classes)
-    elif chosen is Format.table and out is None:
+        run_results.write_parquet(rows, out, classes)
+    elif output_format is Format.table and out is None:
         metric = run.sweep()["space"]["metric"]["name"]
-        print_leaderboard(rows, metric, reading.warnings_of(run), classes)
+        print_leaderboard(rows, metric, run_results.warnings_of(run), classes)
         if trial is not None:
-            print(printable(f"\n{explain(reading.read_state(run), trial)}"))
-    elif chosen is Format.table:
-        raise TuneError("--out: needs --format csv, json or parquet")
+            print(printable(f"\n{explain(run_results.read_state(run), trial)}"))
+    elif output_format is Format.table:
+        raise TuneError("--out: must be combined with --format csv, json or parquet, got a table")
     else:
-        facts = reading.as_json(rows, classes)
-        text = json.dumps(facts, indent=1, allow_nan=False) + "\n"
-        if chosen is Format.csv:
-            text = reading.as_csv(rows, classes)
+        if output_format is Format.csv:
+            text = run_results.as_csv(rows, classes)
+        else:
+            records = run_results.as_json(rows, classes)
+            text = json.dumps(records, indent=1, allow_nan=False) + "\n"
         if out is None:
             sys.stdout.write(text)
         else:
@@ -73,8 +79,8 @@ def results(
     return 0
 
 
-def _audit(differences: list[str], as_json: bool) -> int:
-    """Say what an audit found; exit code 1 where a decision is not derived again."""
+def _show_audit(differences: list[str], as_json: bool) -> int:
+    """Print the differences that an audit found; return 1 if there are any."""
     if as_json:
         print_json({"differences": differences})
     else:

@@ -1,10 +1,10 @@
-"""``genretune schema``: the JSON Schema of space files."""
+"""``genretune schema``: the JSON Schema of search space files."""
 
 from genretune.scripts.terminal import print_json
 
 
 def schema() -> int:
-    """Print the JSON Schema of search spaces, as search_spaces/schema.json holds it.
+    """Print the JSON Schema of search spaces, identical to search_spaces/schema.json.
 
     Example: genretune schema > schema.json
     """

@@ -1,4 +1,4 @@
-"""``genretune search`` and ``genretune resume``: run a sweep, or go on with one."""
+"""``genretune search`` and ``genretune resume``: run a sweep, or continue one."""
 
 import sys
 from collections.abc import Callable
@@ -11,15 +11,30 @@ import typer
 from genretune.scripts import sweep_options
 from genretune.scripts.terminal import packing_progress, print_error, status_spinner
 from genretune.tune.dispatch.run_options import RunOptions
-from genretune.tune.dispatch.signals import EXIT, Interrupted, StopSignal, signals
+from genretune.tune.dispatch.signals import (
+    INTERRUPTION_EXIT_CODES,
+    Interrupted,
+    StopSignal,
+    handle_signals,
+)
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.determinism_env import reexec_with_level
 from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.storage.s3_run import require_new
 
-Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="your models or features")]
+Plugins = Annotated[
+    list[Path] | None, typer.Option("--plugin", help="Python file with your own models or features")
+]
 Strict = Annotated[
-    bool, typer.Option("--strict-exit", help="exit 3 where a trial failed or diverged")
+    bool, typer.Option("--strict-exit", help="exit with 3 if a trial failed or diverged")
+]
+TotalOrIncrement = Annotated[
+    str | None, typer.Option(help="total number of trials (50) or an increment (+30)")
+]
+GiveUp = Annotated[list[int] | None, typer.Option(help="lost trial to declare failed")]
+Takeover = Annotated[
+    bool,
+    typer.Option("--takeover", help="replace a driver on another host that is known to be dead"),
 ]
 
 
@@ -29,7 +44,9 @@ def search(
         list[str] | None, typer.Argument(help="key=value, e.g. trial.optimizer.lr=1e-5")
     ] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="the corpus")] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="how many trials")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="number of trials; default: the space's")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="run directory; default runs/NAME")] = None,
     address: sweep_options.Address = "local",
     concurrency: sweep_options.Concurrency = None,
@@ -45,7 +62,7 @@ def search(
     plugin: Plugins = None,
     strict_exit: Strict = False,
 ) -> int:
-    """Run the sweep of a search space on the audio below DIR, one folder a class.
+    """Run the sweep of a search space on the audio below DIR, which has one folder per class.
 
     Example: genretune search search_spaces/quickstart.yaml --data DIR --trials 12
     """
@@ -62,11 +79,13 @@ def search(
         allow_mixed=allow_mixed,
         storage=storage,
     )
-    given = [*(overrides or []), *([f"trials={trials}"] if trials is not None else [])]
+    all_overrides = [*(overrides or [])]
+    if trials is not None:
+        all_overrides.append(f"trials={trials}")
     return _interruptibly(
         lambda stop_signal: _search(
             space,
-            given,
+            all_overrides,
             data,
             out,
             options=options,
@@ -79,7 +98,7 @@ def search(
 
 def _search(
     space: Path,
-    given: list[str],
+    overrides: list[str],
     data: Path | None,
     out: Path | None,
     *,
@@ -90,11 +109,11 @@ def _search(
 ) -> int:
     from genretune.tune.space.load import load_space
 
-    found = load_space(space, given)
+    loaded = load_space(space, overrides)
     if data is None:
-        raise TuneError("--data: must name the corpus, got nothing (--data DIR)")
-    reexec_with_level(found.trial.get("determinism", "strict"), sys.argv[1:])  # type: ignore[arg-type]
-    run = RunDir(out or Path("runs") / found.name)
+        raise TuneError("--data: must name the corpus, got nothing (add --data DIR)")
+    reexec_with_level(loaded.trial.get("determinism", "strict"), sys.argv[1:])  # type: ignore[arg-type]
+    run = RunDir(out or Path("runs") / loaded.name)
     run.require_new()
     if options.storage is not None:
         require_new(options.storage)
@@ -104,9 +123,9 @@ def _search(
 
         say("checking the search space and the corpus")
         sweep = new_sweep(
-            found, data, plugins=plugins, overrides=given, progress=packing_progress(say)
+            loaded, data, plugins=plugins, overrides=overrides, progress=packing_progress(say)
         )
-    for note in found.notes:
+    for note in loaded.notes:
         print_error(f"note: {note}")
     run.create(space.read_text(), sweep.as_json(), options.storage)
     stop_signal.check()
@@ -115,14 +134,12 @@ def _search(
 
 def resume(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="the run directory")],
-    trials: Annotated[
-        str | None, typer.Option(help="trials in all (50), or more by so many (+30)")
+    trials: TotalOrIncrement = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="the corpus, if it was moved")
     ] = None,
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="where the corpus is")] = None,
-    give_up: Annotated[list[int] | None, typer.Option(help="declare a lost trial failed")] = None,
-    takeover: Annotated[
-        bool, typer.Option("--takeover", help="from a driver on another host, known to be gone")
-    ] = False,
+    give_up: GiveUp = None,
+    takeover: Takeover = False,
     address: sweep_options.Address = "local",
     concurrency: sweep_options.Concurrency = None,
     resources: sweep_options.TrialResources = None,
@@ -138,7 +155,7 @@ def resume(
     plugin: Plugins = None,
     strict_exit: Strict = False,
 ) -> int:
-    """Go on with a sweep after a kill, a crash or a lost node; with more trials, extend it.
+    """Continue a sweep after a kill, a crash or a lost node; with more trials, extend it.
 
     Example: genretune resume runs/quickstart --trials +30
     """
@@ -159,7 +176,7 @@ def resume(
     )
     run = RunDir(run_directory)
     if trials is None and not give_up and _is_finished(run):
-        return _nothing_left(run, strict_exit)
+        return _show_end(run, strict_exit)
     return _interruptibly(
         lambda stop_signal: _resume(
             run,
@@ -195,7 +212,7 @@ def _resume(
             exec_driver,
             storage_of,
         )
-        from genretune.tune.run.sweep_setup import saved_sweep
+        from genretune.tune.run.sweep_setup import reopen_sweep
 
         check_trials(trials)
         keep = check_unedited(run, saved)
@@ -203,31 +220,31 @@ def _resume(
             options, keep=options.keep or keep, storage=storage_of(run, options.storage)
         )
         say("finding the corpus")
-        sweep = saved_sweep(saved, folder=data, plugins=plugins, progress=packing_progress(say))
+        sweep = reopen_sweep(saved, folder=data, plugins=plugins, progress=packing_progress(say))
     stop_signal.check()
-    wishes = {"trials": trials, "give_up": tuple(give_up), "strict_exit": strict}
-    exec_driver(driver_job(run, sweep, options, **wishes))
+    changes = {"trials": trials, "give_up": tuple(give_up), "strict_exit": strict}
+    exec_driver(driver_job(run, sweep, options, **changes))
 
 
 def _is_finished(run: RunDir) -> bool:
-    """Whether every trial is over; found out without torch and without Ray."""
+    """Return whether every trial has ended; needs neither torch nor Ray."""
     from genretune.tune.run.results import read_state
 
     state = read_state(run)
     return len(state.trials) >= state.total and all(trial.final for trial in state.trials)
 
 
-def _nothing_left(run: RunDir, strict: bool) -> int:
+def _show_end(run: RunDir, strict: bool) -> int:
     from genretune.scripts.show_results import show_end
 
     return show_end(run, strict=strict)
 
 
 def _interruptibly(act: Callable[[StopSignal], int]) -> int:
-    """Do it under the signals that end a driver in order; the exit code."""
-    with signals() as stop_signal:
+    """Call ``act`` with the driver's signal handlers installed; return the exit code."""
+    with handle_signals() as stop_signal:
         try:
             return act(stop_signal)
         except Interrupted:
             print_error("interrupted before the first trial was dispatched")
-            return EXIT[stop_signal.kind or "interrupted"]
+            return INTERRUPTION_EXIT_CODES[stop_signal.kind or "interrupted"]

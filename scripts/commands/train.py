@@ -1,4 +1,4 @@
-"""``genretune train``: one training without a sweep, or one on every fold of a split."""
+"""``genretune train``: train one configuration without a sweep, on one fold or on every fold."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,9 +16,9 @@ from genretune.scripts.terminal import (
     print_table,
     status_spinner,
 )
-from genretune.tune.dispatch.signals import EXIT, Interrupted, signals
+from genretune.tune.dispatch.signals import INTERRUPTION_EXIT_CODES, Interrupted, handle_signals
 from genretune.tune.errors import TuneError
-from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, reexec_with_level
+from genretune.tune.reproducibility.determinism_env import reexec_with_level
 from genretune.tune.trial.settings_file import read_settings
 
 if TYPE_CHECKING:
@@ -26,63 +26,68 @@ if TYPE_CHECKING:
     from genretune.tune.trial.standalone import StandaloneTrial
 
 Report = Callable[[Mapping[str, Any]], None]
-_SUMMARISED = ("val_loss", "val_acc", "val_clip_accuracy", "val_macro_f1", "val_clip_macro_f1")
+_TABLE_METRICS = ("val_loss", "val_acc", "val_clip_accuracy", "val_macro_f1", "val_clip_macro_f1")
 
 
 def train(
-    file: Annotated[Path, typer.Argument(help="a trial's YAML, or any config.json")],
+    file: Annotated[Path, typer.Argument(help="a trial's YAML file or any config.json")],
     overrides: Annotated[
         list[str] | None, typer.Argument(help="key=value, e.g. optimizer.lr=0.001")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="the corpus; a pack is found without")] = None,
-    out: Annotated[Path | None, typer.Option(help="the trial's folder")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="the corpus; optional if already cached")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="trial directory; default runs/NAME")] = None,
     fold: Annotated[
-        str | None, typer.Option(metavar="K|all", help="validate on fold K, or on each in turn")
+        str | None,
+        typer.Option(metavar="K|all", help="validate on fold K, or on every fold in turn"),
     ] = None,
-    keep_last: Annotated[int, typer.Option(min=1, help="newest checkpoints that stay")] = 2,
+    keep_last: Annotated[int, typer.Option(min=1, help="number of newest checkpoints to keep")] = 2,
     keep_every: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="every n-th checkpoint stays, too")
+        int | None, typer.Option(metavar="N", min=1, help="also keep every N-th checkpoint")
     ] = None,
-    plugin: Annotated[list[Path] | None, typer.Option(help="your own models or features")] = None,
+    plugin: Annotated[list[Path] | None, typer.Option(help="your models or features")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
 ) -> int:
-    """Train one configuration; a folder that holds part of it is continued.
+    """Train one configuration, or resume it if its trial directory already holds epochs.
 
     Example: genretune train trial.yaml --data DIR optimizer.lr=0.001 feature.name=melspec
     """
     settings = read_settings(file, overrides or [])
-    level = settings.get("determinism", "strict")
-    reexec_with_level(level if level in [*ENVIRONMENT] else "strict", sys.argv[1:])
-    folder = out or Path("runs") / file.stem
-    with signals() as wanted:
+    # Sets environment variables that torch and its libraries read on import, so it must come first.
+    reexec_with_level(settings.get("determinism", "strict"), sys.argv[1:])
+    directory = out or Path("runs") / file.stem
+    with handle_signals() as stop_signal:
         try:
-            chosen = _prepared(settings, data, plugin or [], fold)
+            trials = _prepare_trials(settings, data, plugin or [], fold)
             keep = {"last": keep_last, "every": keep_every}
-            _train(chosen, folder, keep=keep, every_fold=fold == "all", as_json=as_json)
+            _train(trials, directory, keep=keep, every_fold=fold == "all", as_json=as_json)
         except Interrupted:
-            print_error("interrupted: the same command goes on after the last whole epoch")
-            return EXIT[wanted.kind or "interrupted"]
+            if stop_signal.kind is None:
+                raise
+            print_error("interrupted: run the same command to resume after the last complete epoch")
+            return INTERRUPTION_EXIT_CODES[stop_signal.kind]
     return 0
 
 
-def _prepared(
+def _prepare_trials(
     settings: Mapping[str, Any], data: Path | None, plugins: Sequence[Path], fold: str | None
 ) -> list["StandaloneTrial"]:
-    """The trials to train, checked before anything is written."""
+    """Return the trials to train; all of them are checked before anything is written."""
     with status_spinner("loading torch") as say:
         from genretune.tune.trial.standalone import prepare
 
         say("checking the configuration and the corpus")
         standalone = prepare(settings, data=data, plugins=plugins, progress=packing_progress(say))
-        chosen = _chosen(standalone, fold)
-        warnings = [report.message() for report in [one.check() for one in chosen]]
-    print_error(*(f"warning: {said}" for said in warnings if said))
-    return chosen
+        trials = _select_folds(standalone, fold)
+        warnings = [trial.check().message() for trial in trials]
+    print_error(*(f"warning: {warning}" for warning in warnings if warning))
+    return trials
 
 
 def _train(
-    chosen: Sequence["StandaloneTrial"],
-    folder: Path,
+    trials: Sequence["StandaloneTrial"],
+    directory: Path,
     *,
     keep: Mapping[str, Any],
     every_fold: bool,
@@ -92,28 +97,36 @@ def _train(
     from genretune.tune.trial.trial_dir import CheckpointRetention
 
     outcomes = []
-    for one in chosen:
-        number = one.config.data.split.fold
-        where = folder / f"fold-{number}" if every_fold else folder
-        words = f"fold {number}, epoch" if every_fold else "epoch"
-        with _watch(words, one.config.epochs, quiet=as_json) as report:
-            outcome = run_standalone(one, where, on_report=report, keep=CheckpointRetention(**keep))
+    for trial in trials:
+        number = trial.config.data.split.fold
+        path = directory / f"fold-{number}" if every_fold else directory
+        label = f"fold {number}, epoch" if every_fold else "epoch"
+        with _show_progress(label, trial.config.epochs, quiet=as_json) as report:
+            outcome = run_standalone(
+                trial, path, on_report=report, retention=CheckpointRetention(**keep)
+            )
         outcomes.append(outcome)
         if not as_json:
-            print(f"{outcome.status}: {outcome.why}; records in {where}", flush=True)
+            print(f"{outcome.status}: {outcome.why}; results in {path}", flush=True)
     if every_fold:
-        _print_folds(chosen, outcomes, as_json=as_json)
+        _print_folds(trials, outcomes, as_json=as_json)
     elif as_json:
         print_json(_facts(outcomes[0]))
 
 
-def _chosen(standalone: "StandaloneTrial", fold: str | None) -> list["StandaloneTrial"]:
+def _select_folds(standalone: "StandaloneTrial", fold: str | None) -> list["StandaloneTrial"]:
+    """Return the trial on its own fold, on fold ``fold``, or on ``all`` folds.
+
+    Raises:
+        TuneError: if ``fold`` is neither ``all`` nor a number, or the split has no such folds.
+        DataError: if there is no fold of that number.
+    """
     if fold is None:
         return [standalone]
     if fold == "all":
         return standalone.folds()
     if not fold.isdigit():
-        raise TuneError(f"--fold: must be all or a fold's number, got {fold}")
+        raise TuneError(f"--fold: must be all or a fold's number, got {fold} (use all or 1)")
     return [standalone.on_fold(int(fold))]
 
 
@@ -122,37 +135,44 @@ def _facts(outcome: "Outcome") -> dict[str, Any]:
 
 
 def _print_folds(
-    chosen: Sequence["StandaloneTrial"], outcomes: Sequence["Outcome"], *, as_json: bool
+    trials: Sequence["StandaloneTrial"], outcomes: Sequence["Outcome"], *, as_json: bool
 ) -> None:
-    """Each fold at its best epoch, then mean and standard deviation."""
+    """Print each fold's metrics at its best epoch, then their mean and standard deviation."""
     from genretune.tune.training.metrics import best_epoch
     from genretune.tune.trial.standalone import summary
 
-    metric = chosen[0].config.best.metric
-    found = summary(outcomes, metric)
-    folds = [one.config.data.split.fold for one in chosen]
+    metric = trials[0].config.best.metric
+    statistics = summary(outcomes, metric)
+    folds = [trial.config.data.split.fold for trial in trials]
     if as_json:
         facts = {str(k): _facts(outcome) for k, outcome in zip(folds, outcomes, strict=True)}
-        print_json({"folds": facts, "summary": found})
+        print_json({"folds": facts, "summary": statistics})
         return
     rows: list[list[str]] = []
     for number, outcome in zip(folds, outcomes, strict=True):
         epoch = best_epoch(outcome.history, metric)
-        values = [f"{outcome.history[epoch - 1][n]:.4f}" if epoch else "" for n in _SUMMARISED]
+        values = [f"{outcome.history[epoch - 1][n]:.4f}" if epoch else "" for n in _TABLE_METRICS]
         rows.append([str(number), str(epoch), *values])
-    for word in ("mean", "std"):
-        rows.append([word, "", *(f"{found[name][word]:.4f}" for name in _SUMMARISED)])
-    print_table(rows, ["fold", "best epoch", *_SUMMARISED])
+    for statistic in ("mean", "std"):
+        rows.append(
+            [statistic, "", *(f"{statistics[name][statistic]:.4f}" for name in _TABLE_METRICS)]
+        )
+    print_table(rows, ["fold", "best epoch", *_TABLE_METRICS])
 
 
 @contextmanager
-def _watch(words: str, epochs: int, *, quiet: bool) -> Iterator[Report | None]:
-    """A bar on a terminal, a line an epoch elsewhere, nothing beside JSON."""
+def _show_progress(label: str, epochs: int, *, quiet: bool) -> Iterator[Report | None]:
+    """Yield a callback that prints epoch records, with a progress bar on a terminal.
+
+    Args:
+        label: text before the bar.
+        quiet: yield None and print nothing, so that standard output holds JSON only.
+    """
     if quiet:
         yield None
         return
     if not sys.stdout.isatty():
-        yield lambda record: print(_in_words(record), flush=True)
+        yield lambda record: print(_format_record(record), flush=True)
         return
     from rich.console import Console
     from rich.progress import (
@@ -167,9 +187,10 @@ def _watch(words: str, epochs: int, *, quiet: bool) -> Iterator[Report | None]:
     console = Console()
     columns = (
         SpinnerColumn(),
-        TextColumn(words),
-        # a full line would break where the terminal echoes Ctrl-C, and leave its upper half behind
-        BarColumn(max(4, min(40, console.width - len(words) - 42))),
+        TextColumn(label),
+        # Leaves room at the end of the line: the terminal echoes ^C there, and a line that wraps
+        # would not be erased completely.
+        BarColumn(max(4, min(40, console.width - len(label) - 42))),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
@@ -181,12 +202,12 @@ def _watch(words: str, epochs: int, *, quiet: bool) -> Iterator[Report | None]:
             done = record["epoch"]
             left = format_duration((epochs - done) * record["seconds"] / 60)
             bar.update(task, completed=done, left=f"about {left} left", refresh=True)
-            bar.console.print(_in_words(record), highlight=False, soft_wrap=True)
+            bar.console.print(_format_record(record), highlight=False, soft_wrap=True)
 
         yield show
 
 
-def _in_words(record: Mapping[str, Any]) -> str:
+def _format_record(record: Mapping[str, Any]) -> str:
     return (
         f"epoch {record['epoch']}: loss {record['trn_loss']:.4f}, "
         f"validation loss {record['val_loss']:.4f}, window accuracy {record['val_acc']:.3f}, "

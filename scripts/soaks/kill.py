@@ -1,11 +1,11 @@
-"""Sweeps killed at random moments until they end, compared with sweeps that nothing disturbed.
+"""Soak test: sweeps killed at random times must end like undisturbed sweeps.
 
 scripts/soak kill 20            # 20 sweeps on a cluster of three nodes on this machine
-scripts/soak kill 20 --first 20 # the next part, with other moments
+scripts/soak kill 20 --first 20 # 20 more, with other times
 scripts/soak kill 1 --most 3    # the short form
 
-Each kill is a SIGKILL: of the driver, of a worker, or of a whole node, which is then replaced. The
-moments come from a seed; where they fall in the work differs from run to run, the result must not.
+Each kill is a SIGKILL of the driver, of a worker, or of a whole node, which is then replaced. The
+times come from a seed; what they interrupt differs from run to run, but the result must not.
 """
 
 import argparse
@@ -27,7 +27,7 @@ import psutil
 from genretune.scripts.soaks.local_nodes import LocalNodes, local_nodes
 
 NODES = 3
-SEEDS = 4  # sweeps that nothing disturbs
+SEEDS = 4  # number of undisturbed sweeps to compare with
 SPACE = """\
 version: 1
 name: soak
@@ -36,9 +36,7 @@ trials: 16
 metric: {{name: val_loss, mode: min}}
 sampler: {{type: tpe, lag: 4, n_startup: 4}}
 early_terminate: {{type: asha, grace_period: 1, reduction_factor: 2}}
-data:
-  split: {{name: stratified, folds: 3, fold: 1}}
-  window: {{seconds: 0.5}}
+data: {{split: {{name: stratified, folds: 3, fold: 1}}, window: {{seconds: 0.5}}}}
 trial:
   epochs: 6
   batch_size: 16
@@ -54,26 +52,27 @@ parameters:
       - {{name: LinearLR, end_factor: {{distribution: uniform, min: 0.01, max: 0.5}}}}
 """
 _POLL = 0.02  # s
-_LONGEST = 600.0  # s a sweep may take
-_FACTS = ("trial", "status", "epochs", "value", "parameters", "seed", "weights_sha256", "why")
+_TIMEOUT = 600.0  # s per sweep
+_COMPARED = ("trial", "status", "epochs", "value", "parameters", "seed", "weights_sha256", "why")
 
 
 class Unfinished(Exception):
-    """A disturbed sweep ended otherwise than by coming to its end."""
+    """A disturbed sweep failed or did not end in time."""
 
 
 @dataclass
 class Report:
-    """What happened to the disturbed sweeps."""
+    """Counts over the disturbed sweeps."""
 
     sweeps: int = 0
     differences: list[str] = field(default_factory=list)
-    kills: Counter[str] = field(default_factory=Counter)
+    kills: Counter[str] = field(default_factory=Counter)  # of driver, worker and node
     drivers: int = 0
-    side_by_side: int = 0
+    side_by_side: int = 0  # most worker processes seen at the same time
     seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
         return {
             "sweeps": self.sweeps,
             "differences": self.differences,
@@ -85,13 +84,13 @@ class Report:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the soak; 0 if no sweep differs, 1 with the differences if one does."""
+    """Run the soak test; return 1 if a sweep differs, else 0."""
     parser = argparse.ArgumentParser(prog="scripts/soak kill", description=__doc__)
-    parser.add_argument("sweeps", nargs="?", type=int, default=1, metavar="N")
+    parser.add_argument("sweeps", nargs="?", type=int, default=1, metavar="N", help="sweeps")
     parser.add_argument("--first", type=int, default=0, help="number of the first sweep")
-    parser.add_argument("--most", type=int, default=1000, help="kills a sweep, at most")
+    parser.add_argument("--most", type=int, default=1000, help="most kills per sweep")
     parser.add_argument("--json", action="store_true", help="print facts as JSON")
-    parser.add_argument("--work", type=Path, help="a new folder to keep the run directories in")
+    parser.add_argument("--work", type=Path, help="new folder that keeps the run directories")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="genretune-soak-") as scratch:
         work = options.work or Path(scratch)
@@ -106,22 +105,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def soak(numbers: Sequence[int], most: int, work: Path, *, quiet: bool = False) -> Report:
-    """Disturb the sweeps with these numbers and compare each with its undisturbed twin."""
+    """Disturb the sweeps with these numbers, each by ``most`` kills at most, and compare them."""
     os.environ.setdefault("GENRETUNE_CACHE", str(work / "cache"))
     corpus = _corpus(work)
     report = Report()
-    calm: dict[int, list[dict[str, Any]]] = {}
-    with local_nodes(NODES) as bed:
+    undisturbed: dict[int, list[dict[str, Any]]] = {}
+    with local_nodes(NODES) as cluster:
         for number in numbers:
             began = time.monotonic()
             seed = number % SEEDS
-            if seed not in calm:
-                calm[seed] = _calm(bed, work, corpus, seed)
+            if seed not in undisturbed:
+                undisturbed[seed] = _undisturbed(cluster, work, corpus, seed)
             run = work / f"disturbed-{number}"
             search = ["search", str(_space(work, seed)), "--data", str(corpus), "--out", str(run)]
             try:
-                _Disturbed(bed, run, random.Random(number), most, report).go(search)
-                found = differences(calm[seed], _rows(run), _events(run))
+                _Disturbed(cluster, run, random.Random(number), most, report).run_to_end(search)
+                found = differences(undisturbed[seed], _rows(run), _events(run))
             except Unfinished as error:
                 found = [str(error)]
             report.sweeps += 1
@@ -133,45 +132,45 @@ def soak(numbers: Sequence[int], most: int, work: Path, *, quiet: bool = False) 
 
 
 def differences(
-    calm: Sequence[Mapping[str, Any]],
+    undisturbed: Sequence[Mapping[str, Any]],
     disturbed: Sequence[Mapping[str, Any]],
     events: Sequence[Mapping[str, Any]],
 ) -> list[str]:
-    """Where two leaderboards differ, and what the journal says was done twice."""
+    """Return the differences of two leaderboards, and the events that are journaled twice."""
     found = []
-    if len(calm) != len(disturbed):
-        found.append(f"{len(calm)} trials undisturbed, {len(disturbed)} disturbed")
-    for rank, (one, other) in enumerate(zip(calm, disturbed, strict=False), start=1):
+    if len(undisturbed) != len(disturbed):
+        found.append(f"{len(undisturbed)} trials undisturbed, {len(disturbed)} disturbed")
+    for rank, (one, other) in enumerate(zip(undisturbed, disturbed, strict=False), start=1):
         found += [
             f"rank {rank}: {key} {one[key]!r} undisturbed, {other[key]!r} disturbed"
-            for key in _FACTS
+            for key in _COMPARED
             if one[key] != other[key]
         ]
     for kind in ("created", "report", "ended"):
-        told = Counter((e["trial"], e.get("epoch")) for e in events if e["event"] == kind)
-        found += [f"{kind} {key} is {n} times in the journal" for key, n in told.items() if n > 1]
+        counts = Counter((e["trial"], e.get("epoch")) for e in events if e["event"] == kind)
+        found += [f"{kind} {key} is {n} times in the journal" for key, n in counts.items() if n > 1]
     return found
 
 
 class _Disturbed:
-    """One sweep and whoever kills it."""
+    """One sweep, with its kills."""
 
     def __init__(
-        self, bed: LocalNodes, run: Path, moments: random.Random, most: int, report: Report
+        self, cluster: LocalNodes, run: Path, rng: random.Random, most: int, report: Report
     ) -> None:
-        self._bed, self._run, self._random, self._report = bed, run, moments, report
-        self._left = most
-        self._end = time.monotonic() + _LONGEST
+        self._cluster, self._run, self._rng, self._report = cluster, run, rng, report
+        self._kills_left = most
+        self._end = time.monotonic() + _TIMEOUT
 
-    def go(self, arguments: list[str]) -> None:
-        """Begin it, kill and resume it until it ends.
+    def run_to_end(self, arguments: list[str]) -> None:
+        """Start the sweep, kill it and resume it until it ends.
 
         Raises:
-            Unfinished: it failed in a way that no kill explains, or takes for ever.
+            Unfinished: it failed for another reason than a kill, or did not end in time.
         """
         while True:
             self._report.drivers += 1
-            driver = _start(self._bed, arguments, self._run.with_suffix(".log"))
+            driver = _start(self._cluster, arguments, self._run.with_suffix(".log"))
             try:
                 killed = self._disturb(driver)
             except Unfinished:
@@ -184,69 +183,69 @@ class _Disturbed:
                 if code not in (3, 75):
                     log = self._run.with_suffix(".log").read_text()
                     raise Unfinished(f"{self._run.name}: exit code {code}\n{log[-3000:]}")
-            began = (self._run / "journal.jsonl").exists()
-            if began or (self._run / "sweep.json").exists():
+            # killed before sweep.json was written, it can only be searched again
+            if any((self._run / name).exists() for name in ("journal.jsonl", "sweep.json")):
                 arguments = ["resume", str(self._run)]
 
     def _disturb(self, driver: psutil.Popen) -> bool:
-        """Kill things while a driver runs; whether the driver itself was killed."""
+        """Kill processes while a driver runs; return whether the driver was killed."""
         while True:
-            impatient = self._random.random() < 0.2
+            # mostly after a new report, so that the sweep advances; sometimes at any time
+            impatient = self._rng.random() < 0.2
             known = _reports(self._run)
-            moment = time.monotonic() + self._random.uniform(0.0, 10.0 if impatient else 1.5)
+            moment = time.monotonic() + self._rng.uniform(0.0, 10.0 if impatient else 1.5)
             while driver.poll() is None:
                 progressed = impatient or _reports(self._run) > known
                 if not progressed:
-                    moment = max(moment, time.monotonic() + self._random.uniform(0.0, 1.0))
-                elif time.monotonic() >= moment and self._left > 0:
+                    moment = max(moment, time.monotonic() + self._rng.uniform(0.0, 1.0))
+                elif time.monotonic() >= moment and self._kills_left > 0:
                     break
-                self._look()
+                self._watch()
                 time.sleep(_POLL)
             if driver.poll() is not None:
                 return False
-            self._left -= 1
+            self._kills_left -= 1
             if self._kill(driver):
                 return True
 
-    def _look(self) -> None:
-        if self._random.random() < 0.05:
-            busy = len(self._bed.workers())
+    def _watch(self) -> None:
+        if self._rng.random() < 0.05:
+            busy = len(self._cluster.workers())
             self._report.side_by_side = max(self._report.side_by_side, busy)
         if time.monotonic() > self._end:
-            raise Unfinished(f"{self._run.name}: not at its end after {_LONGEST:g} s")
+            raise Unfinished(f"{self._run.name}: must end within {_TIMEOUT:g} s, got no end")
 
     def _kill(self, driver: psutil.Popen) -> bool:
-        """SIGKILL something; whether it was the driver."""
-        what = self._random.choice(["driver", "driver", "worker", "worker", "node"])
-        workers = self._bed.workers()
+        """SIGKILL a random process or node; return whether it was the driver."""
+        target = self._rng.choice(["driver", "driver", "worker", "worker", "node"])
+        workers = self._cluster.workers()
         self._report.side_by_side = max(self._report.side_by_side, len(workers))
-        if what == "worker" and not workers:
-            what = "driver"
-        self._report.kills[what] += 1
-        if what == "worker":
-            self._random.choice(workers).kill()
-        elif what == "node":
-            self._bed.kill_node(self._random.randrange(len(self._bed.nodes)))
-            self._bed.add_node()
+        if target == "worker" and not workers:
+            target = "driver"
+        self._report.kills[target] += 1
+        if target == "worker":
+            self._rng.choice(workers).kill()
+        elif target == "node":
+            self._cluster.kill_node(self._rng.randrange(len(self._cluster.nodes)))
+            self._cluster.add_node()
         else:
             driver.kill()
             driver.wait()
-        return what == "driver"
+        return target == "driver"
 
 
-def _calm(bed: LocalNodes, work: Path, corpus: Path, seed: int) -> list[dict[str, Any]]:
-    run = work / f"calm-{seed}"
-    space = str(_space(work, seed))
-    arguments = ["search", space, "--data", str(corpus), "--out", str(run)]
-    driver = _start(bed, arguments, run.with_suffix(".log"))
+def _undisturbed(cluster: LocalNodes, work: Path, corpus: Path, seed: int) -> list[dict[str, Any]]:
+    run = work / f"undisturbed-{seed}"
+    search = ["search", str(_space(work, seed)), "--data", str(corpus), "--out", str(run)]
+    driver = _start(cluster, search, run.with_suffix(".log"))
     if driver.wait() != 0:
         raise RuntimeError(run.with_suffix(".log").read_text()[-3000:])
     return _rows(run)
 
 
-def _start(bed: LocalNodes, arguments: Sequence[str], log: Path) -> psutil.Popen:
+def _start(cluster: LocalNodes, arguments: Sequence[str], log: Path) -> psutil.Popen:
     command = [sys.executable, "-m", "genretune.scripts.cli", *arguments]
-    command += ["--address", bed.address, "--concurrency", str(NODES)]
+    command += ["--address", cluster.address, "--concurrency", str(NODES)]
     with open(log, "a") as file:
         return psutil.Popen(command, stdout=file, stderr=subprocess.STDOUT)
 

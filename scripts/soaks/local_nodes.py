@@ -1,4 +1,4 @@
-"""Several Ray nodes on this one machine, through Ray's own cluster utility: for soaks and tests."""
+"""A Ray cluster of several nodes on one machine, made with Ray's own test utility."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,11 @@ _MEMORY = 80 * 1024 * 1024  # bytes of each node's object store
 
 
 class LocalNodes:
-    """A head without processors and worker nodes that can be killed and replaced."""
+    """A head node without CPUs, and worker nodes that can be killed and replaced.
+
+    Attributes:
+        nodes: the worker nodes.
+    """
 
     def __init__(self, nodes: int, *, cpus: float = 1) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -28,6 +32,7 @@ class LocalNodes:
 
     @property
     def address(self) -> str:
+        """HOST:PORT of the head."""
         return str(self._cluster.address)
 
     def add_node(
@@ -37,7 +42,7 @@ class LocalNodes:
         gpus: float = 0,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Let one more node join, its processes with these variables besides."""
+        """Add a worker node, with ``environment`` added to the environment of its processes."""
         self.nodes.append(
             self._cluster.add_node(
                 num_cpus=cpus,
@@ -48,8 +53,9 @@ class LocalNodes:
         )
 
     def kill_node(self, index: int) -> None:
-        """SIGKILL a node's processes, workers included."""
+        """SIGKILL a node's processes, including workers."""
         node = self.nodes.pop(index)
+        # listed first: the children of a dead raylet cannot be found any more
         workers = self._children(node)
         self._cluster.remove_node(node, allow_graceful=False)
         for process in workers:
@@ -57,7 +63,7 @@ class LocalNodes:
                 process.kill()
 
     def freeze_node(self, index: int) -> list[psutil.Process]:
-        """SIGSTOP all processes of a node, which is then no longer in ``nodes``; what they are."""
+        """SIGSTOP all processes of a node, remove it from ``nodes`` and return the processes."""
         frozen = [self.raylet(index), *self._children(self.nodes.pop(index))]
         for process in frozen:
             with suppress(psutil.Error):
@@ -65,11 +71,11 @@ class LocalNodes:
         return frozen
 
     def raylet(self, index: int) -> psutil.Process:
-        """The process of a node's raylet."""
+        """Return the process of a node's raylet."""
         return psutil.Process(_pid(self.nodes[index]))
 
     def workers(self) -> list[psutil.Process]:
-        """The processes in which segments run now, on all nodes."""
+        """Return the processes in which segments run now, on all nodes."""
         found = []
         for node in self.nodes:
             for process in self._children(node):
@@ -79,6 +85,7 @@ class LocalNodes:
         return found
 
     def shutdown(self) -> None:
+        """Stop all nodes."""
         self._cluster.shutdown()
 
     @staticmethod
@@ -94,9 +101,9 @@ def _pid(node: Any) -> int:
 
 @contextmanager
 def local_nodes(nodes: int, *, cpus: float = 1) -> Iterator[LocalNodes]:
-    """Such nodes for a ``with`` block."""
-    bed = LocalNodes(nodes, cpus=cpus)
+    """Start a cluster with ``nodes`` worker nodes for a ``with`` block."""
+    cluster = LocalNodes(nodes, cpus=cpus)
     try:
-        yield bed
+        yield cluster
     finally:
-        bed.shutdown()
+        cluster.shutdown()

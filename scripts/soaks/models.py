@@ -1,8 +1,8 @@
-"""Trains one step of each model in two fresh processes and compares the weights, to the bit.
+"""Soak test: one training step of each model, bit for bit equal in two new processes.
 
 python -m genretune.scripts.soaks.models            # all models
 python -m genretune.scripts.soaks.models --small    # without the three largest
-python -m genretune.scripts.soaks.models cnn lcnn9  # these
+python -m genretune.scripts.soaks.models cnn lcnn9  # these two
 """
 
 import argparse
@@ -19,11 +19,13 @@ _ARGUMENTS = {"reduction": 8, "fc_dropout": 0.5}  # so that SE and dropout take 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Compare two processes; 0 if all models agree, 1 with their names if not."""
+    """Compare two processes; return 1 if a model differs, else 0."""
     parser = argparse.ArgumentParser(prog="scripts/soak models", description=__doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="default: all")
-    parser.add_argument("--small", action="store_true", help="leave out the three largest")
-    parser.add_argument("--digests", action="store_true", help="one process: print its digests")
+    parser.add_argument("--small", action="store_true", help="omit the three largest")
+    parser.add_argument(
+        "--digests", action="store_true", help="print the digests of this process only"
+    )
     options = parser.parse_args(argv)
     names = options.models or _names(options.small)
     if options.digests:
@@ -41,7 +43,7 @@ def step_digest(name: str) -> str:
     """Train one step of a model on seeded noise; return the SHA-256 of its weights.
 
     Raises:
-        RuntimeError: if a parameter gets no gradient.
+        RuntimeError: a parameter gets no gradient.
     """
     import torch
     import torch.nn.functional as F
@@ -74,18 +76,18 @@ def _names(small: bool) -> list[str]:
 
 
 def _two_processes(names: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Run two processes side by side, each with one thread; return their digests by model."""
+    """Run two processes side by side, each with one thread; return the digests of each by model."""
     command = [sys.executable, "-m", "genretune.scripts.soaks.models", "--digests", *names]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     running = [
         subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
         for _ in range(2)
     ]
-    answers = [process.communicate()[0] for process in running]
+    outputs = [process.communicate()[0] for process in running]
     for process in running:
         if process.returncode:
-            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
-    first, second = (json.loads(answer) for answer in answers)
+            raise RuntimeError(f"{' '.join(command)} exited with {process.returncode}")
+    first, second = (json.loads(output) for output in outputs)
     return first, second
 
 

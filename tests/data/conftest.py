@@ -1,4 +1,4 @@
-"""Stores without audio files, single audio files, and figures of the reference protocol."""
+"""Stores without audio files, single audio files, and numbers of the reference protocol."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from genretune.data.arrow_file import Packed, Store, write_store
+from genretune.data.arrow_file import PackedClip, Store, write_store
 from genretune.data.clip_names import gtzan_names
 
 Samples = NDArray[np.int16]
@@ -25,7 +25,7 @@ def reference() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def noise() -> Callable[..., Samples]:
-    """Noise that a seed gives: no two seeds sound alike to a print of sound."""
+    """Noise from a seed; two seeds give clips that are not near duplicates."""
 
     def make(seed: int, length: int = 22050) -> Samples:
         wave = np.random.RandomState(seed).standard_normal(length) * 3000.0
@@ -36,7 +36,7 @@ def noise() -> Callable[..., Samples]:
 
 @pytest.fixture
 def audio(tmp_path: Path, noise: Callable[..., Samples]) -> Callable[..., Path]:
-    """Writes one audio file into the test's folder; noise of `seed` unless samples are given."""
+    """Write one audio file into the test's folder: the samples given, or noise from ``seed``."""
 
     def write(name: str, samples: Any = None, *, seed: int = 0, rate: int = 22050, **how: Any):
         path = tmp_path / name
@@ -49,9 +49,9 @@ def audio(tmp_path: Path, noise: Callable[..., Samples]) -> Callable[..., Path]:
 
 @pytest.fixture
 def make_store(tmp_path: Path) -> Callable[..., Store]:
-    """A store of names, with their classes, from nothing: samples count up from the clip's number.
+    """A store of clips given by name and class; clip i has the samples 100 i, 100 i + 1, ...
 
-    `sample_rate` 20 makes a 30 s clip 600 samples long.
+    At the default sample rate of 20 Hz a clip of 30 s has 600 samples.
     """
     made = 0
 
@@ -72,14 +72,14 @@ def make_store(tmp_path: Path) -> Callable[..., Store]:
             fault = (faults or {}).get(name)
             samples = (np.arange(0 if fault else lengths[i]) + 100 * i).astype(np.int16)
             clips.append(
-                Packed(
+                PackedClip(
                     name=name,
                     file=f"{name}.wav",
                     label=labels[i] if labels else name.split(".")[0],
                     samples=samples,
                     sha256=hashlib.sha256(samples.tobytes()).hexdigest(),
                     fault=fault,
-                    detail="planted" if fault else "",
+                    detail="injected" if fault else "",
                     attributes=dict((attributes or {}).get(name, {})),
                 )
             )

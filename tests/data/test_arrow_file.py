@@ -1,4 +1,4 @@
-"""The file a corpus is packed into."""
+"""The file that a corpus is packed into."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from genretune.data.errors import DataError
 NAMES = ["a.0", "a.1", "b.0", "b.1", "b.2"]
 
 
-def test_clips_come_back_across_batches(make_store, monkeypatch) -> None:
+def test_clips_are_read_back_across_batches(make_store, monkeypatch) -> None:
     monkeypatch.setattr(arrow_file, "BATCH_BYTES", 20)
     lengths = [7, 0, 30, 1, 4]
     store = make_store(NAMES, length=lengths)
@@ -43,17 +43,16 @@ def test_the_digest_covers_names_classes_groups_and_samples(make_store) -> None:
 def test_the_digest_is_a_function_of_the_facts_alone() -> None:
     rows = [["a.0", "a", 3, "f" * 64, {}]]
     assert samples_digest(20, rows) == samples_digest(20, [tuple(rows[0])])
-    assert samples_digest(20, rows).startswith(
-        "827640297cf6"
-    )  # a change breaks every record there is
+    # A change would invalidate every existing record.
+    assert samples_digest(20, rows).startswith("827640297cf6")
 
 
-def test_attributes_come_back_by_column(make_store) -> None:
+def test_attributes_are_read_back_by_column(make_store) -> None:
     store = make_store(NAMES, attributes={"a.1": {"artist": "Ann"}})
     assert store.groups == {"artist": (None, "Ann", None, None, None)}
 
 
-def test_samples_that_changed_are_noticed(make_store) -> None:
+def test_changed_samples_are_detected(make_store) -> None:
     store = make_store(NAMES, length=50)
     changed = store.path.read_bytes().replace(
         np.arange(200, 210, dtype="<i2").tobytes(), np.arange(10, dtype="<i2").tobytes()
@@ -63,6 +62,18 @@ def test_samples_that_changed_are_noticed(make_store) -> None:
         arrow_file.Store(store.path).verify()
 
 
-def test_a_path_that_is_gone_is_one_line(tmp_path) -> None:
+def test_a_missing_file_is_rejected_in_one_line(tmp_path) -> None:
     with pytest.raises(DataError, match="pack again"):
         open_packed(tmp_path / "gone.arrow")
+
+
+def test_a_null_in_a_required_column_is_damage(make_store, monkeypatch) -> None:
+    path = make_store(NAMES).path
+    texts = arrow_file._texts
+    monkeypatch.setattr(
+        arrow_file,
+        "_texts",
+        lambda batches, name: [None] * len(NAMES) if name == "label" else texts(batches, name),
+    )
+    with pytest.raises(DamagedStore, match="missing values in column label"):
+        arrow_file.Store(path)

@@ -1,4 +1,4 @@
-"""Decoding: exact where it should be, and every fault by its name."""
+"""Decoding: exact where it should be, and every fault under its name."""
 
 import os
 import struct
@@ -78,14 +78,14 @@ def test_channels_that_cancel_are_silent(audio: Write, noise) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_values_that_are_no_numbers(audio: Write, noise, value: float) -> None:
+def test_values_that_are_not_finite(audio: Write, noise, value: float) -> None:
     samples = noise(0).astype(np.float32) / 32768
     samples[-1] = value
     got = decode(audio("x.wav", samples, subtype="FLOAT"), 22050)
     assert (got.fault, len(got.samples)) == ("NaN", 0)
 
 
-def test_clipped_is_a_note_and_the_clip_stays(audio: Write, noise) -> None:
+def test_a_clipped_clip_is_noted_and_used(audio: Write, noise) -> None:
     loud = np.clip(noise(0).astype(np.int32) * 20, -32768, 32767).astype(np.int16)
     got = decode(audio("x.wav", loud), 22050)
     assert got.fault is None and len(got.samples) == 22050
@@ -95,7 +95,7 @@ def test_clipped_is_a_note_and_the_clip_stays(audio: Write, noise) -> None:
     assert decode(audio("y.wav", normal), 22050).notes == ()
 
 
-def test_things_that_are_no_files(tmp_path: Path) -> None:
+def test_paths_that_are_not_files(tmp_path: Path) -> None:
     (tmp_path / "x.wav").mkdir()
     (tmp_path / "y.wav").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "z.wav")
@@ -104,7 +104,7 @@ def test_things_that_are_no_files(tmp_path: Path) -> None:
     assert decode(tmp_path / "gone.wav", 22050).detail == "no such file"
 
 
-def test_a_name_that_is_no_utf8(audio: Write, noise) -> None:
+def test_a_name_that_is_not_utf8(audio: Write, noise) -> None:
     path = audio("x.wav")
     odd = Path(os.fsdecode(os.fsencode(path.parent) + b"/\xff.wav"))
     path.rename(odd)

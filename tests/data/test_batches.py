@@ -1,4 +1,4 @@
-"""Windows to tensors, to the bit."""
+"""Batches of windows, bit for bit."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genretune.data.batches import epoch_order, gather, labels, offset_room
+from genretune.data.batches import epoch_order, gather, labels, max_offsets
 from genretune.data.errors import DataError
 from genretune.data.windows import WindowSet
 
@@ -34,9 +34,9 @@ def test_offsets_move_the_start(two) -> None:
         gather(store, windows, np.array([1]), length=6, offsets=np.array([6]))
 
 
-def test_room_keeps_windows_inside(two) -> None:
+def test_max_offsets_keep_windows_inside_their_clips(two) -> None:
     store, windows = two
-    assert offset_room(store, windows, length=6, hop=3).tolist() == [2, 0, 0]
+    assert max_offsets(store, windows, length=6, hop=3).tolist() == [2, 0, 0]
 
 
 def test_labels_are_those_of_the_clips(two) -> None:

@@ -1,4 +1,4 @@
-"""Listening once, in order, and remembering what was heard."""
+"""Clips are analysed once, in order, and the analyses cached."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from genretune.data import clip_analysis
-from genretune.data.clip_analysis import Notebook, analyze_clips, load_analyses, save_analyses
+from genretune.data.clip_analysis import (
+    AnalysisCollector,
+    analyze_clips,
+    load_analyses,
+    save_analyses,
+)
 from genretune.data.corpus import list_corpus
 
 
@@ -21,40 +26,44 @@ def music(audio, tmp_path: Path) -> Path:
 
 
 def test_clips_come_in_order_with_progress(music: Path) -> None:
-    corpus, told = list_corpus(music), []
-    heard = list(analyze_clips(corpus, 22050, lambda done, total: told.append((done, total))))
-    assert [clip.name for clip in heard] == [clip.name for clip in corpus.clips]
-    assert told == [(n, 11) for n in range(1, 12)]
-    assert [clip.fault for clip in heard].count("not audio") == 1
+    corpus, calls = list_corpus(music), []
+    analyses = list(analyze_clips(corpus, 22050, lambda done, total: calls.append((done, total))))
+    assert [clip.name for clip in analyses] == [clip.name for clip in corpus.clips]
+    assert calls == [(n, 11) for n in range(1, 12)]
+    assert [clip.fault for clip in analyses].count("not audio") == 1
 
 
-def test_what_was_heard_is_remembered_without_samples(music: Path, tmp_path: Path) -> None:
-    notebook = Notebook()
-    heard = list(notebook.keep(analyze_clips(list_corpus(music), 22050)))
-    save_analyses(tmp_path / "heard.arrow", notebook.heard, "source")
-    again = load_analyses(tmp_path / "heard.arrow", "source")
+def test_analyses_are_cached_without_samples(music: Path, tmp_path: Path) -> None:
+    collector = AnalysisCollector()
+    analyses = list(collector.collect(analyze_clips(list_corpus(music), 22050)))
+    save_analyses(tmp_path / "analyses.arrow", collector.analyses, "source")
+    again = load_analyses(tmp_path / "analyses.arrow", "source")
     assert again is not None
-    for one, other in zip(heard, again, strict=True):
+    for one, other in zip(analyses, again, strict=True):
         assert len(other.samples) == 0
-        assert np.array_equal(one.prints, other.prints)
+        assert np.array_equal(one.hashes, other.hashes)
         for name in ("name", "label", "sha256", "length", "rate", "fault", "notes", "attributes"):
             assert getattr(one, name) == getattr(other, name)
 
 
-def test_what_cannot_be_trusted_is_heard_again(music: Path, tmp_path: Path, monkeypatch) -> None:
-    notebook = Notebook()
-    list(notebook.keep(analyze_clips(list_corpus(music), 22050)))
-    path = tmp_path / "heard.arrow"
+def test_damaged_and_outdated_analyses_are_not_loaded(
+    music: Path, tmp_path: Path, monkeypatch
+) -> None:
+    collector = AnalysisCollector()
+    list(collector.collect(analyze_clips(list_corpus(music), 22050)))
+    path = tmp_path / "analyses.arrow"
     assert load_analyses(path, "source") is None
-    save_analyses(path, notebook.heard, "source")
+    save_analyses(path, collector.analyses, "source")
     assert load_analyses(path, "another") is None
-    monkeypatch.setattr(clip_analysis, "decoders", lambda: "libsndfile 9")
+    monkeypatch.setattr(clip_analysis, "decoder_versions", lambda: "libsndfile 9")
     assert load_analyses(path, "source") is None
     path.write_bytes(path.read_bytes()[:500])
     assert load_analyses(path, "source") is None
 
 
-def test_damaged_mp3_is_quiet(audio, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_damaged_mp3_files_print_nothing(
+    audio, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     data = bytearray(audio("music/a/x.mp3").read_bytes())
     audio("music/b/y.wav")
     for at in range(1000, len(data), 97):

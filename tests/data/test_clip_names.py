@@ -1,4 +1,4 @@
-"""Canonical names do not depend on the mirror, and GTZAN is known by what it is."""
+"""Canonical names do not depend on the mirror, and GTZAN is recognised by its contents."""
 
 import pytest
 
@@ -38,11 +38,11 @@ def test_composed_and_decomposed_spelling_are_one_name() -> None:
     assert len(set(canonical_names(["a/e\u0301.wav", "a/\u00e9.wav"], ["a", "a"]))) == 2
 
 
-def test_names_that_are_no_utf8_can_be_written_down() -> None:
+def test_names_that_are_not_utf8_are_escaped() -> None:
     assert canonical_name("a/x\udcff.wav", "a") == "a/x\\xff"
 
 
-def test_gtzan_is_known_with_clips_missing_and_not_when_small() -> None:
+def test_gtzan_is_recognised_with_clips_missing_but_not_when_small() -> None:
     names = gtzan_names()
     labels = [name.split(".")[0] for name in names]
     assert len(names) == 1000 and names == tuple(sorted(names))

@@ -1,4 +1,4 @@
-"""What counts as a clip, in trees as people have them."""
+"""Which files of a corpus are clips."""
 
 import os
 from pathlib import Path
@@ -36,14 +36,14 @@ def test_mirrors_of_gtzan_give_the_same_names(tmp_path: Path, files: list[str]) 
     assert corpus.classes == ("blues", "jazz")
 
 
-def test_hidden_and_other_files_are_no_clips_and_stray_audio_is_mentioned(tmp_path: Path) -> None:
+def test_hidden_and_other_files_are_not_clips_and_stray_audio_is_noted(tmp_path: Path) -> None:
     touch(tmp_path, "a/x.wav", "a/._x.wav", "a/.hidden/y.wav", "a/notes.txt", "b/x.MP3", "z.wav")
     corpus = list_corpus(tmp_path)
     assert [clip.file for clip in corpus.clips] == ["a/x.wav", "b/x.MP3"]
     assert corpus.notes == ("1 audio files lie beside the class folders: left out",)
 
 
-def test_odd_entries_are_listed_to_be_named_by_the_scan(tmp_path: Path) -> None:
+def test_folders_and_links_named_like_audio_are_listed(tmp_path: Path) -> None:
     touch(tmp_path, "a/ok.wav", "b/new\nline.wav", "b/in/deep/x.ogg")
     (tmp_path / "a/folder.wav").mkdir()
     (tmp_path / "a/gone.flac").symlink_to(tmp_path / "nowhere")
@@ -58,7 +58,7 @@ def test_order_does_not_depend_on_the_file_system(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "message"),
     [
         (lambda p: p / "nowhere", "no such path"),
         (lambda p: p, "without any audio file"),
@@ -66,8 +66,10 @@ def test_order_does_not_depend_on_the_file_system(tmp_path: Path) -> None:
         (lambda p: touch(p, "a/x.wav"), "at least two classes"),
     ],
 )
-def test_nothing_to_list_is_one_line(tmp_path: Path, make, says: str) -> None:
-    with pytest.raises(DataError, match=says) as error:
+def test_a_path_without_a_corpus_is_rejected_in_one_line(
+    tmp_path: Path, make, message: str
+) -> None:
+    with pytest.raises(DataError, match=message) as error:
         list_corpus(make(tmp_path))
     assert "\n" not in str(error.value)
 
@@ -79,12 +81,12 @@ def test_a_link_to_a_folder_of_music_is_a_class(tmp_path: Path) -> None:
     assert list_corpus(tmp_path / "music").classes == ("a", "b")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
-def test_a_class_folder_that_cannot_be_read_is_no_empty_one(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can read everything")
+def test_an_unreadable_class_folder_is_an_error(tmp_path: Path) -> None:
     touch(tmp_path, "a/x.wav", "b/y.wav")
     (tmp_path / "b").chmod(0)
     try:
-        with pytest.raises(DataError, match="a folder that can be read"):
+        with pytest.raises(DataError, match="must be a readable folder"):
             list_corpus(tmp_path)
     finally:
         (tmp_path / "b").chmod(0o755)

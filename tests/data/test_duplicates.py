@@ -1,4 +1,4 @@
-"""Planted copies are found, and what is not a copy is not."""
+"""Copies are found, and other clips are not taken for copies."""
 
 import io
 
@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from genretune.data.clip_names import GTZAN_GENRES
-from genretune.data.duplicates import Duplicates, Near, find_duplicates
+from genretune.data.duplicates import Duplicates, NearDuplicate, find_duplicates
 from genretune.data.near_duplicate_hash import near_duplicate_hash
 from genretune.data.synth import render
 
@@ -20,10 +20,10 @@ def clips() -> dict[str, np.ndarray]:
     return {f"{g}.{n}": render(g, n, seconds=6.0, seed=1) for g in GTZAN_GENRES for n in range(4)}
 
 
-def found(clips: dict[str, np.ndarray]) -> Duplicates:
+def duplicates_of(clips: dict[str, np.ndarray]) -> Duplicates:
     digests = [samples.tobytes().hex() for samples in clips.values()]
-    prints = [near_duplicate_hash(samples, RATE) for samples in clips.values()]
-    return find_duplicates(list(clips), digests, prints)
+    hashes = [near_duplicate_hash(samples, RATE) for samples in clips.values()]
+    return find_duplicates(list(clips), digests, hashes)
 
 
 def pairs(duplicates: Duplicates) -> set[frozenset[str]]:
@@ -35,20 +35,22 @@ def louder(samples: np.ndarray, gain: float) -> np.ndarray:
 
 
 def test_clips_of_one_genre_are_no_duplicates(clips) -> None:
-    assert not found(clips)
+    assert not duplicates_of(clips)
 
 
-def test_recall_and_precision_on_planted_copies(clips) -> None:
-    """All of 40 copies at another gain, offset or both, none else: recall 1, precision 1."""
+def test_recall_and_precision_on_copies(clips) -> None:
+    """All of 40 copies at another gain, offset or both, and no other pair are found."""
     random = np.random.RandomState(0)
-    planted = dict(clips)
+    with_copies = dict(clips)
     for i, (name, samples) in enumerate(clips.items()):
         gain = 10 ** (random.uniform(-20, 3) / 20)
         cut = int(random.randint(1, 2 * RATE))
         moved = np.concatenate([samples[cut:], render("pop", 99 + i, seconds=cut / RATE, seed=2)])
         kinds = [louder(samples, gain), moved, louder(moved, gain)]
-        planted[f"copy of {name}"] = kinds[i % 3]
-    assert pairs(found(planted)) == {frozenset((name, f"copy of {name}")) for name in clips}
+        with_copies[f"copy of {name}"] = kinds[i % 3]
+    assert pairs(duplicates_of(with_copies)) == {
+        frozenset((name, f"copy of {name}")) for name in clips
+    }
 
 
 def test_an_excerpt_and_a_lossy_copy(clips) -> None:
@@ -57,16 +59,19 @@ def test_an_excerpt_and_a_lossy_copy(clips) -> None:
     soundfile.write(lossy, clips[name], RATE, format="MP3")
     decoded, _ = soundfile.read(io.BytesIO(lossy.getvalue()), dtype="float32")
     more = {"excerpt": clips[name][RATE : RATE * 5], "mp3": louder(decoded, 32768.0)}
-    assert pairs(found(clips | more)) >= {frozenset((name, "excerpt")), frozenset((name, "mp3"))}
+    assert pairs(duplicates_of(clips | more)) >= {
+        frozenset((name, "excerpt")),
+        frozenset((name, "mp3")),
+    }
 
 
 def test_exact_copies_form_groups_and_near_pairs_name_their_first(clips) -> None:
     one = clips["rock.0"]
     more = {"x": one, "y": one, "z": louder(one[RATE:], 0.5)}
-    duplicates = found(clips | more)
+    duplicates = duplicates_of(clips | more)
     assert duplicates.exact == (("rock.0", "x", "y"),)
     assert [(p.first, p.second) for p in duplicates.near] == [("rock.0", "z")]
-    assert abs(duplicates.near[0].later - RATE / 22050 * 43.07) < 2
+    assert abs(duplicates.near[0].offset - RATE / 22050 * 43.07) < 2
 
 
 def test_stationary_and_silent_clips_do_not_match_each_other() -> None:
@@ -77,28 +82,30 @@ def test_stationary_and_silent_clips_do_not_match_each_other() -> None:
         f"n{i}": np.random.RandomState(i).randint(-9000, 9000, 4 * RATE).astype(np.int16)
         for i in range(4)
     }
-    assert not found(sines | silence | noise)
+    assert not duplicates_of(sines | silence | noise)
 
 
-def test_clips_too_short_to_tell_match_only_exactly() -> None:
+def test_very_short_clips_match_only_exactly() -> None:
     short = {"a": np.arange(3000, dtype=np.int16), "b": np.arange(2900, dtype=np.int16)}
-    assert not found(short)
-    assert found(short | {"c": short["a"]}).exact == (("a", "c"),)
+    assert not duplicates_of(short)
+    assert duplicates_of(short | {"c": short["a"]}).exact == (("a", "c"),)
 
 
-def test_one_of_each_is_kept() -> None:
-    duplicates = Duplicates((("a", "b"),), (Near("a", "c", 0.9, 0), Near("c", "d", 0.9, 0)))
-    assert duplicates.superfluous(["a", "b", "c", "d", "e"]) == ("b", "c")
-    assert duplicates.superfluous(["b", "c", "d"]) == ("c",)
-    assert duplicates.superfluous(["c", "d", "e"]) == ("d",)
+def test_one_clip_of_each_recording_is_kept() -> None:
+    duplicates = Duplicates(
+        (("a", "b"),), (NearDuplicate("a", "c", 0.9, 0), NearDuplicate("c", "d", 0.9, 0))
+    )
+    assert duplicates.redundant(["a", "b", "c", "d", "e"]) == ("b", "c")
+    assert duplicates.redundant(["b", "c", "d"]) == ("c",)
+    assert duplicates.redundant(["c", "d", "e"]) == ("d",)
 
 
-def test_pairs_between_two_sides() -> None:
-    duplicates = Duplicates((("a", "b"),), (Near("a", "c", 0.9, 0),))
-    assert list(duplicates.between({"b", "x"}, {"c", "y"})) == [("b", "c")]
-    assert list(duplicates.between({"a"}, {"b"})) == [("a", "b")]
-    assert list(duplicates.between({"a", "b"}, {"x"})) == []
+def test_pairs_across_two_sets() -> None:
+    duplicates = Duplicates((("a", "b"),), (NearDuplicate("a", "c", 0.9, 0),))
+    assert list(duplicates.pairs_across({"b", "x"}, {"c", "y"})) == [("b", "c")]
+    assert list(duplicates.pairs_across({"a"}, {"b"})) == [("a", "b")]
+    assert list(duplicates.pairs_across({"a", "b"}, {"x"})) == []
 
 
-def test_nothing_has_no_duplicates() -> None:
+def test_no_clips_have_no_duplicates() -> None:
     assert not find_duplicates([], [], [])

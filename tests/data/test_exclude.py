@@ -1,4 +1,4 @@
-"""Exclusions by rule and by name, and the hint that names all that is needed."""
+"""Exclusions by rule and by name, and the hint that lists every rule needed."""
 
 import pytest
 
@@ -29,12 +29,12 @@ def test_rules_and_names(store) -> None:
     assert resolve_exclusions(store(), []) == ()
 
 
-def test_a_faulty_clip_stops_with_the_hint(store) -> None:
-    with pytest.raises(DataError, match=r"b.00001.wav \(NaN: planted\).*exclude: \[faults\]"):
+def test_an_unusable_clip_is_an_error_with_a_hint(store) -> None:
+    with pytest.raises(DataError, match=r"b.00001.wav \(NaN: injected\).*exclude: \[faults\]"):
         resolve_exclusions(store(faults={"b.00001": "NaN"}), [])
 
 
-def test_the_hint_names_both_rules_when_both_will_be_needed(store) -> None:
+def test_the_hint_names_both_rules_if_both_are_needed(store) -> None:
     one = store((("a.00000", "a.00001"),), faults={"b.00000": "empty", "b.00001": "NaN"})
     with pytest.raises(DataError, match=r"and 1 more \(add data.exclude: \[faults, duplicates\]"):
         resolve_exclusions(one, [])

@@ -17,7 +17,7 @@ def corpus(root: Path, **contents: bytes) -> Path:
     return root
 
 
-def test_names_and_bytes_count_and_places_do_not(tmp_path: Path) -> None:
+def test_the_digest_depends_on_names_and_bytes_but_not_on_the_folder(tmp_path: Path) -> None:
     one = source_digest(list_corpus(corpus(tmp_path / "1", a1=b"x", b1=b"y")))
     assert one == source_digest(list_corpus(corpus(tmp_path / "2", a1=b"x", b1=b"y")))
     assert one != source_digest(list_corpus(corpus(tmp_path / "3", a1=b"x", b1=b"z")))
@@ -26,7 +26,7 @@ def test_names_and_bytes_count_and_places_do_not(tmp_path: Path) -> None:
 
 def test_files_are_read_again_only_when_they_changed(tmp_path: Path, monkeypatch) -> None:
     root, cache = corpus(tmp_path / "m", a1=b"x", b1=b"y"), tmp_path / "cache"
-    monkeypatch.setattr(fingerprint, "SETTLED_NS", 0)
+    monkeypatch.setattr(fingerprint, "RECENT_NS", 0)
     read: list[str] = []
     digest = fingerprint._sha256
     monkeypatch.setattr(fingerprint, "_sha256", lambda p: read.append(p.name) or digest(p))
@@ -38,7 +38,7 @@ def test_files_are_read_again_only_when_they_changed(tmp_path: Path, monkeypatch
     assert read == ["a1.wav", "b1.wav", "a1.wav"]
 
 
-def test_a_file_changed_just_now_is_not_trusted_yet(tmp_path: Path) -> None:
+def test_the_digest_of_a_recent_file_is_not_cached(tmp_path: Path) -> None:
     root, cache = corpus(tmp_path / "m", a1=b"x", b1=b"y"), tmp_path / "cache"
     first = source_digest(list_corpus(root), cache)
     stat = (root / "a/a1.wav").stat()
@@ -47,7 +47,7 @@ def test_a_file_changed_just_now_is_not_trusted_yet(tmp_path: Path) -> None:
     assert source_digest(list_corpus(root), cache) != first
 
 
-def test_a_damaged_memory_is_no_harm(tmp_path: Path) -> None:
+def test_a_damaged_cache_is_ignored(tmp_path: Path) -> None:
     root, cache = corpus(tmp_path / "m", a1=b"x", b1=b"y"), tmp_path / "cache"
     first = source_digest(list_corpus(root), cache)
     for file in cache.glob("*"):
@@ -55,7 +55,7 @@ def test_a_damaged_memory_is_no_harm(tmp_path: Path) -> None:
     assert source_digest(list_corpus(root), cache) == first
 
 
-def test_odd_files_have_a_digest_too(tmp_path: Path) -> None:
+def test_pipes_and_dangling_links_have_a_digest_too(tmp_path: Path) -> None:
     root = corpus(tmp_path / "m", a1=b"x", b1=b"y")
     os.mkfifo(root / "a/pipe.wav")
     (root / "a/gone.wav").symlink_to("/nowhere")

@@ -1,4 +1,4 @@
-"""Groups and held-out parts."""
+"""Groups of clips and the test subset."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genretune.data.errors import DataError
-from genretune.data.fold_assignment import fold_members, groups_of, held_out
+from genretune.data.fold_assignment import assign_folds, choose_test_clips, clip_groups
 from genretune.data.specs import SplitSpec
 
 NAMES = [f"{label}.{n:05d}" for label in "ab" for n in range(8)]
@@ -15,7 +15,7 @@ ARTISTS = {name: {"artist": f"{name[0]}{int(name[2:]) // 2}"} for name in NAMES}
 
 
 def sides(store, split: SplitSpec, group) -> None:
-    for fold in fold_members(store, split):
+    for fold in assign_folds(store, split):
         train, validation = ({group(name) for name in fold[p]} for p in ("train", "validation"))
         assert validation and not train & validation
 
@@ -32,31 +32,31 @@ def test_groups_from_a_pattern_on_the_name(make_store) -> None:
     sides(make_store(names), split, lambda name: name[:6])
 
 
-def test_a_clip_without_a_group_is_one_of_its_own(make_store) -> None:
+def test_a_clip_without_a_group_is_its_own_group(make_store) -> None:
     store = make_store(["a.0", "a.1", "b.0"], attributes={"a.0": {"group": "g"}})
-    groups = groups_of(store, SplitSpec(name="grouped"), store.names)
+    groups = clip_groups(store, SplitSpec(name="grouped"), store.names)
     assert groups == {"a.0": "group g", "a.1": "clip a.1", "b.0": "clip b.0"}
 
 
-def test_grouped_without_groups_says_where_to_name_them(make_store) -> None:
+def test_grouped_without_groups_names_the_remedy(make_store) -> None:
     with pytest.raises(DataError, match="data.split.group_pattern"):
-        fold_members(make_store(NAMES), SplitSpec(name="grouped"))
+        assign_folds(make_store(NAMES), SplitSpec(name="grouped"))
 
 
 def test_a_pattern_that_misses_a_clip_is_refused(make_store) -> None:
-    with pytest.raises(DataError, match="a match in every clip's name, got none in 'b.00000'"):
-        fold_members(make_store(NAMES), SplitSpec(name="grouped", group_pattern="(a)"))
+    with pytest.raises(DataError, match="must match every clip's name, got no match in 'b.00000'"):
+        assign_folds(make_store(NAMES), SplitSpec(name="grouped", group_pattern="(a)"))
 
 
 def test_fewer_groups_than_folds(make_store) -> None:
     one = {name: {"group": name[0]} for name in NAMES}
-    with pytest.raises(DataError, match="as many folds as groups, got 3 folds and 2 groups"):
-        fold_members(make_store(NAMES, attributes=one), SplitSpec(name="grouped", folds=3))
+    with pytest.raises(DataError, match="at most the number of groups, got 3 folds and 2 groups"):
+        assign_folds(make_store(NAMES, attributes=one), SplitSpec(name="grouped", folds=3))
 
 
-def test_stratified_holds_out_whole_groups_where_they_are_known(make_store) -> None:
+def test_stratified_keeps_known_groups_whole_in_the_test_subset(make_store) -> None:
     store = make_store(NAMES, attributes={n: {"group": a["artist"]} for n, a in ARTISTS.items()})
-    fold = fold_members(store, SplitSpec(folds=2, test=0.25))[0]
+    fold = assign_folds(store, SplitSpec(folds=2, test=0.25))[0]
     assert Counter(name[0] for name in fold["test"]) == {"a": 2, "b": 2}
     assert len({ARTISTS[name]["artist"] for name in fold["test"]}) == 2
 
@@ -67,24 +67,24 @@ def test_stratified_holds_out_whole_groups_where_they_are_known(make_store) -> N
     share=st.floats(0.01, 0.9),
     seed=st.integers(0, 1000),
 )
-def test_without_groups_each_class_gives_its_share(counts, share: float, seed: int) -> None:
+def test_without_groups_each_class_contributes_its_share(counts, share: float, seed: int) -> None:
     names = [f"{'abcd'[c]}{n}" for c, count in enumerate(counts) for n in range(count)]
     labels = [name[0] for name in names]
-    out = held_out(names, labels, {name: name for name in names}, share, seed)
+    out = choose_test_clips(names, labels, {name: name for name in names}, share, seed)
     got = Counter(name[0] for name in out)
     assert got == {"abcd"[c]: max(1, int(share * n + 0.5)) for c, n in enumerate(counts)}
 
 
-def test_a_class_of_one_big_group_still_gives_something() -> None:
+def test_a_class_of_one_big_group_still_contributes_a_group() -> None:
     names = ["a0", "a1", "a2", "b0", "b1", "b2"]
     groups = dict.fromkeys(names[:3], "big") | {name: name for name in names[3:]}
-    out = held_out(names, [name[0] for name in names], groups, 0.34, 0)
+    out = choose_test_clips(names, [name[0] for name in names], groups, 0.34, 0)
     assert {"a0", "a1", "a2"} <= out and len(out) == 4
 
 
-def test_the_held_out_part_is_stable_when_clips_are_added() -> None:
+def test_the_test_subset_is_stable_when_clips_are_added() -> None:
     names = [f"a{n}" for n in range(200)]
     groups = {name: name for name in [*names, "a200"]}
-    before = held_out(names, ["a"] * 200, groups, 0.2, 3)
-    after = held_out([*names, "a200"], ["a"] * 201, groups, 0.2, 3)
+    before = choose_test_clips(names, ["a"] * 200, groups, 0.2, 3)
+    after = choose_test_clips([*names, "a200"], ["a"] * 201, groups, 0.2, 3)
     assert len(before ^ after) <= 2

@@ -1,4 +1,4 @@
-"""Files as an enemy would write them: no crash, no hang, little memory, each with its reason."""
+"""Malformed files: no crash, no hang, little memory, and a reason for each."""
 
 import io
 import json
@@ -19,7 +19,7 @@ KINDS = {"wav": {}, "flac": {}, "au": {}, "ogg": {}, "mp3": {}, "24.wav": {"subt
 CASES = 600
 LIMIT_MB = 200
 
-# VmHWM: what getrusage calls the most also counts the process that this one was forked from.
+# VmHWM, since getrusage's maximum includes the process that this one was forked from.
 DECODE = """
 import json, re, sys
 from pathlib import Path
@@ -84,7 +84,7 @@ def test_mutated_files_cost_little_and_never_crash(whole, tmp_path: Path) -> Non
     assert 50 < sum(fault is not None for fault, _, _ in got["faults"].values()) < CASES
 
 
-def test_odd_entries_are_each_named_with_a_reason(whole, audio, tmp_path: Path) -> None:
+def test_every_unusable_entry_is_reported_with_a_reason(whole, audio, tmp_path: Path) -> None:
     root = tmp_path / "music"
     for n in range(3):
         audio(f"music/a/{n}.wav", seed=n)
@@ -116,8 +116,8 @@ def test_odd_entries_are_each_named_with_a_reason(whole, audio, tmp_path: Path) 
     json.dumps(report.as_json()).encode("utf-8")
 
 
-def test_a_small_file_that_unfolds_to_hours_is_stopped(tmp_path: Path) -> None:
-    """Silence packs into FLAC at a thousand to one and more."""
+def test_a_small_file_that_expands_to_minutes_of_silence(tmp_path: Path) -> None:
+    """FLAC compresses silence by a factor of a thousand and more."""
     buffer = io.BytesIO()
     soundfile.write(buffer, np.zeros(22050 * 1200, np.int16), 22050, format="FLAC")
     (tmp_path / "x.flac").write_bytes(buffer.getvalue())

@@ -1,11 +1,11 @@
-"""The gate: what is on two sides is found, and the message names the fix."""
+"""Leaks between the subsets of a fold are found, and the message names the remedy."""
 
 import numpy as np
 import pytest
 
-from genretune.data.duplicates import Duplicates, Near
+from genretune.data.duplicates import Duplicates, NearDuplicate
 from genretune.data.errors import DataError
-from genretune.data.leakage import check_leakage, gate
+from genretune.data.leakage import check_leakage, enforce_leakage_policy
 from genretune.data.specs import SplitSpec, WindowSpec
 from genretune.data.splits import fold_windows
 
@@ -32,35 +32,35 @@ def across(store, windows) -> tuple[str, str]:
 
 
 def test_a_clean_fold_passes(fold) -> None:
-    report = gate(*fold(SplitSpec(folds=2), Duplicates()), "error")
+    report = enforce_leakage_policy(*fold(SplitSpec(folds=2), Duplicates()), "error")
     assert report.leaks == () and report.message() == ""
 
 
 @pytest.mark.parametrize("exact", [True, False])
-def test_a_recording_on_two_sides(fold, exact: bool) -> None:
+def test_a_recording_in_two_subsets(fold, exact: bool) -> None:
     split = SplitSpec(folds=2)
     a, b = sorted(across(*fold(split, Duplicates())[:2]))
-    twice = Duplicates(((a, b),)) if exact else Duplicates((), (Near(a, b, 0.9, 0),))
+    twice = Duplicates(((a, b),)) if exact else Duplicates((), (NearDuplicate(a, b, 0.9, 0),))
     with pytest.raises(DataError) as error:
-        gate(*fold(split, twice), "error")
-    assert "1 duplicates on two sides" in str(error.value)
+        enforce_leakage_policy(*fold(split, twice), "error")
+    assert "1 duplicate in two of them" in str(error.value)
     assert "add data.exclude: [faults, duplicates]" in str(error.value)
     assert "\n" not in str(error.value)
-    assert len(gate(*fold(split, twice), "warn").leaks) == 1
-    assert gate(*fold(split, twice), "off").leaks == ()
+    assert len(enforce_leakage_policy(*fold(split, twice), "warn").leaks) == 1
+    assert enforce_leakage_policy(*fold(split, twice), "off").leaks == ()
 
 
-def test_a_recording_twice_on_one_side_is_no_leak(fold) -> None:
+def test_a_recording_twice_in_one_subset_is_no_leak(fold) -> None:
     store, windows, split = fold(SplitSpec(folds=2), Duplicates())
     a, b = [store.names[i] for i in np.unique(windows.train.clip)[:2]]
-    assert not gate(*fold(split, Duplicates(((a, b),))), "error").leaks
+    assert not enforce_leakage_policy(*fold(split, Duplicates(((a, b),))), "error").leaks
 
 
-def test_a_group_on_two_sides(fold) -> None:
+def test_a_group_in_two_subsets(fold) -> None:
     groups = {name: {"group": "one"} for name in NAMES if name.startswith("a")}
     store, windows, split = fold(SplitSpec(folds=2), Duplicates(), attributes=groups)
     with pytest.raises(DataError, match="set data.split.name: grouped"):
-        gate(store, windows, split, "error")
+        enforce_leakage_policy(store, windows, split, "error")
 
 
 def test_groups_of_a_pattern_and_of_the_track_column_are_both_checked(fold) -> None:
@@ -76,17 +76,17 @@ def test_grouped_folds_pass_where_stratified_ones_do_not(fold) -> None:
     groups = {name: {"group": name[:6]} for name in NAMES}
     groups |= {n: {"group": f"{n[0]}{int(n[-1]) // 2}"} for n in NAMES}
     split = SplitSpec(name="grouped", folds=2)
-    assert not gate(*fold(split, Duplicates(), attributes=groups), "error").leaks
+    assert not enforce_leakage_policy(*fold(split, Duplicates(), attributes=groups), "error").leaks
 
 
-def test_contaminated_is_accepted_and_says_so(fold) -> None:
+def test_contaminated_is_accepted_and_reported(fold) -> None:
     split = SplitSpec(name="contaminated", folds=2, i_know_this_leaks=True)
-    report = gate(*fold(split, Duplicates()), "error")
+    report = enforce_leakage_policy(*fold(split, Duplicates()), "error")
     assert report.accepted and {leak.kind for leak in report.leaks} == {"clip"}
     assert report.as_json()["accepted"] is True
 
 
-def test_the_held_out_part_is_checked_too(fold) -> None:
+def test_the_test_subset_is_checked_too(fold) -> None:
     split = SplitSpec(folds=2, test=0.25)
     store, windows, _ = fold(split, Duplicates())
     a = store.names[windows.test.clip[0]]

@@ -1,4 +1,4 @@
-"""A table in place of a tree."""
+"""Corpora given by a table."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def test_parquet_is_the_same(tmp_path: Path) -> None:
     assert [clip.attributes for clip in clips] == [{"fold": "1"}, {"fold": "2"}]
 
 
-def test_a_manifest_in_the_folder_is_read_and_left_out_files_are_mentioned(tmp_path: Path) -> None:
+def test_a_manifest_in_the_folder_is_read_and_unlisted_files_are_noted(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("file,label,group\na/x.wav,a,g\nb/x.wav,b,g\n")
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -38,7 +38,7 @@ def test_a_manifest_in_the_folder_is_read_and_left_out_files_are_mentioned(tmp_p
     assert corpus.notes == ("1 audio files are not in manifest.csv: left out",)
 
 
-def test_another_table_of_that_name_is_no_manifest(tmp_path: Path) -> None:
+def test_another_table_of_that_name_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("song,stars\nx,5\n")
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -47,7 +47,7 @@ def test_another_table_of_that_name_is_no_manifest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("file,lable\nx.wav,a\n", "did you mean 'lable'"),
         ("file,label\nx.wav,a\nx.wav,b\n", "each file once"),
@@ -58,8 +58,10 @@ def test_another_table_of_that_name_is_no_manifest(tmp_path: Path) -> None:
         ("file,label\nx.wav,a\n", "at least two classes"),
     ],
 )
-def test_faulty_manifests_are_one_line(tmp_path: Path, text: str, says: str) -> None:
+def test_invalid_manifests_are_rejected_in_one_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
     (tmp_path / "list.csv").write_text(text)
-    with pytest.raises(DataError, match=says) as error:
+    with pytest.raises(DataError, match=message) as error:
         list_corpus(tmp_path / "list.csv")
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""One rule for every name that is not known."""
+"""Suggestions for unknown names."""
 
 from genretune.data.name_suggestions import closest_name, did_you_mean
 
@@ -10,16 +10,16 @@ def test_the_closest_name_is_suggested() -> None:
     assert closest_name(5, ["reduction"]) is None
 
 
-def test_a_beginning_counts_for_more_than_likeness() -> None:
+def test_a_common_beginning_wins_over_similarity() -> None:
     assert closest_name("val", ["vat", "val_clip_accuracy"]) == "val_clip_accuracy"
     assert closest_name("va", ["vat", "val_clip_accuracy"]) == "vat", "two letters are no beginning"
 
 
-def test_what_is_known_is_listed_where_nothing_is_close() -> None:
+def test_known_names_are_listed_if_none_is_close() -> None:
     assert did_you_mean("stratifid", ["grouped", "stratified"]) == "did you mean 'stratified'?"
     assert did_you_mean("zzz", ["one", "two"]) == "known: one, two"
     assert did_you_mean("zzz", [f"name{i}" for i in range(20)]).endswith("name11, ...")
 
 
-def test_names_from_files_cannot_control_a_terminal() -> None:
+def test_control_characters_are_escaped() -> None:
     assert "\x1b" not in did_you_mean("evil", ["evil\x1b[2J"])

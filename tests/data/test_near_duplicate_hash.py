@@ -1,18 +1,18 @@
-"""Prints of sound."""
+"""Frame hashes of clips."""
 
 import numpy as np
 import pytest
 
-from genretune.data.near_duplicate_hash import frames_a_second, near_duplicate_hash
+from genretune.data.near_duplicate_hash import frames_per_second, near_duplicate_hash
 from genretune.data.synth import render
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100])
 def test_length_and_rate(rate: int) -> None:
     samples = render("pop", 0, seconds=3.0, seed=0, sample_rate=rate)
-    prints = near_duplicate_hash(samples, rate)
-    assert prints.dtype == np.uint32
-    assert abs(len(prints) - (3.0 - 0.40) * frames_a_second(rate)) <= 2
+    hashes = near_duplicate_hash(samples, rate)
+    assert hashes.dtype == np.uint32
+    assert abs(len(hashes) - (3.0 - 0.40) * frames_per_second(rate)) <= 2
 
 
 def test_gain_changes_almost_no_bit() -> None:

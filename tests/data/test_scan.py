@@ -1,4 +1,4 @@
-"""Reports: counts, faults that need the whole corpus to be seen, and the memory of listening."""
+"""Reports: counts, faults that need the whole corpus, and cached analyses."""
 
 from pathlib import Path
 
@@ -36,19 +36,19 @@ def test_a_clip_far_from_the_usual_length(music: Path, audio, noise, tmp_path: P
     assert faults[0].detail == "1.81 s where 1.00 s is usual"
 
 
-def test_clips_of_all_lengths_have_no_wrong_one(audio, noise, tmp_path: Path) -> None:
+def test_a_corpus_of_many_lengths_has_no_wrong_length(audio, noise, tmp_path: Path) -> None:
     for n in range(8):
         audio(f"songs/{'ab'[n % 2]}/{n}.wav", noise(n, 10_000 + 5_000 * n))
     assert scan_corpus(tmp_path / "songs", cache=tmp_path / "cache").faults == ()
 
 
-def test_long_clips_are_told_about(music: Path, audio, noise, tmp_path: Path) -> None:
+def test_long_clips_are_noted(music: Path, audio, noise, tmp_path: Path) -> None:
     audio("music/a/0.wav", noise(0, 8000 * 40), rate=8000)
     notes = scan_corpus(music, cache=tmp_path / "cache").notes
     assert len(notes) == 1 and "clip_seconds: null" in notes[0]
 
 
-def test_the_second_scan_and_the_one_after_packing_listen_to_nothing(
+def test_a_second_scan_and_one_after_packing_decode_nothing(
     music: Path, tmp_path: Path, monkeypatch
 ) -> None:
     first = scan_corpus(music, cache=tmp_path / "one")
@@ -58,7 +58,7 @@ def test_the_second_scan_and_the_one_after_packing_listen_to_nothing(
     assert scan_corpus(music, cache=tmp_path / "two") == first
 
 
-def test_a_changed_file_is_listened_to_again(music: Path, audio, tmp_path: Path) -> None:
+def test_a_changed_file_is_decoded_again(music: Path, audio, tmp_path: Path) -> None:
     first = scan_corpus(music, cache=tmp_path / "cache")
     audio("music/a/0.wav", np.zeros(22050, np.int16))
     again = scan_corpus(music, cache=tmp_path / "cache")

@@ -50,7 +50,7 @@ def test_a_column_fold_counted_from_the_smallest(resolved) -> None:
     ]
 
 
-def test_both_columns_hold_out_test(resolved) -> None:
+def test_both_columns_give_folds_and_a_test_subset(resolved) -> None:
     rows = ["a.00000,,1", "a.00001,train,2", "a.00002,test,", "b.00000,,2", "b.00001,,1"]
     store, split = resolved("\n".join(["file,split,fold", *rows]) + "\n")
     folds = split_clips(store, split, ())
@@ -58,7 +58,7 @@ def test_both_columns_hold_out_test(resolved) -> None:
     assert folds[2]["validation"] == ["a.00001", "b.00000"]
 
 
-def test_what_is_resolved_needs_no_file_and_survives_json(resolved, tmp_path: Path) -> None:
+def test_a_resolved_split_needs_no_file_and_survives_json(resolved, tmp_path: Path) -> None:
     rows = [f"{name},{int(name[-1])},g{name[-1]}" for name in NAMES]
     store, split = resolved("\n".join(["file,fold,group", *rows]) + "\n")
     (tmp_path / "split.csv").unlink()
@@ -92,26 +92,26 @@ def test_gtzans_missing_clips_may_be_listed(gtzan, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("file,part\na.00000,train\n", "a column 'split' or 'fold'"),
         ("name,split\na.00000,train\n", "a column 'file'"),
         ("file,split\na.00009,train\n", "did you mean 'a.00000'|did you mean"),
         ("file,split\na.00000,train\na.0.wav,val\n", "each clip once, got 'a.00000' again"),
-        ("file,split\na.00000,trian\n", "line 2: split train.*did you mean 'train'"),
-        ("file,fold\na.00000,x\n", "a whole number as fold, got 'x'"),
+        ("file,split\na.00000,trian\n", "line 2: split must be train.*did you mean 'train'"),
+        ("file,fold\na.00000,x\n", "fold must be a whole number, got 'x'"),
         ("file,fold\na.00000,1\na.00001,1\n", "at least two folds"),
-        ("file,split\na.00000,train\n", "clips that train and clips that validate"),
+        ("file,split\na.00000,train\n", "clips in train and in validation"),
         ("file,split,fold\na.00000,train,1\na.00001,train,\n", "a fold for each clip"),
     ],
 )
-def test_faulty_tables_are_one_line(resolved, text: str, says: str) -> None:
-    with pytest.raises(DataError, match=says) as error:
+def test_invalid_tables_are_rejected_in_one_line(resolved, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message) as error:
         resolved(text)
     assert "\n" not in str(error.value)
 
 
 def test_folds_that_contradict_the_file(resolved) -> None:
     rows = [f"{name},{int(name[-1])}" for name in NAMES]
-    with pytest.raises(DataError, match="data.split.folds: 3 as in the file, got 4"):
+    with pytest.raises(DataError, match="data.split.folds: must be 3 as in the file, got 4"):
         resolved("\n".join(["file,fold", *rows]) + "\n", folds=4)

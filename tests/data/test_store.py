@@ -1,4 +1,4 @@
-"""Packs: found by their files, safe for many processes, repaired when damaged."""
+"""Packed corpora: found by their files, safe for many processes, repaired when damaged."""
 
 import os
 import pickle
@@ -29,7 +29,7 @@ def packs(cache: Path) -> list[Path]:
     return sorted(cache.glob("*.arrow"), key=lambda p: p.name.startswith("heard"))[:-1]
 
 
-def test_what_is_packed_is_what_the_files_hold(music: Path, tmp_path: Path) -> None:
+def test_packed_samples_equal_those_of_the_files(music: Path, tmp_path: Path) -> None:
     store = open_corpus(music, cache=tmp_path / "cache")
     assert store.names == ("a.00000", "a.00001", "b.00000", "b.00001")
     assert (store.classes, store.labels) == (("a", "b"), (0, 0, 1, 1))
@@ -48,7 +48,7 @@ def test_the_second_time_nothing_is_decoded(music: Path, tmp_path: Path, monkeyp
     assert open_corpus(tmp_path / "moved", cache=tmp_path / "cache").path == first.path
 
 
-def test_digests_tell_files_classes_and_rates_apart(music: Path, audio, tmp_path: Path) -> None:
+def test_digests_distinguish_files_classes_and_rates(music: Path, audio, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     first = open_corpus(music, cache=cache)
     assert open_corpus(music, sample_rate=11025, cache=cache).samples_digest != first.samples_digest
@@ -107,34 +107,36 @@ def test_a_damaged_pack_is_packed_again(music: Path, tmp_path: Path, at) -> None
     assert len(packs(cache)) == 1
 
 
-def test_a_pack_that_was_only_touched_is_read_through_and_kept(music, tmp_path: Path) -> None:
+def test_a_store_that_was_only_touched_is_verified_and_kept(music, tmp_path: Path) -> None:
     store = open_corpus(music, cache=tmp_path / "cache")
     os.utime(store.path, ns=(0, 0))
     inode = store.path.stat().st_ino
     assert open_corpus(music, cache=tmp_path / "cache").path.stat().st_ino == inode
 
 
-def test_same_files_with_other_samples_are_told(music, tmp_path: Path, monkeypatch) -> None:
+def test_other_samples_from_the_same_files_are_an_error(music, tmp_path: Path, monkeypatch) -> None:
     cache = tmp_path / "cache"
     first = open_corpus(music, cache=cache)
     flip(first.path, 0.5)
-    analyze_clip = module.analyze_clips
+    analyze = module.analyze_clips
 
     def other(corpus, rate, progress):
         from dataclasses import replace
 
-        for heard in analyze_clip(corpus, rate, progress):
-            yield replace(heard, samples=heard.samples + np.int16(1), sha256="0" * 64)
+        for analysis in analyze(corpus, rate, progress):
+            yield replace(analysis, samples=analysis.samples + np.int16(1), sha256="0" * 64)
 
     monkeypatch.setattr(module, "analyze_clips", other)
     monkeypatch.setattr(Store, "verify", lambda self: None)
     first.path.write_bytes(b"damaged")
-    with pytest.raises(SamplesChanged, match="the same files gave samples .* decoded by lib") as e:
+    with pytest.raises(
+        SamplesChanged, match="the same files must give the samples .* decoded by lib"
+    ) as e:
         open_corpus(music, cache=cache)
     assert e.value.exit_code == 5 and "\n" not in str(e.value)
 
 
-def test_the_record_is_compared_by_samples_then_by_source(music, tmp_path: Path) -> None:
+def test_a_record_is_compared_by_samples_then_by_source(music, tmp_path: Path) -> None:
     store = open_corpus(music, cache=tmp_path / "cache")
     require_samples(store, store.samples_digest)
     with pytest.raises(SamplesChanged, match="from the same files, decoded by libsndfile"):
@@ -143,7 +145,7 @@ def test_the_record_is_compared_by_samples_then_by_source(music, tmp_path: Path)
         require_samples(store, "0" * 64, "1" * 64)
 
 
-def test_processes_that_pack_at_once_end_with_one_pack(music: Path, tmp_path: Path) -> None:
+def test_processes_that_pack_at_once_leave_one_store(music: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     code = (
         "import sys; from pathlib import Path; from genretune.data.store import open_corpus; "
@@ -152,19 +154,19 @@ def test_processes_that_pack_at_once_end_with_one_pack(music: Path, tmp_path: Pa
     )
     command = [sys.executable, "-c", code, str(music), str(cache)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    said = [process.communicate(timeout=120)[0] for process in running]
-    assert len(set(said)) == 1 and len(said[0].split()) == 2
+    outputs = [process.communicate(timeout=120)[0] for process in running]
+    assert len(set(outputs)) == 1 and len(outputs[0].split()) == 2
     assert len(packs(cache)) == 1 and not list(cache.glob("*.tmp"))
 
 
-def test_what_a_killed_packer_left_is_cleared(music: Path, tmp_path: Path) -> None:
+def test_temporary_files_of_a_killed_process_are_removed(music: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     first = open_corpus(music, cache=cache)
-    left = cache / f"{first.path.name.rsplit('-', 1)[0]}.99999.tmp"
-    left.write_bytes(b"half")
+    abandoned = cache / f"{first.path.name.rsplit('-', 1)[0]}.99999.tmp"
+    abandoned.write_bytes(b"half")
     first.path.unlink()
     open_corpus(music, cache=cache)
-    assert not left.exists()
+    assert not abandoned.exists()
 
 
 def test_an_interrupted_pack_leaves_nothing(music: Path, tmp_path: Path, monkeypatch) -> None:
@@ -187,7 +189,7 @@ def test_an_unreadable_clip_is_packed_with_its_fault(music: Path, tmp_path: Path
 
 def test_a_cache_that_cannot_be_made(music: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="GENRETUNE_CACHE: a folder that can be written"):
+    with pytest.raises(DataError, match="GENRETUNE_CACHE: must be a writable folder"):
         open_corpus(music, cache=tmp_path / "file")
 
 

@@ -1,4 +1,4 @@
-"""Duplicates of a store are the same wherever the store lies, and found once."""
+"""Duplicates of a store do not depend on where it is stored, and are found once."""
 
 import shutil
 from pathlib import Path
@@ -15,8 +15,8 @@ from genretune.data.transfer import install_store, store_bytes
 
 
 def test_copies_are_excluded_and_then_nothing_leaks(tmp_path: Path, monkeypatch) -> None:
-    plants = {"exact": 2, "near": 2, "near-across": 2, "silent": 1, "clipped": 1}
-    write_corpus(tmp_path / "x", clips=6, seconds=4.0, plants=plants)
+    faults = {"exact": 2, "near": 2, "near-across": 2, "silent": 1, "clipped": 1}
+    write_corpus(tmp_path / "x", clips=6, seconds=4.0, faults=faults)
     store = open_corpus(tmp_path / "x", cache=tmp_path / "cache")
     gone = resolve_exclusions(store, ["faults", "duplicates"])
     assert len(gone) == 7
@@ -29,8 +29,8 @@ def test_copies_are_excluded_and_then_nothing_leaks(tmp_path: Path, monkeypatch)
     assert resolve_exclusions(store, ["faults", "duplicates"]) == gone
 
 
-def test_a_node_that_only_has_the_pack_finds_the_same(tmp_path: Path) -> None:
-    write_corpus(tmp_path / "x", clips=4, seconds=3.0, plants={"exact": 1, "near": 2})
+def test_a_node_with_only_the_store_finds_the_same_duplicates(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "x", clips=4, seconds=3.0, faults={"exact": 1, "near": 2})
     store = open_corpus(tmp_path / "x", cache=tmp_path / "here")
     there = install_store(store_bytes(store), store.samples_digest, tmp_path / "there")
     found = store_duplicates(store)

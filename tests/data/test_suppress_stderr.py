@@ -1,4 +1,4 @@
-"""What C code writes to standard error is dropped, and nothing else."""
+"""Standard error is discarded only where it should be."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from genretune.data.suppress_stderr import suppress_stderr, suppress_stderr_while
 
 
-def test_standard_error_comes_back(capfd: pytest.CaptureFixture[str]) -> None:
+def test_standard_error_is_restored(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyError), suppress_stderr():
         os.write(2, b"chatter")
         raise KeyError
@@ -18,7 +18,7 @@ def test_standard_error_comes_back(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().err == "still here"
 
 
-def test_only_making_an_item_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+def test_only_producing_an_item_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
     def chatty() -> Iterator[int]:
         for item in range(3):
             os.write(2, b"chatter")
@@ -29,7 +29,7 @@ def test_only_making_an_item_is_quiet(capfd: pytest.CaptureFixture[str]) -> None
     assert capfd.readouterr().err == "012"
 
 
-def test_a_closed_standard_error_is_no_fault() -> None:
+def test_a_closed_standard_error_is_tolerated() -> None:
     code = (
         "import os\nfrom genretune.data.suppress_stderr import suppress_stderr\n"
         "os.close(2)\nwith suppress_stderr(): print(1)"

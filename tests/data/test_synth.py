@@ -28,7 +28,7 @@ def test_the_same_arguments_give_the_same_bytes(tmp_path: Path) -> None:
     assert not set(digests(tmp_path / "one").values()) & set(digests(tmp_path / "other").values())
 
 
-def test_layout_and_format_are_gtzans(tmp_path: Path) -> None:
+def test_layout_and_format_of_gtzan(tmp_path: Path) -> None:
     paths = write_corpus(tmp_path / "x", clips=2, seconds=0.5)
     assert paths == [
         tmp_path / "x" / genre / f"{genre}.{n:05d}.wav" for genre in GTZAN_GENRES for n in range(2)
@@ -44,7 +44,7 @@ def test_more_clips_leave_the_first_as_they_are(tmp_path: Path) -> None:
     assert digests(tmp_path / "few").items() <= digests(tmp_path / "more").items()
 
 
-def test_nobody_elses_randomness_is_touched_or_heard() -> None:
+def test_global_random_state_is_neither_read_nor_changed() -> None:
     before = np.random.get_state()[1].tolist()
     first = render("rock", 0, seconds=0.5, seed=0)
     np.random.RandomState(1).randint(5)
@@ -60,13 +60,13 @@ def test_a_clean_corpus_gives_no_finding(tmp_path: Path, clips: int, seconds: fl
 
 
 @pytest.mark.parametrize("how", [{"clips": 0}, {"clips": 1, "seconds": 0.0}])
-def test_numbers_that_make_no_corpus(tmp_path: Path, how: dict[str, float]) -> None:
+def test_numbers_out_of_range(tmp_path: Path, how: dict[str, float]) -> None:
     with pytest.raises(DataError, match="got 0"):
         write_corpus(tmp_path / "x", **how)  # type: ignore[arg-type]
     assert not (tmp_path / "x").exists()
 
 
-def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     with pytest.raises(DataError, match="a new or empty folder"):
         write_corpus(tmp_path, clips=1)

@@ -1,4 +1,4 @@
-"""A pack sent as bytes is the same pack elsewhere."""
+"""A packed corpus sent as bytes is the same on another node."""
 
 from pathlib import Path
 
@@ -26,26 +26,26 @@ def test_bytes_installed_elsewhere_are_found_there(make_store, tmp_path: Path) -
 def test_the_second_time_nothing_is_written(make_store, tmp_path: Path) -> None:
     store = make_store(NAMES)
     first = install_store(store.path, store.samples_digest, tmp_path / "there")
-    again = install_store(b"not looked at", store.samples_digest, tmp_path / "there")
+    again = install_store(b"not read", store.samples_digest, tmp_path / "there")
     assert again.path.stat().st_ino == first.path.stat().st_ino
 
 
-def test_damage_on_the_way_is_refused(make_store, tmp_path: Path) -> None:
+def test_bytes_damaged_in_transit_are_refused(make_store, tmp_path: Path) -> None:
     store = make_store(NAMES)
     data = bytearray(store.path.read_bytes())
     data[data.index(np.arange(100, 110, dtype="<i2").tobytes())] ^= 1
     for given in (bytes(data), bytes(data[: len(data) // 2]), b""):
-        with pytest.raises(DataError, match="a whole pack, got damage"):
+        with pytest.raises(DataError, match="must be an intact file, got damage"):
             install_store(given, store.samples_digest, tmp_path / "there")
     assert not list((tmp_path / "there").glob("*.arrow"))
 
 
-def test_another_pack_is_refused(make_store, tmp_path: Path) -> None:
+def test_a_store_with_other_samples_is_refused(make_store, tmp_path: Path) -> None:
     store = make_store(NAMES)
-    with pytest.raises(DataError, match="the pack of samples 000000000000"):
+    with pytest.raises(DataError, match="must have the samples 000000000000"):
         install_store(store_bytes(store), "0" * 64, tmp_path / "there")
 
 
-def test_a_file_that_is_gone(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="data store: a pack"):
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="data store: must be a readable file"):
         install_store(tmp_path / "gone", "0" * 64, tmp_path / "there")

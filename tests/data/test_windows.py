@@ -1,4 +1,4 @@
-"""Window positions of the reference protocol, and what holds for any."""
+"""Window positions of the reference protocol, and properties that hold for any sizes."""
 
 from typing import Any
 
@@ -66,10 +66,10 @@ def test_an_empty_clip_has_no_window() -> None:
     assert len(window_starts(0, window=3, hop=1, max_start=None)) == 0
 
 
-def test_a_limit_below_one_window_leaves_the_first() -> None:
+def test_a_limit_below_one_window_keeps_the_first() -> None:
     assert spec_starts(100_000, WindowSpec(seconds=3.0, clip_seconds=1.0), 22050).tolist() == [0]
 
 
-def test_an_overlap_without_a_step_is_refused() -> None:
+def test_an_overlap_that_leaves_no_hop_is_refused() -> None:
     with pytest.raises(DataError, match="data.window.overlap"):
         window_hop(WindowSpec(seconds=0.001, overlap=0.99), 100)

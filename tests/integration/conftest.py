@@ -40,13 +40,13 @@ SECRETS = {
     "HF_TOKEN": "sentinel-hf",
     "WANDB_API_KEY": "sentinel-wandb",
 }
-"""In the environment of the undisturbed sweep."""
+"""Environment variables of the undisturbed sweep, which must not reach its files."""
 
 Genretune = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def leaderboard(run: Path) -> list[dict[str, Any]]:
-    """The leaderboard of a run directory, digests included."""
+    """Return the leaderboard of a run directory, including digests."""
     done = subprocess.run(
         [sys.executable, "-m", "genretune.scripts.cli", "results", str(run), "--json"],
         capture_output=True,
@@ -58,7 +58,7 @@ def leaderboard(run: Path) -> list[dict[str, Any]]:
 
 
 def events(run: Path) -> list[dict[str, Any]]:
-    """The journal of a run directory."""
+    """Return the journal of a run directory."""
     lines = (run / "journal.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
 
@@ -74,7 +74,7 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(
     space: Path, corpus: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A sweep on two workers that nothing disturbed."""
+    """An undisturbed sweep on two workers."""
     run = tmp_path_factory.mktemp("runs") / "finished"
     done = subprocess.run(
         [

@@ -1,4 +1,4 @@
-"""A search or resume that a test disturbs while it runs."""
+"""A running search or resume, for tests that disturb it."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Driver:
-    """A command in a process of its own, whose output goes to a file."""
+    """A command in its own process, with its output in a file."""
 
     def __init__(self, run: Path, *arguments: str | Path) -> None:
         self.run = run
@@ -17,7 +17,7 @@ class Driver:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
 
     def until(self, what: str, number: int) -> None:
-        """Wait until the journal holds so many events of a kind."""
+        """Wait until the journal holds ``number`` events of a kind."""
         end = time.monotonic() + 120
         while time.monotonic() < end:
             assert self.process.poll() is None, self.log.read_text()

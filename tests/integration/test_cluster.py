@@ -1,4 +1,4 @@
-"""Several nodes on one machine: what they have, lack and are; logical GPUs, trials on the CPU."""
+"""Several nodes on one machine; their GPUs are logical, trials run on the CPU."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ import torch
 from torch import nn
 
 
-def wait_for_company(trace):
+def wait_for_other_workers(trace):
     gate = trace + ".gate"
     end = time.time() + 60
     while os.path.exists(gate) and time.time() < end:
@@ -43,11 +43,11 @@ class Witness(nn.Module):
 
     def forward(self, x):
         if self.training:
-            told = [os.getpid(), *map(os.environ.get, ("CUDA_VISIBLE_DEVICES", "NODE_MARK"))]
-            told += [torch.get_num_threads(), torch.get_default_dtype()]
+            facts = [os.getpid(), *map(os.environ.get, ("CUDA_VISIBLE_DEVICES", "NODE_MARK"))]
+            facts += [torch.get_num_threads(), torch.get_default_dtype()]
             with open(self.trace, "a") as file:
-                file.write("|".join(map(str, told)) + "\\n")
-            wait_for_company(self.trace)
+                file.write("|".join(map(str, facts)) + "\\n")
+            wait_for_other_workers(self.trace)
         return self.layer(x.mean(dim=3).flatten(1))
 
 
@@ -81,13 +81,13 @@ os.dup2(os.open(store, os.O_RDONLY), 250)
 mine = "/proc/self/fd/250"  # a path that only this process sees
 with cluster(address, level="strict", gpus=False, log=Path(os.devnull)):
     nodes = Nodes(NodeRequirements("cpu", "strict", mine, samples), {"CPU": 1.0})
-    nodes.wait()
+    nodes.wait_until_ready()
     assert [node.has_store for node in nodes.known.values()] == [False], nodes.known
 """
 
 
 @pytest.fixture(scope="module")
-def bed() -> Iterator[LocalNodes]:
+def local_cluster() -> Iterator[LocalNodes]:
     """Two nodes with four processors and one logical GPU each."""
     with local_nodes(0) as found:
         for mark in ("a", "b"):
@@ -97,47 +97,59 @@ def bed() -> Iterator[LocalNodes]:
 
 @pytest.mark.long
 def test_four_trials_a_gpu_are_spread_and_share_nothing(
-    bed: LocalNodes, corpus: Path, tmp_path: Path, genretune: Genretune, leaderboard_of: Rows
+    local_cluster: LocalNodes,
+    corpus: Path,
+    tmp_path: Path,
+    genretune: Genretune,
+    leaderboard_of: Rows,
 ) -> None:
     trace = tmp_path / "trace"
     (tmp_path / "witness.yaml").write_text(SPACE.format(trace=trace))
     (tmp_path / "witness.py").write_text(PLUGIN)
     how = ("--data", corpus, "--plugin", tmp_path / "witness.py")
     run = tmp_path / "run"
-    where = ("--address", bed.address, "--resources", "cpu=1,gpu=0.25")
+    where = ("--address", local_cluster.address, "--resources", "cpu=1,gpu=0.25")
     gate = tmp_path / "trace.gate"
     gate.touch()
     done = genretune("search", tmp_path / "witness.yaml", *how, "--out", run, *where)
     gate.unlink()
     assert done.returncode == 0, done.stderr
-    told = [line.split("|") for line in trace.read_text().splitlines()]
-    processes = {(line[0], line[2]) for line in told}
+    lines = [line.split("|") for line in trace.read_text().splitlines()]
+    processes = {(line[0], line[2]) for line in lines}
     assert sorted(node for _, node in processes) == ["a"] * 4 + ["b"] * 4
-    assert {line[1] for line in told} == {"0"}, "each node has one GPU, numbered 0"
-    assert {tuple(line[3:]) for line in told} == {("1", "torch.float32")}
+    assert {line[1] for line in lines} == {"0"}, "each node has one GPU, numbered 0"
+    assert {tuple(line[3:]) for line in lines} == {("1", "torch.float32")}
 
     alone = tmp_path / "alone"
     done = genretune("search", tmp_path / "witness.yaml", *how, "--out", alone, "-W", "1")
     assert done.returncode == 0, done.stderr
     assert leaderboard_of(alone) == leaderboard_of(run)
-    told = [line.split("|") for line in trace.read_text().splitlines()][len(told) :]
-    assert {line[1] for line in told} == {""}, "no GPU granted, none seen"
+    lines = [line.split("|") for line in trace.read_text().splitlines()][len(lines) :]
+    assert {line[1] for line in lines} == {""}, "no GPU granted, none seen"
 
 
-def test_what_no_node_can_run_is_refused_at_once(
-    bed: LocalNodes, space: Path, corpus: Path, tmp_path: Path, genretune: Genretune
+def test_resources_that_no_node_has_are_refused(
+    local_cluster: LocalNodes, space: Path, corpus: Path, tmp_path: Path, genretune: Genretune
 ) -> None:
     run = tmp_path / "run"
-    where = ("--address", bed.address, "--resources", "cpu=1,gpu=2")
+    where = ("--address", local_cluster.address, "--resources", "cpu=1,gpu=2")
     done = genretune("search", space, "--data", corpus, "--out", run, *where)
     assert done.returncode == 2
     assert "got cpu=1,gpu=2 (the cluster has" in done.stderr and "4 CPU, 1 GPU" in done.stderr
 
 
-def test_the_doctor_looks_at_every_node(
-    bed: LocalNodes, corpus: Path, tmp_path: Path, genretune: Genretune
+def test_the_doctor_checks_every_node(
+    local_cluster: LocalNodes, corpus: Path, tmp_path: Path, genretune: Genretune
 ) -> None:
-    how = ("--address", bed.address, "--data", corpus, "--out", tmp_path / "runs", "--json")
+    how = (
+        "--address",
+        local_cluster.address,
+        "--data",
+        corpus,
+        "--out",
+        tmp_path / "runs",
+        "--json",
+    )
     done = genretune("doctor", *how)
     findings = json.loads(done.stdout)
     assert done.returncode == 0, [one for one in findings if not one["ok"]]
@@ -145,7 +157,7 @@ def test_the_doctor_looks_at_every_node(
     assert len(nodes) == 3, "the head and two more"
     for node in nodes:
         checks = {one["check"]: one for one in findings if one["node"] == node}
-        assert {"answers", "versions", "data", "storage", "free disk", "clock"} <= set(checks)
+        assert {"answers", "versions", "data", "run directory", "free disk", "clock"} <= set(checks)
         assert checks["ports"]["found"] == "open"
 
 
@@ -158,14 +170,14 @@ def test_nodes_without_the_package_or_the_samples_get_them(
     finished: Path,
     leaderboard_of: Rows,
 ) -> None:
-    blind = tmp_path / "blind"
-    blind.mkdir()
-    (blind / "sitecustomize.py").write_text(
+    without_package = tmp_path / "site"
+    without_package.mkdir()
+    (without_package / "sitecustomize.py").write_text(
         "import sys\nsys.meta_path[:] = [f for f in sys.meta_path if 'genretune' not in repr(f)]\n"
     )
     with local_nodes(0) as lacking:
         own_cache = tmp_path / "cache of the node"
-        hidden = {"PYTHONPATH": str(blind), "GENRETUNE_CACHE": str(own_cache)}
+        hidden = {"PYTHONPATH": str(without_package), "GENRETUNE_CACHE": str(own_cache)}
         lacking.add_node(cpus=2, environment=hidden)
         run = tmp_path / "run"
         where = ("--address", lacking.address, "--out", run)
@@ -187,24 +199,31 @@ def test_nodes_without_the_package_or_the_samples_get_them(
 
 
 @pytest.mark.long
-def test_machine_classes_are_asked_about_and_kept_to(
+def test_machine_classes_must_be_chosen_and_are_kept(
     corpus: Path, space: Path, tmp_path: Path, genretune: Genretune
 ) -> None:
-    with local_nodes(0) as bed:
-        bed.add_node(cpus=1)
-        bed.add_node(cpus=1, environment={"ATEN_CPU_CAPABILITY": "avx2"})
-        how = ("--data", corpus, "--address", bed.address, "trial.determinism=off", "trials=3")
+    with local_nodes(0) as local_cluster:
+        local_cluster.add_node(cpus=1)
+        local_cluster.add_node(cpus=1, environment={"ATEN_CPU_CAPABILITY": "avx2"})
+        how = (
+            "--data",
+            corpus,
+            "--address",
+            local_cluster.address,
+            "trial.determinism=off",
+            "trials=3",
+        )
         run = tmp_path / "run"
-        asked = genretune("search", space, *how, "--out", run)
-        assert asked.returncode == 2
-        assert "got 2 machine classes" in asked.stderr and "--allow-mixed" in asked.stderr
-        mixed = genretune("resume", run, "--address", bed.address, "--allow-mixed")
+        refused = genretune("search", space, *how, "--out", run)
+        assert refused.returncode == 2
+        assert "got 2 machine classes" in refused.stderr and "--allow-mixed" in refused.stderr
+        mixed = genretune("resume", run, "--address", local_cluster.address, "--allow-mixed")
         assert mixed.returncode == 0, mixed.stderr
-        assert "machine class" in mixed.stdout and "within a class only" in mixed.stdout
+        assert "machine class" in mixed.stdout and "within one machine class only" in mixed.stdout
         for folder in (run / "trials").iterdir():
             result = json.loads((folder / "result.json").read_text())
             classes = {s["environment"]["machine_class"] for s in result["segments"]}
-            assert len(classes) == 1, f"{folder.name} keeps to its class"
+            assert len(classes) == 1, f"{folder.name} stays on its machine class"
 
         one = tmp_path / "one"
         chosen = genretune("search", space, *how, "--out", one, "--machine-class", "avx2")

@@ -1,4 +1,4 @@
-"""The doctor on a Ray of its own, which nobody outside this machine can reach."""
+"""The doctor on a local Ray, which must not be reachable from other machines."""
 
 import json
 import os
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 
 def listening(process: psutil.Process) -> set[str]:
-    """Addresses on which a process and its children listen."""
+    """Return the addresses on which a process and its children listen."""
     found = set()
     for one in [process, *process.children(recursive=True)]:
         with suppress(psutil.Error):
@@ -24,13 +24,13 @@ def listening(process: psutil.Process) -> set[str]:
     return found
 
 
-def test_all_is_well_here_and_only_loopback_is_bound(corpus: Path, tmp_path: Path) -> None:
+def test_this_machine_passes_and_only_loopback_is_bound(corpus: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "genretune.scripts.cli", "doctor", "--json"]
     with subprocess.Popen(
         [*command, "--data", str(corpus), "--out", str(tmp_path / "runs")],
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"SOME_TOKEN": "not-to-be-told"},
+        env=os.environ | {"SOME_TOKEN": "not-to-be-printed"},
     ) as process:
         bound: set[str] = set()
         while process.poll() is None:
@@ -38,15 +38,15 @@ def test_all_is_well_here_and_only_loopback_is_bound(corpus: Path, tmp_path: Pat
                 bound |= listening(psutil.Process(process.pid))
             time.sleep(0.1)
         assert process.stdout is not None
-        told = process.stdout.read()
-    findings = json.loads(told)
+        output = process.stdout.read()
+    findings = json.loads(output)
     assert process.returncode == 0, findings
     assert {finding["check"] for finding in findings} >= {
         "versions",
         "data",
-        "storage",
+        "run directory",
         "clock",
         "ports",
     }
-    assert "not-to-be-told" not in told
+    assert "not-to-be-printed" not in output
     assert bound and all(ip.removeprefix("::ffff:") in ("127.0.0.1", "::1") for ip in bound), bound

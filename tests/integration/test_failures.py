@@ -1,4 +1,4 @@
-"""What a sweep survives: each fault is made with real processes, and the result compared."""
+"""Failures that a sweep survives, produced with real processes; the results must be equal."""
 
 import json
 import os
@@ -71,25 +71,27 @@ parameters:
 
 
 @pytest.fixture(scope="module")
-def bed() -> Iterator[LocalNodes]:
+def local_cluster() -> Iterator[LocalNodes]:
     with local_nodes(1) as found:
         yield found
 
 
 @pytest.fixture
-def search(space: Path, corpus: Path, tmp_path: Path, bed: LocalNodes) -> Callable[..., Driver]:
-    """Begins the small sweep on the local nodes."""
+def search(
+    space: Path, corpus: Path, tmp_path: Path, local_cluster: LocalNodes
+) -> Callable[..., Driver]:
+    """A function that starts the small sweep on the local cluster."""
 
-    def begin(*more: str | Path) -> Driver:
+    def start(*more: str | Path) -> Driver:
         run = tmp_path / "run"
-        where = ("--data", corpus, "--out", run, "--address", bed.address)
+        where = ("--data", corpus, "--out", run, "--address", local_cluster.address)
         return Driver(run, "search", space, *where, *more)
 
-    return begin
+    return start
 
 
 def test_workers_killed_and_hung_storage_gone_and_a_node_lost(
-    bed: LocalNodes,
+    local_cluster: LocalNodes,
     search: Callable[..., Driver],
     finished: Path,
     leaderboard_of: Rows,
@@ -97,13 +99,13 @@ def test_workers_killed_and_hung_storage_gone_and_a_node_lost(
 ) -> None:
     driver = search("-W", "1", "--hang-timeout", "5")
     driver.until("report", 2)
-    first = [worker.pid for worker in bed.workers()]
+    first = [worker.pid for worker in local_cluster.workers()]
     assert len(first) == 1
     os.kill(first[0], signal.SIGKILL)
     driver.until("lost", 1)
 
     driver.until("report", driver.count("report") + 1)
-    (worker,) = bed.workers()
+    (worker,) = local_cluster.workers()
     worker.suspend()  # hangs without dying
     driver.until("lost", 2)
 
@@ -111,13 +113,13 @@ def test_workers_killed_and_hung_storage_gone_and_a_node_lost(
     hidden = driver.run.with_name("hidden")
     driver.run.rename(hidden)
     time.sleep(1.5)
-    assert not driver.run.exists(), "nobody makes it anew in the place of a lost mount"
+    assert not driver.run.exists(), "it must not be created again where a mount is missing"
     hidden.rename(driver.run)
 
     driver.until("report", driver.count("report") + 1)
-    bed.kill_node(0)
+    local_cluster.kill_node(0)
     driver.until("lost", 3)
-    bed.add_node()
+    local_cluster.add_node()
     assert driver.wait() == 0, driver.log.read_text()
     assert not worker.is_running()
     assert leaderboard_of(driver.run) == leaderboard_of(finished)
@@ -132,42 +134,42 @@ def test_workers_killed_and_hung_storage_gone_and_a_node_lost(
     assert set(reports.values()) == {1}
 
 
-ASK = """\
+REQUEST = """\
 import sys
 from pathlib import Path
 from genretune.tune.dispatch.cluster import cluster
-from genretune.tune.dispatch.nodes import Nodes, Wants
+from genretune.tune.dispatch.nodes import NodeRequirements, Nodes
 
 address, store, samples, log = sys.argv[1:]
 with cluster(address, level="strict", gpus=False, log=Path(log)):
-    nodes = Nodes(Wants("cpu", "strict", store, samples), {"CPU": 1.0})
-    nodes._ask()
-    print("asked", len(nodes._asked), flush=True)
+    nodes = Nodes(NodeRequirements("cpu", "strict", store, samples), {"CPU": 1.0})
+    print("requested", nodes.request_descriptions(), flush=True)
     sys.stdin.readline()
-    nodes.wait()
-    print(len(nodes.known), nodes.choose(None, mixed=False) is not None, flush=True)
+    nodes.wait_until_ready()
+    chosen = nodes.choose_machine_class(None, allow_mixed=False)
+    print(len(nodes.known), chosen is not None, flush=True)
 """
 
 
 @pytest.mark.long
-def test_a_node_that_dies_while_it_is_asked_what_it_is(
-    bed: LocalNodes, store: Store, tmp_path: Path
+def test_a_node_that_dies_while_it_describes_itself(
+    local_cluster: LocalNodes, store: Store, tmp_path: Path
 ) -> None:
-    bed.add_node()
-    given = (bed.address, store.path, store.samples_digest, tmp_path / "ray.log")
+    local_cluster.add_node()
+    arguments = (local_cluster.address, store.path, store.samples_digest, tmp_path / "ray.log")
     with subprocess.Popen(
-        [sys.executable, "-c", ASK, *map(str, given)],
+        [sys.executable, "-c", REQUEST, *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
         assert process.stdin is not None and process.stdout is not None
-        # Ray puts words of its own there, of nodes lost before
-        asked = next(line for line in process.stdout if line.startswith("asked"))
-        assert asked == "asked 2\n"
-        bed.kill_node(1)
-        told, _ = process.communicate("go on\n", timeout=120)
-        assert "1 True" in told.splitlines()
+        # Ray prints lines of its own there, about nodes lost before
+        line = next(line for line in process.stdout if line.startswith("requested"))
+        assert line == "requested 2\n"
+        local_cluster.kill_node(1)
+        output, _ = process.communicate("continue\n", timeout=120)
+        assert "1 True" in output.splitlines()
 
 
 @pytest.mark.long
@@ -191,19 +193,19 @@ def test_a_node_that_hangs_without_dying(
                 with suppress(psutil.Error):
                     process.resume()
         assert leaderboard_of(run) == leaderboard_of(finished)
-        told = [event["why"] for event in events_of(run) if event["event"] == "lost"]
-        assert told and "hung" in told[0]
+        reasons = [event["why"] for event in events_of(run) if event["event"] == "lost"]
+        assert reasons and "hung" in reasons[0]
         _, left = psutil.wait_procs(hung, timeout=30)
-        assert not left, "a worker that was given up ends when its node wakes up"
+        assert not left, "a worker that was given up must exit when its node continues"
     assert leaderboard_of(run) == leaderboard_of(finished)
 
 
 def test_sigterm_then_stop_a_trial_then_a_deadline(
-    bed: LocalNodes, search: Callable[..., Driver], genretune: Genretune, events_of: Rows
+    local_cluster: LocalNodes, search: Callable[..., Driver], genretune: Genretune, events_of: Rows
 ) -> None:
     driver = search("-W", "1")
     driver.until("report", 2)
-    workers = bed.workers()
+    workers = local_cluster.workers()
     began = time.monotonic()
     driver.process.send_signal(signal.SIGTERM)
     assert driver.wait() == 75
@@ -217,14 +219,16 @@ def test_sigterm_then_stop_a_trial_then_a_deadline(
     assert genretune("stop", driver.run, open_trial).returncode == 0
     refused = genretune("stop", driver.run, open_trial)
     assert refused.returncode == 2 and "must be open" in refused.stderr
-    assert "nothing to drain" in genretune("stop", driver.run).stderr
+    assert "must have a running driver to be drained" in genretune("stop", driver.run).stderr
 
-    again = Driver(driver.run, "resume", driver.run, "--address", bed.address, "--time", "1s")
+    again = Driver(
+        driver.run, "resume", driver.run, "--address", local_cluster.address, "--time", "1s"
+    )
     assert again.wait() == 75, again.log.read_text()
     assert "time limit reached" in again.log.read_text()
 
-    # so many that the wish to stop comes before the end, however busy the machine is
-    more = ("--address", bed.address, "-W", "1", "--trials", "200")
+    # enough that the stop request comes before the end, however busy the machine is
+    more = ("--address", local_cluster.address, "-W", "1", "--trials", "200")
     third = Driver(driver.run, "resume", driver.run, *more)
     third.until("report", third.count("report") + 1)
     assert genretune("stop", driver.run).returncode == 0
@@ -234,13 +238,17 @@ def test_sigterm_then_stop_a_trial_then_a_deadline(
     assert stops == [open_trial, None]
 
 
-def test_what_a_trial_raises_is_final_and_what_kills_its_worker_is_not(
-    corpus: Path, tmp_path: Path, bed: LocalNodes, genretune: Genretune, leaderboard_of: Rows
+def test_errors_of_a_trial_are_final_and_a_killed_worker_is_not(
+    corpus: Path,
+    tmp_path: Path,
+    local_cluster: LocalNodes,
+    genretune: Genretune,
+    leaderboard_of: Rows,
 ) -> None:
     (tmp_path / "faulty.yaml").write_text(FAULTY_SPACE)
     (tmp_path / "faulty.py").write_text(PLUGIN)
     run = tmp_path / "run"
-    how = ("--address", bed.address, "-W", "1", "--plugin", tmp_path / "faulty.py")
+    how = ("--address", local_cluster.address, "-W", "1", "--plugin", tmp_path / "faulty.py")
     done = genretune("search", tmp_path / "faulty.yaml", "--data", corpus, "--out", run, *how)
     assert done.returncode == 3, done.stderr
     assert "not all trials could be decided" in done.stderr
@@ -264,7 +272,7 @@ def test_what_a_trial_raises_is_final_and_what_kills_its_worker_is_not(
     assert record["status"] == "failed"
 
 
-def test_a_second_signal_ends_at_once(search: Callable[..., Driver]) -> None:
+def test_a_second_signal_ends_the_driver_immediately(search: Callable[..., Driver]) -> None:
     driver = search("-W", "1")
     driver.until("report", 1)
     driver.process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""A sweep whose checkpoints and records lie in S3: held up, killed, resumed, replayed."""
+"""A sweep with its checkpoints and records in S3: suspended, killed, resumed, replayed."""
 
 import json
 import signal
@@ -21,7 +21,7 @@ Genretune = Callable[..., subprocess.CompletedProcess[str]]
 Rows = Callable[[Path], list[dict[str, Any]]]
 
 
-def test_held_up_killed_and_resumed_equals_a_sweep_on_disk(
+def test_suspended_killed_and_resumed_equals_a_sweep_on_disk(
     s3: S3,
     space: Path,
     corpus: Path,
@@ -42,7 +42,7 @@ def test_held_up_killed_and_resumed_equals_a_sweep_on_disk(
     driver.until("report", 5)
     driver.process.send_signal(signal.SIGKILL)
     driver.wait()
-    assert not list(run.glob("trials/*/checkpoints")), "they lie in S3"
+    assert not list(run.glob("trials/*/checkpoints")), "they are in S3"
 
     refused = genretune("search", space, *where[:3], tmp_path / "other", *where[4:])
     assert refused.returncode == 2 and "which holds a sweep already" in refused.stderr

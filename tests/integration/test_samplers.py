@@ -1,4 +1,4 @@
-"""One seed, one sweep, for each sampler: one worker and three end with the same leaderboard."""
+"""Each sampler ends with the same leaderboard on one worker and on three."""
 
 import subprocess
 from collections.abc import Callable
@@ -70,7 +70,7 @@ def test_one_worker_and_three_end_alike(
     assert {row["status"] for row in rows} == {"completed", "stopped"}
     last = next(row for row in rows if row["trial"] == 6)
     assert last["parameters"] != draw(load_space(space), 6, 0), "chosen by the sampler itself"
-    for row in rows:  # as the space says
+    for row in rows:  # as the space's keep rule says
         left = (three / f"trials/{row['trial']:05d}/checkpoints").iterdir()
         best = ["best.safetensors"] if row["status"] == "completed" else []
         assert sorted(path.name for path in left) == best

@@ -1,4 +1,4 @@
-"""The short form of the soak: one sweep on three nodes, killed twice at random moments."""
+"""The short form of the soak test: one sweep on three nodes, killed twice at random times."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from genretune.scripts.soaks.kill import differences, soak
 pytestmark = pytest.mark.integration
 
 
-def test_killed_at_random_moments_and_equal(tmp_path: Path) -> None:
+def test_a_sweep_killed_at_random_times_ends_equal(tmp_path: Path) -> None:
     report = soak([0], 2, tmp_path, quiet=True)
     assert report.differences == []
     assert report.sweeps == 1 and sum(report.kills.values()) >= 1

@@ -1,4 +1,4 @@
-"""One seed, one sweep: workers, kills, extension and replay on real Ray and real files."""
+"""Reproducibility of whole sweeps: number of workers, kills, extension and replay, on real Ray."""
 
 import json
 import signal
@@ -72,7 +72,7 @@ def test_every_trial_replays_exactly_in_a_fresh_process(
     assert {verdict["epochs"] for verdict in verdicts} >= {1, 5}  # stopped ones and complete ones
 
 
-def test_a_changed_record_is_told_from_the_replay(
+def test_a_replay_detects_a_changed_record(
     finished: Path, tmp_path: Path, genretune: Genretune
 ) -> None:
     folder = tmp_path / "trial"
@@ -104,7 +104,7 @@ def test_the_best_trial_predicts_the_same_bytes_each_time(
     found = [genretune("predict", finished, songs, *how) for how in (["--json"], named)]
     assert [one.returncode for one in found] == [1, 1]
     assert found[0].stdout == found[1].stdout
-    (line,) = found[0].stderr.splitlines()  # the bad file; the others are not lost
+    (line,) = found[0].stderr.splitlines()  # the bad file; the others are still predicted
     assert "cut.wav: must be an audio file, got truncated" in line
     predictions = json.loads(found[0].stdout)
     assert [Path(one["file"]) for one in predictions] == [songs / clip.name for clip in clips]
@@ -146,7 +146,7 @@ def test_killed_and_resumed_equals_never_killed(
     assert again.returncode == 0 and len(events_of(run)) == len(after)  # nothing left, no Ray
 
 
-def test_a_sweep_extended_equals_one_that_began_longer(
+def test_an_extended_sweep_equals_one_that_started_with_as_many_trials(
     space: Path,
     corpus: Path,
     finished: Path,
@@ -184,7 +184,7 @@ def test_interrupted_by_ctrl_c_and_moved(
 
 
 class Driver:
-    """A command in a process of its own, whose output goes to files."""
+    """A command in its own process, with its output in files."""
 
     def __init__(self, folder: Path, *arguments: str | Path) -> None:
         self.output, self.errors = folder / "driver.out", folder / "driver.err"
@@ -196,7 +196,7 @@ class Driver:
             )
 
     def wait_for(self, run: Path, *, reports: int) -> None:
-        """Wait until the journal holds so many reports."""
+        """Wait until the journal holds ``reports`` reports."""
         for _ in range(2400):
             assert self.process.poll() is None, self.errors.read_text()
             journal = run / "journal.jsonl"
@@ -206,6 +206,6 @@ class Driver:
         raise AssertionError("the driver reported nothing for two minutes")
 
     def end(self, number: signal.Signals) -> int:
-        """Send a signal; the exit code."""
+        """Send a signal; return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(timeout=30)

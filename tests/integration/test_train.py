@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from genretune.tune.trial.checkpoint_file import newest_sound
+from genretune.tune.trial.checkpoint_file import load_newest_checkpoint
 
 pytestmark = pytest.mark.integration
 
@@ -69,7 +69,7 @@ def test_any_config_is_trained_again_and_predicts(
     assert all(len(one["probabilities"]) == 10 for one in predictions)
 
 
-def test_ctrl_c_is_one_line_and_leaves_what_goes_on(
+def test_ctrl_c_prints_one_line_and_the_training_can_continue(
     trial: Path, corpus: Path, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "genretune.scripts.cli", "train", str(trial), "epochs=500"]
@@ -87,9 +87,9 @@ def test_ctrl_c_is_one_line_and_leaves_what_goes_on(
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert errors == (
-        "genretune: interrupted: the same command goes on after the last whole epoch\n"
+        "genretune: interrupted: run the same command to resume after the last complete epoch\n"
     )
-    found = newest_sound(tmp_path / "runs/trial/checkpoints")
+    found = load_newest_checkpoint(tmp_path / "runs/trial/checkpoints")
     result = json.loads((tmp_path / "runs/trial/result.json").read_text())
     assert found is not None and found.epoch >= 1 and result["status"] == "running"
     assert not [*(tmp_path / "runs").rglob(".*.tmp")]
@@ -104,7 +104,7 @@ def test_ctrl_c_is_one_line_and_leaves_what_goes_on(
         (["--fold", "7"], "got fold 7"),
     ],
 )
-def test_mistakes_are_one_line_and_leave_nothing(
+def test_mistakes_are_one_line_and_write_nothing(
     genretune: Genretune, trial: Path, corpus: Path, tmp_path: Path, arguments: list[str], said: str
 ) -> None:
     done = genretune("train", trial, "--data", corpus, *arguments)

@@ -10,13 +10,13 @@ from torch import Tensor
 
 @pytest.fixture(scope="session")
 def reference() -> Any:
-    """Figures of the reference implementation; see its ``about``."""
+    """Return values computed by the reference implementation; see the key ``about``."""
     return json.loads((Path(__file__).parent / "reference.json").read_text())
 
 
 @pytest.fixture
 def noise() -> Callable[..., Tensor]:
-    """Normal noise of a shape, the same every time."""
+    """Return a function that makes reproducible Gaussian noise of a given shape."""
 
     def make(*shape: int, seed: int = 0) -> Tensor:
         return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))

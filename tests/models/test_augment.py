@@ -10,8 +10,8 @@ from genretune.models.augment import (
     RandomGain,
     SpecAugment,
     WhiteNoise,
-    mixup_draw,
-    offset_draw,
+    draw_mixup,
+    draw_offset,
 )
 from genretune.models.build import AUGMENTATIONS, build_augment
 from genretune.models.errors import ModelError
@@ -26,7 +26,7 @@ SEEDS = [11, 12, 13, 14, 15, 16]
 
 
 @pytest.mark.parametrize(("module", "shape"), SEEDED)
-def test_an_item_does_not_depend_on_its_batch_mates(
+def test_items_do_not_depend_on_the_rest_of_the_batch(
     module: nn.Module, shape: tuple[int, ...], noise: Callable[..., Tensor]
 ) -> None:
     x = noise(*shape)
@@ -37,7 +37,7 @@ def test_an_item_does_not_depend_on_its_batch_mates(
 
 
 @pytest.mark.parametrize(("module", "shape"), SEEDED)
-def test_draws_come_from_the_seeds_alone(
+def test_draws_depend_only_on_the_seeds(
     module: nn.Module, shape: tuple[int, ...], noise: Callable[..., Tensor]
 ) -> None:
     x = noise(*shape)
@@ -51,7 +51,7 @@ def test_draws_come_from_the_seeds_alone(
 
 
 @pytest.mark.parametrize(("module", "shape"), SEEDED)
-def test_off_in_evaluation(
+def test_evaluation_returns_the_input(
     module: nn.Module, shape: tuple[int, ...], noise: Callable[..., Tensor]
 ) -> None:
     x = noise(*shape)
@@ -63,7 +63,7 @@ def test_off_in_evaluation(
 
 
 @pytest.mark.parametrize(("module", "shape"), SEEDED)
-def test_one_seed_for_each_item(module: nn.Module, shape: tuple[int, ...]) -> None:
+def test_a_wrong_number_of_seeds(module: nn.Module, shape: tuple[int, ...]) -> None:
     with pytest.raises(ModelError, match="one seed for each of the 6 items, got 1"):
         module(torch.zeros(shape), [1])
 
@@ -75,7 +75,7 @@ def test_gain_stays_within_its_bounds(noise: Callable[..., Tensor]) -> None:
     assert 1.8 < float(gains.max()) < 2.001
 
 
-def test_noise_has_the_ratio_that_was_asked_for(noise: Callable[..., Tensor]) -> None:
+def test_noise_has_the_configured_ratio(noise: Callable[..., Tensor]) -> None:
     x = noise(5, 1, 4000) * torch.tensor([1e-3, 0.1, 1.0, 10.0, 0.5])[:, None, None]
     added = WhiteNoise(min_snr_db=20, max_snr_db=20)(x, range(5)) - x
     snr = 10 * torch.log10(x.square().mean((1, 2)) / added.square().mean((1, 2)))
@@ -85,7 +85,7 @@ def test_noise_has_the_ratio_that_was_asked_for(noise: Callable[..., Tensor]) ->
     assert bool((ratios > 4.9).all() and (ratios < 30.1).all() and ratios.std() > 1)
 
 
-def test_silence_has_no_ratio_and_stays_silent() -> None:
+def test_silence_stays_silent() -> None:
     silence = torch.zeros(2, 1, 50)
     assert torch.equal(WhiteNoise()(silence, [1, 2]), silence)
 
@@ -104,7 +104,7 @@ def test_reversed_bounds() -> None:
         WhiteNoise(min_snr_db=2, max_snr_db=1)
 
 
-def test_masks_are_bands_and_stretches_in_all_channels() -> None:
+def test_masks_cover_whole_bands_or_frames_in_all_channels() -> None:
     bands = SpecAugment(freq_masks=1, freq_width=6, time_masks=0, fill="zero")
     masked = bands(torch.ones(50, 2, 20, 30), range(50)) == 0
     assert torch.equal(masked[:, 0], masked[:, 1])
@@ -112,8 +112,8 @@ def test_masks_are_bands_and_stretches_in_all_channels() -> None:
     assert torch.equal(rows, masked[:, 0].any(2))
     widths = rows.sum(1)
     assert int(widths.min()) == 0 and int(widths.max()) == 6
-    stretches = SpecAugment(freq_masks=0, time_masks=1, time_width=25, time_share=0.3, fill="zero")
-    masked = stretches(torch.ones(80, 1, 20, 30), range(80))[:, 0] == 0
+    intervals = SpecAugment(freq_masks=0, time_masks=1, time_width=25, time_share=0.3, fill="zero")
+    masked = intervals(torch.ones(80, 1, 20, 30), range(80))[:, 0] == 0
     columns = masked.all(1)
     assert torch.equal(columns, masked.any(1))
     assert int(columns.sum(1).max()) == math.floor(0.3 * 30)
@@ -144,9 +144,9 @@ def test_mixup_blends(noise: Callable[..., Tensor]) -> None:
     assert Mixup().eval()(x, partner, [0.5, 0.5]) is x
 
 
-def test_mixup_draws() -> None:
-    drawn = [mixup_draw(seed, 7, 0.4) for seed in range(2000)]
-    assert drawn[:5] == [mixup_draw(seed, 7, 0.4) for seed in range(5)]
+def test_draw_mixup() -> None:
+    drawn = [draw_mixup(seed, 7, 0.4) for seed in range(2000)]
+    assert drawn[:5] == [draw_mixup(seed, 7, 0.4) for seed in range(5)]
     assert {partner for partner, _ in drawn} == set(range(7))
     shares = torch.tensor([share for _, share in drawn])
     assert bool((shares >= 0).all() and (shares <= 1).all())
@@ -156,13 +156,13 @@ def test_mixup_draws() -> None:
     assert all(float(share * 65536).is_integer() for share in shares)
 
 
-def test_offsets() -> None:
-    assert {offset_draw(seed, 3) for seed in range(100)} == {0, 1, 2, 3}
-    assert offset_draw(1, 0) == 0
-    assert offset_draw(5, 1000) == offset_draw(5, 1000)
+def test_draw_offset() -> None:
+    assert {draw_offset(seed, 3) for seed in range(100)} == {0, 1, 2, 3}
+    assert draw_offset(1, 0) == 0
+    assert draw_offset(5, 1000) == draw_offset(5, 1000)
 
 
-def test_every_augmentation_says_where_it_belongs() -> None:
+def test_every_augmentation_declares_its_domain() -> None:
     built = build_augment({name: {} for name in AUGMENTATIONS})
     assert {name: module.domain for name, module in built.items()} == {
         "mixup": "pair",

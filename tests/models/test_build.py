@@ -25,7 +25,7 @@ from genretune.tune.reproducibility.seeds import initialise
 from genretune.tune.space.load import space_from_text
 
 SHAPE = (1, 64, 64)
-# One of each family, the whole list where weights are few.
+# One model per family, with two reduction lists that differ in two places.
 FAMILIES = {
     "cnn": ([32] * 5, [32, 8, 32, None, 32]),
     "resnet18": ([16] * 4, [16, 4, None, 16]),
@@ -44,14 +44,14 @@ def on_meta(config: dict[str, object], shape: tuple[int, int, int]) -> nn.Module
         return build_model(config, classes=10, input_shape=shape)
 
 
-def test_parameter_counts_of_the_reference(reference: Any) -> None:
+def test_parameter_counts_match_the_reference(reference: Any) -> None:
     for case in reference["models"]:
         model = on_meta(case["config"], (case["channels"], 513, 130))
         count = sum(p.numel() for p in model.parameters())
         assert count == case["parameters"], case["config"]
 
 
-def test_outputs_of_the_reference(reference: Any) -> None:
+def test_outputs_match_the_reference(reference: Any) -> None:
     cases = [case for case in reference["models"] if "output" in case]
     assert len(cases) == 11
     for case in cases:
@@ -70,7 +70,7 @@ def test_outputs_of_the_reference(reference: Any) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_one_reduction_changes_no_other_initial_weight(name: str) -> None:
+def test_changing_one_reduction_leaves_all_other_initial_weights(name: str) -> None:
     plain, changed = FAMILIES[name]
     states = []
     for reduction in (plain, changed, None):
@@ -101,7 +101,7 @@ def test_gradients_reach_every_parameter(name: str, noise: Callable[..., Tensor]
     assert unreached == []
 
 
-def test_every_model_takes_reduction_from_a_space_file() -> None:
+def test_every_model_accepts_a_reduction_from_a_space_file() -> None:
     names = ", ".join(MODELS)
     space = space_from_text(
         f"""
@@ -148,7 +148,7 @@ def test_features_resolve_to_themselves() -> None:
         assert {"n_fft", "hop", "window", "normalize"} <= config.keys()
 
 
-def test_augmentations_are_put_in_order() -> None:
+def test_augmentations_are_sorted_in_order_of_application() -> None:
     config = resolve_augment({"specaugment": {}, "gain": {"min_db": -1}, "noise": None})
     assert list(config) == ["gain", "specaugment"]
     assert config["gain"] == {"min_db": -1.0, "max_db": 6.0}
@@ -156,7 +156,7 @@ def test_augmentations_are_put_in_order() -> None:
     assert list(build_augment({name: {} for name in AUGMENTATIONS})) == list(AUGMENTATIONS)
 
 
-def test_all_problems_with_augmentations_at_once() -> None:
+def test_all_problems_with_augmentations_are_reported_at_once() -> None:
     with pytest.raises(ModelError) as caught:
         resolve_augment({"gian": {}, "gain": {"mindb": 1}, "noise": 3, "mixup": {"alpha": 0}})
     assert caught.value.problems == (
@@ -164,12 +164,12 @@ def test_all_problems_with_augmentations_at_once() -> None:
         "(did you mean 'gain'? choose from mixup, gain, noise, specaugment)",
         "augment.gain.mindb: must be an argument of gain, got mindb=1 "
         "(did you mean 'min_db'? arguments: min_db, max_db)",
-        "augment.noise: must be a mapping of arguments, or null, got 3 (write {} for the defaults)",
+        "augment.noise: must be a mapping of arguments, or null, got 3 (use {} for the defaults)",
         "augment.mixup.alpha: must be a number > 0, got 0 (the default is 0.2)",
     )
 
 
-def test_plug_ins_stand_beside_what_there_is(noise: Callable[..., Tensor]) -> None:
+def test_plugins_extend_the_built_in_tables(noise: Callable[..., Tensor]) -> None:
     class Mean(nn.Module):
         def __init__(self, *, sample_rate: int, width: int = 10) -> None:
             super().__init__()
@@ -190,12 +190,12 @@ def test_plug_ins_stand_beside_what_there_is(noise: Callable[..., Tensor]) -> No
     assert model(noise(4, *shape)).shape == (4, 3)
 
 
-def test_a_feature_of_another_rank_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"must give images .* got the shape \[1, 1, 50\]"):
+def test_a_feature_output_without_four_axes_is_rejected() -> None:
+    with pytest.raises(ModelError, match=r"must return images .* got the shape \[1, 1, 50\]"):
         feature_shape(nn.Identity(), channels=1, samples=50)
 
 
-def test_what_is_built_must_be_a_module(tmp_path: Path) -> None:
+def test_a_component_must_build_a_module(tmp_path: Path) -> None:
     def text() -> str:
         return "no module"
 

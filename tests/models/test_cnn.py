@@ -31,17 +31,17 @@ def test_any_input_size(pool: str, channels: int, noise: Callable[..., Tensor]) 
         assert model.eval()(noise(2, channels, bins, frames)).shape == (2, 3)
 
 
-def test_bias_after_the_maximum_is_bias_before_it(noise: Callable[..., Tensor]) -> None:
+def test_bias_after_pooling_equals_bias_before_pooling(noise: Callable[..., Tensor]) -> None:
     block = Block(3, 8, rate=None, reduction=None, number=1).double()
     x = noise(2, 3, 9, 10).double().requires_grad_()
     ours = block(x)
     usual = F.relu(F.max_pool2d(block.conv(x), 2))
     torch.testing.assert_close(ours, usual, rtol=1e-13, atol=1e-15)
-    wanted = [x, block.conv.weight, block.conv.bias]
+    inputs = [x, block.conv.weight, block.conv.bias]
     upstream = noise(*ours.shape, seed=1).double()
     for a, b in zip(
-        torch.autograd.grad(ours, wanted, upstream),
-        torch.autograd.grad(usual, wanted, upstream),
+        torch.autograd.grad(ours, inputs, upstream),
+        torch.autograd.grad(usual, inputs, upstream),
         strict=True,
     ):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
@@ -53,10 +53,10 @@ def test_order_in_a_block(noise: Callable[..., Tensor]) -> None:
     assert block.se is not None
     x = noise(2, 2, 8, 8)
     dropped = F.max_pool2d(block.conv(x), 2)
-    keep = block(x)  # draws the mask once
+    actual = block(x)  # draws the mask once
     block.dropout.seed = 1
     expected = F.relu(block.se(block.dropout(dropped)))
-    torch.testing.assert_close(keep, expected, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-7)
 
 
 def test_memory_formats_agree_in_float64(noise: Callable[..., Tensor]) -> None:
@@ -94,7 +94,7 @@ def test_reduction_beyond_the_channels_names_the_block() -> None:
 
 
 @pytest.mark.parametrize("argument", ["reduction", "dropout"])
-def test_lists_of_another_length(argument: str) -> None:
+def test_lists_of_the_wrong_length(argument: str) -> None:
     with pytest.raises(ModelError, match=rf"model\.{argument}: .* 2 blocks, got 3 values"):
         small(**{argument: [None, None, None]})
 

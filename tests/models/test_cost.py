@@ -8,7 +8,7 @@ from genretune.models.build import MODELS
 from genretune.models.cost import feature_cost, model_cost
 
 
-def test_operations_of_a_small_network() -> None:
+def test_flops_of_a_small_network() -> None:
     config: dict[str, object] = {"name": "cnn", "filters": [4], "reduction": 2}
     cost = model_cost(config, classes=3, input_shape=(2, 8, 10))
     convolution = 2 * (8 * 10) * 4 * (2 * 9)
@@ -20,12 +20,12 @@ def test_operations_of_a_small_network() -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_model_is_counted(name: str) -> None:
+def test_every_model_has_a_cost(name: str) -> None:
     cost = model_cost({"name": name}, classes=10, input_shape=(1, 64, 64))
     assert cost.parameters > 1e5 and cost.flops > 1e6
 
 
-def test_features() -> None:
+def test_feature_flops() -> None:
     plain = feature_cost({"name": "powerspec"}, sample_rate=22050, samples=66150)
     mel = feature_cost({"name": "melspec", "n_mels": 64}, sample_rate=22050, samples=66150)
     assert plain.output_shape == (1, 513, 130)
@@ -34,7 +34,7 @@ def test_features() -> None:
     assert plain.parameters == 0
 
 
-def test_a_feature_from_a_plug_in_is_run(noise: Callable[..., Tensor]) -> None:
+def test_a_plugin_feature_is_run_to_count_its_flops(noise: Callable[..., Tensor]) -> None:
     class Learnt(nn.Module):
         def __init__(self) -> None:
             super().__init__()

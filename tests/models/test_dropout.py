@@ -19,7 +19,7 @@ def drop(x: torch.Tensor, rate: float, seed: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_share_and_scale(rate: float) -> None:
+def test_rate_and_scale(rate: float) -> None:
     out = drop(torch.ones(8, 16, 33, 17), rate, seed=1)
     kept = out[out != 0]
     assert abs(kept.numel() / out.numel() - (1 - rate)) < 0.01
@@ -34,7 +34,7 @@ def test_mask_is_a_function_of_the_seed(rate: float) -> None:
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_nothing_drawn_elsewhere_matters(rate: float) -> None:
+def test_mask_is_independent_of_the_global_generator(rate: float) -> None:
     x = torch.ones(4, 3, 5, 7)
     before = drop(x, rate, 5)
     torch.rand(13)
@@ -45,7 +45,7 @@ def test_nothing_drawn_elsewhere_matters(rate: float) -> None:
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("shape", [(6, 3, 5, 7), (6, 13)])
-def test_micro_batches_draw_what_the_batch_draws(rate: float, shape: tuple[int, ...]) -> None:
+def test_micro_batches_get_the_same_mask_as_the_batch(rate: float, shape: tuple[int, ...]) -> None:
     x = torch.ones(shape)
     layer = SeededDropout(rate)
     layer.seed = 9
@@ -54,14 +54,14 @@ def test_micro_batches_draw_what_the_batch_draws(rate: float, shape: tuple[int, 
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_memory_format_leaves_the_mask(rate: float) -> None:
+def test_mask_does_not_depend_on_the_memory_format(rate: float) -> None:
     x = torch.ones(4, 3, 5, 7)
     out = drop(x.to(memory_format=torch.channels_last), rate, 2)
     assert torch.equal(out, drop(x, rate, 2))
     assert out.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_a_new_seed_starts_the_stream_anew() -> None:
+def test_setting_the_seed_restarts_the_stream() -> None:
     x = torch.ones(2, 40)
     layer = SeededDropout(0.5)
     layer.seed = 3
@@ -76,12 +76,12 @@ def test_bfloat16_stays_bfloat16() -> None:
 
 
 @pytest.mark.parametrize("rate", [None, 0.0])
-def test_no_rate_needs_no_seed(rate: float | None) -> None:
+def test_rate_zero_needs_no_seed(rate: float | None) -> None:
     x = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
     assert SeededDropout(rate)(x) is x
 
 
-def test_evaluation_passes_through() -> None:
+def test_evaluation_returns_the_input() -> None:
     x = torch.ones(2, 3)
     assert SeededDropout(0.5).eval()(x) is x
 

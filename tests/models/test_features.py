@@ -30,7 +30,7 @@ def tone(hertz: float, seconds: float = 1.0) -> Tensor:
     return (0.5 * torch.sin(2 * math.pi * hertz * n / RATE)).float()[None, None]
 
 
-def test_figures_of_the_reference(reference: Any) -> None:
+def test_values_match_the_reference(reference: Any) -> None:
     t = torch.arange(66150, dtype=torch.float64) / RATE
     w = 0.4 * torch.sin(2 * math.pi * 440 * t) + 0.05 * torch.cos(2 * math.pi * 7000 * t)
     w = (w + 0.2 * torch.sin(2 * math.pi * (1000 + 300 * t) * t)).float()
@@ -48,7 +48,7 @@ def test_figures_of_the_reference(reference: Any) -> None:
 
 @pytest.mark.parametrize("name", FEATURES)
 @pytest.mark.parametrize("seconds", [0.5, 1.3, 3.0, 10.0, 30.0])
-def test_shape_is_what_comes_out(name: str, seconds: float) -> None:
+def test_shape_matches_the_output(name: str, seconds: float) -> None:
     feature, samples = build(name), round(seconds * RATE)
     shape = feature_shape(feature, channels=2, samples=samples)
     assert tuple(feature(torch.zeros(1, 2, samples)).shape[1:]) == shape
@@ -71,7 +71,7 @@ def test_a_tone_peaks_in_its_mel_band(hertz: float) -> None:
 
 @pytest.mark.parametrize("name", CEPSTRAL)
 @pytest.mark.parametrize("hertz", [1000.0, 5000.0, 9000.0])
-def test_a_tone_peaks_in_its_filter_behind_the_cosine_transform(name: str, hertz: float) -> None:
+def test_a_tone_peaks_in_its_filter_after_inverting_the_dct(name: str, hertz: float) -> None:
     coefficients, filters = CEPSTRAL[name]
     feature = build(name, **{coefficients: 40, filters: 40})
     bank, _, transform = feature.stages
@@ -82,7 +82,7 @@ def test_a_tone_peaks_in_its_filter_behind_the_cosine_transform(name: str, hertz
     assert peak == int(bank.matrix[:, round(hertz / (RATE / 1024))].argmax())
 
 
-def test_mfcc_is_librosas(noise: Callable[..., Tensor]) -> None:
+def test_mfcc_matches_librosa(noise: Callable[..., Tensor]) -> None:
     x = noise(1, 1, RATE) * 0.1
     ours = build("mfcc", n_mfcc=20, n_mels=64, log="db", eps=1e-10)(x)[0, 0]
     mel = librosa.feature.melspectrogram(
@@ -95,7 +95,7 @@ def test_mfcc_is_librosas(noise: Callable[..., Tensor]) -> None:
 
 @pytest.mark.parametrize("name", FEATURES)
 @pytest.mark.parametrize("normalize", [None, "window", "statistics"])
-def test_silence_gives_numbers(
+def test_silence_gives_finite_values(
     name: str, normalize: str | None, noise: Callable[..., Tensor]
 ) -> None:
     feature = build(name, normalize=normalize)
@@ -106,14 +106,14 @@ def test_silence_gives_numbers(
 
 
 @pytest.mark.parametrize("name", FEATURES)
-def test_statistics_of_nothing_but_silence_give_numbers(name: str) -> None:
+def test_statistics_of_silence_give_finite_values(name: str) -> None:
     feature = build(name, normalize="statistics")
     feature.fit([torch.zeros(2, 1, 11025)])
     assert bool(torch.isfinite(feature(torch.zeros(2, 1, 11025))).all())
 
 
 @pytest.mark.parametrize("name", FEATURES)
-def test_copies_compute_the_same_bits(name: str, noise: Callable[..., Tensor]) -> None:
+def test_copies_are_bit_identical(name: str, noise: Callable[..., Tensor]) -> None:
     feature = build(name, normalize="statistics")
     x = noise(2, 2, 8000)
     feature.fit([x])
@@ -126,7 +126,7 @@ def test_copies_compute_the_same_bits(name: str, noise: Callable[..., Tensor]) -
 
 
 @pytest.mark.parametrize("name", FEATURES)
-def test_everything_moves_with_the_module(name: str) -> None:
+def test_all_tensors_move_with_the_module(name: str) -> None:
     feature = build(name, normalize="statistics").to("meta")
     tensors = [*feature.parameters(), *feature.buffers()]
     assert tensors and all(t.device.type == "meta" for t in tensors)
@@ -134,14 +134,14 @@ def test_everything_moves_with_the_module(name: str) -> None:
     assert own == []
 
 
-def test_autocast_leaves_features_alone(noise: Callable[..., Tensor]) -> None:
+def test_features_ignore_autocast(noise: Callable[..., Tensor]) -> None:
     feature, x = build("melspec"), noise(1, 1, 8000)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         rough = feature(x)
     assert torch.equal(rough, feature(x))
 
 
-def test_items_and_channels_do_not_see_each_other(noise: Callable[..., Tensor]) -> None:
+def test_items_and_channels_are_independent(noise: Callable[..., Tensor]) -> None:
     feature, x = build("mfcc"), noise(2, 2, 8000)
     together = feature(x)
     for item in range(2):
@@ -150,12 +150,12 @@ def test_items_and_channels_do_not_see_each_other(noise: Callable[..., Tensor]) 
             torch.testing.assert_close(together[item, channel], alone, rtol=1e-5, atol=1e-4)
 
 
-def test_bad_combinations() -> None:
+def test_invalid_combinations() -> None:
     for arguments, words in (
         ({"name": "mfcc", "n_mfcc": 41, "n_mels": 40}, "n_mfcc: must be at most n_mels"),
         ({"name": "lfcc", "n_lfcc": 41, "n_filter": 40}, "n_lfcc: must be at most n_filter"),
         ({"name": "melspec", "f_max": 20000}, "f_max: must be at most half"),
-        ({"name": "melspec", "n_fft": 256}, "n_mels: every filter must hold a bin"),
+        ({"name": "melspec", "n_fft": 256}, "n_mels: every filter must contain a bin"),
         ({"name": "powerspec", "win_length": 2000}, "win_length: must be at most n_fft"),
     ):
         with pytest.raises(ModelError, match=words):

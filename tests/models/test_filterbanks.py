@@ -19,7 +19,7 @@ BINS = N_FFT // 2 + 1
 @pytest.mark.parametrize("scale", ["slaney", "htk"])
 @pytest.mark.parametrize("norm", [None, "slaney"])
 @pytest.mark.parametrize(("f_min", "f_max"), [(0.0, None), (300.0, 8000.0)])
-def test_mel_bank_is_librosas(
+def test_mel_bank_matches_librosa(
     scale: str, norm: str | None, f_min: float, f_max: float | None
 ) -> None:
     ours = mel_bank(
@@ -79,6 +79,6 @@ def test_frequency_range() -> None:
         frequency_range(500.0, 500.0, RATE)
 
 
-def test_empty_filters_are_refused() -> None:
+def test_empty_filters_are_an_error() -> None:
     with pytest.raises(ModelError, match="got 128 filters over 129 bins, .* of them empty"):
         mel_bank(bins=129, n_mels=128, sample_rate=RATE, f_min=0.0, f_max=None)

@@ -40,7 +40,7 @@ def test_reduction_for_each_stage() -> None:
         build(reduction=[2])
 
 
-def test_residual_layers_of_lcnn29_have_weights_of_their_own() -> None:
+def test_residual_layers_of_lcnn29_do_not_share_weights() -> None:
     with torch.device("meta"):
         model = LIGHT_CNNS["lcnn29"](classes=10, input_shape=(1, 64, 64))
 

@@ -41,7 +41,7 @@ def genretune(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.integration
-def test_the_page_does_what_it_says(example: Path) -> None:
+def test_the_documented_example_works(example: Path) -> None:
     folder = example.parent
     (settings,) = blocks("yaml")
     write(folder, settings, "trial.yaml")
@@ -57,7 +57,7 @@ def test_the_page_does_what_it_says(example: Path) -> None:
     assert "must be the recorded my_model.py" in done.stderr
 
 
-def test_the_example_is_offered_with_its_digest(example: Path) -> None:
+def test_the_example_is_loaded_with_its_digest(example: Path) -> None:
     plugin = load_plugin(example)
     assert (plugin.name, sorted(plugin.models), sorted(plugin.features)) == (
         "my_model.py",
@@ -74,7 +74,7 @@ def test_the_example_is_offered_with_its_digest(example: Path) -> None:
         )
 
 
-def test_each_version_of_a_file_is_run(tmp_path: Path) -> None:
+def test_a_changed_file_is_loaded_again(tmp_path: Path) -> None:
     source = "from torch.nn import Flatten\ndef f(*, size: int = {}): return Flatten()\n"
     source += "MODELS = {{'mine': f}}\n"
     first = load_plugin(write(tmp_path, source.format(1)))
@@ -83,37 +83,45 @@ def test_each_version_of_a_file_is_run(tmp_path: Path) -> None:
     assert first.models["mine"] is not second.models["mine"]
 
 
-def test_two_plug_ins_with_one_name(tmp_path: Path) -> None:
+def test_two_plugins_with_the_same_model_name(tmp_path: Path) -> None:
     source = "from torch.nn import Flatten\nMODELS = {'mine': lambda: Flatten()}\n"
     first = load_plugin(write(tmp_path, source, "a.py"))
     second = load_plugin(write(tmp_path, source + "#\n", "b.py"))
     assert list(merge([first])[0]) == ["mine"]
-    with pytest.raises(ModelError, match=r"plugin b\.py: each model needs .* got mine a second"):
+    with pytest.raises(
+        ModelError, match=r"plugin b\.py: each model needs a unique name, got mine a second"
+    ):
         merge([first, second])
 
 
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("x = 1", r"plugin my_model\.py: must have a dict MODELS or FEATURES"),
-        ("MODELS = {}", "must have a dict MODELS or FEATURES"),
+        ("x = 1", r"plugin my_model\.py: must have a non-empty dict MODELS or FEATURES"),
+        ("MODELS = {}", "must have a non-empty dict MODELS or FEATURES"),
         ("MODELS = [1]", "MODELS must be a dict from name to class, got list"),
-        ("MODELS = {1: print}", "names in MODELS must be texts, got 1"),
+        ("MODELS = {1: print}", "names in MODELS must be strings, got 1"),
         ("MODELS = {'a': 3}", "must hold classes or functions, got a = 3"),
-        ("def f(): ...\nMODELS = {'cnn': f}", "got cnn, which genretune has already"),
-        ("def f(): ...\nFEATURES = {'mfcc': f}", "got mfcc, which genretune has already"),
+        ("def f(): ...\nMODELS = {'cnn': f}", "a model must not reuse a built-in name, got cnn"),
+        (
+            "def f(): ...\nFEATURES = {'mfcc': f}",
+            "a feature must not reuse a built-in name, got mfcc",
+        ),
         ("def f(size=1): ...\nMODELS = {'a': f}", "model a: every argument must be annotated"),
-        ("def f(**k: int): ...\nMODELS = {'a': f}", "model a: every argument must have a name"),
+        (
+            "def f(**k: int): ...\nMODELS = {'a': f}",
+            "model a: every argument must be a named keyword",
+        ),
         ("import nowhere_at_all", "must run without an error, got ModuleNotFoundError: No module"),
         ("def", "must run without an error, got SyntaxError"),
     ],
 )
-def test_files_that_cannot_be_used(tmp_path: Path, source: str, words: str) -> None:
+def test_invalid_plugin_files(tmp_path: Path, source: str, words: str) -> None:
     with pytest.raises(ModelError, match=words) as caught:
         load_plugin(write(tmp_path, source))
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="must be a readable Python file, got .*No such file"):
         load_plugin(tmp_path / "none.py")

@@ -13,18 +13,18 @@ FORMATS = [torch.contiguous_format, torch.channels_last]
 @pytest.mark.parametrize("order", FORMATS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("size", [(2, 2), (7, 9), (16, 5), (5, 16)])
-@pytest.mark.parametrize("places", [(2, 2, 0), (3, 2, 1)])
-def test_slices_give_the_bits_of_max_pool2d(
+@pytest.mark.parametrize("geometry", [(2, 2, 0), (3, 2, 1)])
+def test_slices_are_bit_identical_to_max_pool2d(
     order: torch.memory_format,
     dtype: torch.dtype,
     size: tuple[int, int],
-    places: tuple[int, int, int],
+    geometry: tuple[int, int, int],
     noise: Callable[..., Tensor],
 ) -> None:
     # Rounded, so that equal values are frequent: the first of them counts.
     x = noise(3, 8, *size).mul(2).round().to(dtype).contiguous(memory_format=order)
     x.requires_grad_()
-    ours, theirs = max_pool_by_slices(x, *places), F.max_pool2d(x, *places)
+    ours, theirs = max_pool_by_slices(x, *geometry), F.max_pool2d(x, *geometry)
     assert torch.equal(ours, theirs) and ours.is_contiguous(memory_format=order)
     # Small whole numbers in half precision: torch adds those in single precision and rounds once.
     upstream = noise(*ours.shape, seed=1)
@@ -34,7 +34,7 @@ def test_slices_give_the_bits_of_max_pool2d(
     assert torch.equal(mine, other) and mine.is_contiguous(memory_format=order)
 
 
-def test_not_a_number_is_not_hidden() -> None:
+def test_nan_propagates() -> None:
     x = torch.tensor([[[[1.0, float("nan")], [2.0, 3.0]]]])
     assert max_pool(x).isnan().all() and max_pool_by_slices(x).isnan().all()
 

@@ -64,7 +64,7 @@ def test_one_reduction_for_each_stage() -> None:
         build(reduction=[1, 2, 3])
 
 
-def test_groups_are_of_the_last_wide_convolution() -> None:
+def test_only_the_last_3x3_convolution_is_grouped() -> None:
     block = build().stages[3][0]  # type: ignore[index]
     assert isinstance(block, Block)
     assert (block.conv1.groups, block.last_conv.groups) == (1, 4)  # type: ignore[union-attr]

@@ -1,16 +1,16 @@
 import pytest
 
-from genretune.models.schema_text import in_words, show
+from genretune.models.schema_text import describe_rule, show
 
 
 @pytest.mark.parametrize(
-    ("schema", "words"),
+    ("schema", "description"),
     [
         ({"type": "integer", "minimum": 1}, "a whole number >= 1"),
         ({"type": "number", "minimum": 0, "exclusiveMaximum": 1}, "a number >= 0 and < 1"),
         ({"type": "boolean"}, "true or false"),
         ({"enum": ["a", "b"], "type": "string"}, "one of a, b"),
-        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "a text, or null"),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "a string, or null"),
         ({"anyOf": [{"type": "null"}, {"type": "null"}]}, "null"),
         ({"type": "array", "items": {"type": "integer"}}, "a list (each a whole number)"),
         (
@@ -28,10 +28,10 @@ from genretune.models.schema_text import in_words, show
         ({}, "a value"),
     ],
 )
-def test_in_words(schema: dict[str, object], words: str) -> None:
-    assert in_words(schema) == words
+def test_describe_rule(schema: dict[str, object], description: str) -> None:
+    assert describe_rule(schema) == description
 
 
-def test_values_look_as_in_a_configuration() -> None:
+def test_show_uses_json_where_possible() -> None:
     assert [show(v) for v in (None, True, "a", [1, None])] == ["null", "true", '"a"', "[1, null]"]
     assert show({1}) == "{1}"

@@ -28,7 +28,7 @@ def test_a_closed_hidden_unit_halves_every_channel() -> None:
     assert torch.equal(block(x), x / 2)
 
 
-def test_items_do_not_see_each_other(noise: Callable[..., Tensor]) -> None:
+def test_items_are_independent(noise: Callable[..., Tensor]) -> None:
     block = SqueezeExcite(8, 2, where="block 1").double()
     x = noise(3, 8, 4, 4).double()
     together = block(x)
@@ -42,7 +42,7 @@ def test_reduction_beyond_the_channels_names_the_layer(reduction: int) -> None:
         SqueezeExcite(8, reduction, where="block 3")
 
 
-def test_no_reduction_no_block() -> None:
+def test_se_or_none() -> None:
     assert se_or_none(8, None, where="block 1") is None
     block = se_or_none(8, 8, where="block 1")
     assert block is not None

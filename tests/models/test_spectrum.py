@@ -14,7 +14,7 @@ from genretune.models.spectrum import Logarithm, Spectrum, StatisticsNormalize, 
 @pytest.mark.parametrize("window", ["hann", "hamming", "blackman", "bartlett"])
 @pytest.mark.parametrize("win_length", [None, 200])
 @pytest.mark.parametrize("power", [1, 2])
-def test_spectrum_is_librosas(
+def test_spectrum_matches_librosa(
     window: str, win_length: int | None, power: int, noise: Callable[..., Tensor]
 ) -> None:
     spectrum = Spectrum(
@@ -37,12 +37,12 @@ def test_spectrum_is_librosas(
     torch.testing.assert_close(spectrum(x)[0, 0], expected, rtol=1e-3, atol=1e-4)
 
 
-def test_window_longer_than_the_transform() -> None:
+def test_window_function_longer_than_the_transform() -> None:
     with pytest.raises(ModelError, match=r"feature\.win_length: must be at most n_fft, 256"):
         Spectrum(n_fft=256, hop=100, win_length=257, window="hann", power=2)
 
 
-def test_waveform_too_short_to_be_reflected() -> None:
+def test_waveform_too_short_for_reflection_padding() -> None:
     spectrum = Spectrum(n_fft=256, hop=100, win_length=None, window="hann", power=2)
     assert spectrum.frames(129) == spectrum(torch.zeros(1, 1, 129)).shape[-1] == 2
     for call in (lambda: spectrum.frames(128), lambda: spectrum(torch.zeros(1, 1, 128))):
@@ -64,7 +64,7 @@ def test_small_values_survive_log1p() -> None:
     torch.testing.assert_close(Logarithm("ln", 1.0)(x), x.log1p(), rtol=1e-6, atol=0)
 
 
-def test_window_normalize_looks_at_one_item_only(noise: Callable[..., Tensor]) -> None:
+def test_window_normalize_treats_items_independently(noise: Callable[..., Tensor]) -> None:
     x = noise(3, 2, 8, 9) * 100 + 7
     out = WindowNormalize()(x)
     for item in range(3):
@@ -88,9 +88,9 @@ def test_statistics_do_not_depend_on_batches(noise: Callable[..., Tensor]) -> No
     assert float((out.var((0, 1, 3), correction=0) - 1).abs().max()) < 1e-4
 
 
-def test_statistics_must_be_there() -> None:
+def test_missing_statistics_are_an_error() -> None:
     module = StatisticsNormalize(3)
-    with pytest.raises(ModelError, match="statistics must be taken"):
+    with pytest.raises(ModelError, match="statistics must be computed"):
         module(torch.ones(1, 1, 3, 4))
     with pytest.raises(ModelError, match="need training data"):
         module.fit([])

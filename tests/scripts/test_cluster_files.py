@@ -1,4 +1,4 @@
-"""Launch files, run in a shell with stand-ins for Slurm, Ray and the command itself."""
+"""Launch files, run in a shell with fake commands for Slurm, Ray and genretune."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 FOLDER = Path(__file__).parent.parent.parent / "scripts" / "cluster"
-STAND_INS = {
+FAKES = {
     "scontrol": 'echo "scontrol $*" >> $TRACE; [ "$1" != show ] || printf "node1\\nnode2\\n"\n',
     "sbatch": 'echo "sbatch $*" >> $TRACE; echo 77\n',
     "squeue": """\
@@ -52,15 +52,15 @@ exit ${CODE:-0}
 }
 
 
-class StandIns:
-    """A folder with the stand-ins, and what they were called with."""
+class Fakes:
+    """A folder with the fake commands, and a trace of their calls."""
 
     def __init__(self, folder: Path) -> None:
         self.run = folder / "run"
         self.trace = folder / "trace"
         programs = folder / "bin"
         programs.mkdir()
-        for name, body in STAND_INS.items():
+        for name, body in FAKES.items():
             (programs / name).write_text(f"#!/bin/sh\n{body}")
             (programs / name).chmod(0o755)
         self.environment = {
@@ -80,11 +80,11 @@ class StandIns:
 
     @property
     def job_file(self) -> Path:
-        """Holds the id of the job that drives the run."""
+        """The file with the id of the job that drives the run."""
         return self.run.with_name("run.job")
 
     def refused(self, *arguments: str | Path, **more: str) -> str:
-        """What a job that may not run says; nothing was started."""
+        """Run a job that must be refused before it starts anything; return its message."""
         done = subprocess.run(
             ["sh", str(FOLDER / arguments[0]), *map(str, arguments[1:])],
             env=self.environment | more,
@@ -107,40 +107,40 @@ class StandIns:
 
 
 @pytest.fixture
-def stand_ins(tmp_path: Path) -> StandIns:
-    return StandIns(tmp_path)
+def fakes(tmp_path: Path) -> Fakes:
+    return Fakes(tmp_path)
 
 
-def test_slurm_searches_then_resumes(stand_ins: StandIns) -> None:
-    arguments = ("slurm.sh", "space.yaml", "/data", stand_ins.run)
-    assert stand_ins.start(*arguments, "--trials", "5").wait(20) == 0
-    assert not stand_ins.job_file.exists()
-    trace = stand_ins.trace.read_text()
+def test_slurm_searches_then_resumes(fakes: Fakes) -> None:
+    arguments = ("slurm.sh", "space.yaml", "/data", fakes.run)
+    assert fakes.start(*arguments, "--trials", "5").wait(20) == 0
+    assert not fakes.job_file.exists()
+    trace = fakes.trace.read_text()
     assert "symmetric-run --address node1:20123 --min-nodes 2 --num-cpus 8 --" in trace
-    searched = f"genretune search space.yaml --data /data --out {stand_ins.run} --address auto"
+    searched = f"genretune search space.yaml --data /data --out {fakes.run} --address auto"
     assert f"{searched} --trials 5" in trace
-    assert stand_ins.start(*arguments, CODE="3").wait(20) == 3
-    resumed = f"genretune resume {stand_ins.run} --data /data --address auto"
-    assert resumed in stand_ins.trace.read_text()
-    assert "requeue" not in stand_ins.trace.read_text()
-    assert not list(stand_ins.run.parent.glob("run.exit*"))
+    assert fakes.start(*arguments, CODE="3").wait(20) == 3
+    resumed = f"genretune resume {fakes.run} --data /data --address auto"
+    assert resumed in fakes.trace.read_text()
+    assert "requeue" not in fakes.trace.read_text()
+    assert not list(fakes.run.parent.glob("run.exit*"))
 
 
-def test_slurm_passes_the_warning_on_and_requeues(stand_ins: StandIns) -> None:
-    job = stand_ins.start("slurm.sh", "space.yaml", "/data", stand_ins.run, LONG="200")
-    stand_ins.until("genretune search")
-    while not (stand_ins.run / "driver.json").exists():
+def test_slurm_forwards_the_signal_and_requeues(fakes: Fakes) -> None:
+    job = fakes.start("slurm.sh", "space.yaml", "/data", fakes.run, LONG="200")
+    fakes.until("genretune search")
+    while not (fakes.run / "driver.json").exists():
         time.sleep(0.02)
     job.send_signal(signal.SIGUSR1)
     assert job.wait(20) == 75
-    trace = stand_ins.trace.read_text()
+    trace = fakes.trace.read_text()
     assert "--nodelist=node1 kill -USR1" in trace and "got USR1" in trace
     assert "scontrol requeue 123" in trace
-    assert stand_ins.job_file.read_text() == "123\n"
-    assert stand_ins.start("slurm.sh", "space.yaml", "/data", stand_ins.run).wait(20) == 0
-    resumed = f"genretune resume {stand_ins.run} --data /data --takeover --address auto"
-    assert resumed in stand_ins.trace.read_text(), "the same job may replace its own driver"
-    assert "squeue" not in stand_ins.trace.read_text()
+    assert fakes.job_file.read_text() == "123\n"
+    assert fakes.start("slurm.sh", "space.yaml", "/data", fakes.run).wait(20) == 0
+    resumed = f"genretune resume {fakes.run} --data /data --takeover --address auto"
+    assert resumed in fakes.trace.read_text(), "the same job may replace its own driver"
+    assert "squeue" not in fakes.trace.read_text()
 
 
 SCRIPTS = {
@@ -151,50 +151,48 @@ SCRIPTS = {
 
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize(
-    ("listed", "said"),
+    ("listed", "expected"),
     [("77 spot genretune me R 1:02 1 node1", "77 spot"), ("down", "squeue failed: Unable to")],
 )
-def test_a_run_of_another_job_is_left_alone(
-    script: str, listed: str, said: str, stand_ins: StandIns
+def test_a_run_of_another_job_is_refused(
+    script: str, listed: str, expected: str, fakes: Fakes
 ) -> None:
-    stand_ins.job_file.write_text("77\n")
-    told = stand_ins.refused(script, *SCRIPTS[script], stand_ins.run, LISTED=listed)
-    assert f"{stand_ins.run}: in use by job 77, got job 123 (wait, or scancel 77): " in told
-    assert said in told and stand_ins.job_file.read_text() == "77\n"
+    fakes.job_file.write_text("77\n")
+    message = fakes.refused(script, *SCRIPTS[script], fakes.run, LISTED=listed)
+    assert f"{fakes.run}: in use by job 77, got job 123 (wait, or scancel 77): " in message
+    assert expected in message and fakes.job_file.read_text() == "77\n"
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("listed", ["", "ended"])
-def test_a_run_of_a_job_that_is_gone_is_taken_over(
-    script: str, listed: str, stand_ins: StandIns
-) -> None:
-    stand_ins.run.mkdir()
-    (stand_ins.run / "sweep.json").touch()
-    stand_ins.job_file.write_text("77\n")
+def test_a_run_of_a_job_that_is_gone_is_taken_over(script: str, listed: str, fakes: Fakes) -> None:
+    fakes.run.mkdir()
+    (fakes.run / "sweep.json").touch()
+    fakes.job_file.write_text("77\n")
     how = {"LISTED": listed, "CODE": "75", "GENRETUNE_POLL": "0.1"}
-    assert stand_ins.start(script, *SCRIPTS[script], stand_ins.run, **how).wait(20) == 75
-    assert f"genretune resume {stand_ins.run} --data /data --takeover --address" in (
-        stand_ins.trace.read_text()
+    assert fakes.start(script, *SCRIPTS[script], fakes.run, **how).wait(20) == 75
+    assert f"genretune resume {fakes.run} --data /data --takeover --address" in (
+        fakes.trace.read_text()
     )
-    assert stand_ins.job_file.read_text() == "123\n"
-    assert [path.name for path in stand_ins.run.parent.glob("run.job*")] == ["run.job"]
+    assert fakes.job_file.read_text() == "123\n"
+    assert [path.name for path in fakes.run.parent.glob("run.job*")] == ["run.job"]
 
 
-def test_a_claim_that_cannot_be_written_is_told(stand_ins: StandIns) -> None:
-    stand_ins.job_file.touch()
-    said = stand_ins.refused("slurm.sh", "space.yaml", "/data", stand_ins.run)
-    assert "must hold a job's id, got nothing" in said
+def test_a_job_file_that_cannot_be_written_is_reported(fakes: Fakes) -> None:
+    fakes.job_file.touch()
+    message = fakes.refused("slurm.sh", "space.yaml", "/data", fakes.run)
+    assert "must hold a job's id, got nothing" in message
 
 
-def test_a_head_with_preemptible_workers(stand_ins: StandIns) -> None:
-    arguments = ("3", "spot", "space.yaml", "/data", stand_ins.run)
-    job = stand_ins.start("slurm_preemptible.sh", *arguments, LONG="200", GENRETUNE_POLL="0.1")
-    stand_ins.until("genretune search")
-    while not (stand_ins.run / "driver.json").exists():
+def test_a_head_with_preemptible_workers(fakes: Fakes) -> None:
+    arguments = ("3", "spot", "space.yaml", "/data", fakes.run)
+    job = fakes.start("slurm_preemptible.sh", *arguments, LONG="200", GENRETUNE_POLL="0.1")
+    fakes.until("genretune search")
+    while not (fakes.run / "driver.json").exists():
         time.sleep(0.02)
     job.send_signal(signal.SIGUSR1)
     assert job.wait(20) == 75
-    trace = stand_ins.trace.read_text()
+    trace = fakes.trace.read_text()
     assert "ray start --head --node-ip-address=10.0.0.1 --port=20123 --num-cpus=0 --block" in trace
     assert "--partition=spot --array=1-3 --requeue" in trace
     assert "srun ray start --address=10.0.0.1:20123 --block" in trace
@@ -203,12 +201,12 @@ def test_a_head_with_preemptible_workers(stand_ins: StandIns) -> None:
 
 
 @pytest.mark.parametrize("script", ["slurm.sh", "slurm_preemptible.sh"])
-def test_too_few_arguments_are_refused(script: str, stand_ins: StandIns) -> None:
-    assert stand_ins.start(script, "space.yaml").wait(20) == 2
+def test_too_few_arguments_are_refused(script: str, fakes: Fakes) -> None:
+    assert fakes.start(script, "space.yaml").wait(20) == 2
     assert subprocess.run(["sh", "-n", str(FOLDER / script)], check=False).returncode == 0
 
 
-def test_the_rayjob_has_the_fields_that_kuberay_asks_for() -> None:
+def test_the_rayjob_has_the_fields_that_kuberay_requires() -> None:
     job: Any = YAML(typ="safe").load((FOLDER / "kuberay.yaml").read_text())
     assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
     spec = job["spec"]

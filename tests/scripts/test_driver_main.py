@@ -1,9 +1,11 @@
-"""The driver's own command, as far as it needs no Ray."""
+"""The driver process, as far as it needs no Ray."""
 
 import subprocess
 import sys
 
-LOOKED_AT = """\
+from genretune.tune.dispatch.driver_job import DriverJob
+
+CLOSED_OUTPUT = """\
 import sys
 from genretune.scripts.driver_main import tolerate_closed_stdout
 
@@ -14,6 +16,12 @@ for _ in range(5):
     tolerate_closed_stdout(show)(None)
 print("the end", file=sys.stderr)
 """
+SIGNAL_DURING_EXEC = """\
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+os.kill(os.getpid(), signal.SIGTERM)
+os.execv(sys.executable, [sys.executable, "-m", "genretune.scripts.driver_main", sys.argv[1]])
+"""
 
 
 def test_a_sweep_continues_when_its_output_is_closed() -> None:
@@ -21,7 +29,7 @@ def test_a_sweep_continues_when_its_output_is_closed() -> None:
         assert reader.stdin is not None
         reader.wait()
         done = subprocess.run(
-            [sys.executable, "-c", LOOKED_AT],
+            [sys.executable, "-c", CLOSED_OUTPUT],
             stdout=reader.stdin,
             stderr=subprocess.PIPE,
             check=False,
@@ -33,3 +41,15 @@ def test_a_sweep_continues_when_its_output_is_closed() -> None:
         "genretune: standard output is closed; the sweep continues",
         "the end",
     ]
+
+
+def test_a_signal_during_the_exec_ends_the_driver_gracefully() -> None:
+    job = DriverJob("none", "cpu", "strict", 1, "none", "none", (), {})
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNAL_DURING_EXEC, job.as_json()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 75
+    assert done.stderr == "genretune: interrupted before the first trial was dispatched\n"

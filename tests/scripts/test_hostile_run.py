@@ -1,4 +1,4 @@
-"""Somebody else's run directory: one clear line, nothing executed, nothing written outside."""
+"""A run directory of unknown origin: one clear line, nothing executed, nothing written outside."""
 
 import io
 import json
@@ -38,7 +38,7 @@ COMMANDS = {
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDir:
-    """Two trials with an epoch each and an open one, as a command left them."""
+    """A run directory with two trials of one epoch and a third that has not started."""
     space = space_from_text(SPACE, "tiny.yaml", [])
     folder = RunDir(tmp_path / "run")
     facts = {"overrides": [], "device": "cpu", "determinism": "strict", "plugins": {}}
@@ -52,7 +52,7 @@ def run(tmp_path: Path) -> RunDir:
             state_machine.next_segment(range(trial))
         for trial in range(2):
             state_machine.report(trial, 1, 0.5, "a")
-        journal.append(state_machine.take())
+        journal.append(state_machine.take_events())
     for trial in range(3):
         saved = folder.trial_path(trial) / "checkpoints"
         saved.mkdir(parents=True)
@@ -70,25 +70,25 @@ Refused = Callable[..., str]
 
 @pytest.fixture
 def refused(run: RunDir, capsys: pytest.CaptureFixture[str]) -> Refused:
-    """Gives a command the directory; the one line that it says, with nothing changed."""
+    """A function that runs a command, which must be refused and change nothing; the message."""
 
     def check(verb: str) -> str:
         first, *rest = COMMANDS[verb]
         before = contents(run.path.parent)
         code = command([first, str(run.path), *rest])
-        said = capsys.readouterr()
-        assert code in (2, 5), (code, said)
-        lines = said.err.splitlines()
-        assert lines and all(line.startswith("genretune: ") for line in lines), said.err
-        assert len(said.err) < 600 and "Traceback" not in said.err
+        captured = capsys.readouterr()
+        assert code in (2, 5), (code, captured)
+        lines = captured.err.splitlines()
+        assert lines and all(line.startswith("genretune: ") for line in lines), captured.err
+        assert len(captured.err) < 600 and "Traceback" not in captured.err
         assert contents(run.path.parent) == before
-        return said.err
+        return captured.err
 
     return check
 
 
 def contents(folder: Path) -> dict[str, Any]:
-    """Every file below a folder; a pipe and a link are no files."""
+    """Return every path below a folder, with the content of regular files."""
     return {
         str(path): path.read_bytes() if path.is_file() and not path.is_symlink() else None
         for path in folder.rglob("*")
@@ -202,15 +202,15 @@ LINKS = ("trials/00000", "trials/00001/checkpoints", "trials", "requests", ".dri
 
 @pytest.mark.parametrize("verb", ["gc", "stop"])
 @pytest.mark.parametrize("name", LINKS)
-def test_links_out_of_it(name: str, verb: str, run: RunDir, refused: Refused) -> None:
+def test_symbolic_links_to_the_outside(name: str, verb: str, run: RunDir, refused: Refused) -> None:
     link = run.path / name
     if link.exists():
         link.rename(run.path.parent / "moved")
     outside = run.path.parent / "outside"
     link.symlink_to(outside / "precious" if name == ".driver.lock" else outside)
-    assert "must be no link" in refused(verb)
+    assert "symbolic links are not allowed" in refused(verb)
     assert (outside / "precious").read_text() == "mine"
-    with pytest.raises(DamagedRecord, match="must be no link"), run.drive():
+    with pytest.raises(DamagedRecord, match="symbolic links are not allowed"), run.drive():
         pass
 
 
@@ -237,7 +237,7 @@ def test_config_json(config: str, verb: str, run: RunDir, refused: Refused) -> N
 
 
 class Evil:
-    """Makes a file where it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -246,7 +246,7 @@ class Evil:
         return open, (self.path, "w")
 
 
-def test_a_pickle_is_no_checkpoint(tmp_path: Path) -> None:
+def test_a_pickle_is_not_loaded_as_a_checkpoint(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     pickle.dump(Evil(str(tmp_path / "owned")), buffer)
     saved = tmp_path / "best.safetensors"
@@ -256,21 +256,21 @@ def test_a_pickle_is_no_checkpoint(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["five", "-1", "9" * 5000, "²", ""])
-def test_the_count_of_attempts(text: str, run: RunDir) -> None:
+def test_an_invalid_number_of_attempts(text: str, run: RunDir) -> None:
     (run.trial_path(0) / "attempt").write_text(text)
     with pytest.raises(DamagedRecord, match="attempt: must be a number, got"):
         run.attempt(0)
 
 
 @pytest.mark.parametrize("request_text", ["{", '{"stop": true}', '{"stop": "../x"}', DEEP, "[1]"])
-def test_what_is_no_request_is_passed_over(request_text: str, run: RunDir) -> None:
+def test_files_that_are_no_requests_are_ignored(request_text: str, run: RunDir) -> None:
     (run.path / "requests").mkdir()
     (run.path / "requests" / "1-1.json").write_text(request_text)
     os.mkfifo(run.path / "requests" / "2-1.json")
     assert list(stop_requests(run)) == []
 
 
-def test_a_terminal_obeys_nothing(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_are_escaped(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
     evil = {"\x1b]0;owned\x07": "\x1b[2J"}
     journaled(event="created", trial=3, parameters=evil, seed=1)(run)
     assert command(["results", str(run.path)]) == 0
@@ -278,18 +278,18 @@ def test_a_terminal_obeys_nothing(run: RunDir, capsys: pytest.CaptureFixture[str
     assert printable("a\x1b[2Jé\n") == "a\\x1b[2Jé\n"
 
 
-def test_aliases_that_stand_for_billions(run: RunDir, refused: Refused) -> None:
+def test_aliases_that_expand_to_billions(run: RunDir, refused: Refused) -> None:
     levels = "\n".join(f"  k{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))
     run.space_yaml.write_text(f"trial:\n  k0: &a0 [x]\n{levels}\n")
     assert "must have at most" in refused("resume")
     run.space_yaml.write_text(f"a: {DEEP}\n")
-    assert "too deep a nesting" in refused("resume")
+    assert "got too deep a nesting" in refused("resume")
 
 
-def test_output_that_nobody_reads(run: RunDir) -> None:
-    again = [sys.executable, "-m", "genretune.scripts.cli", "results", str(run.path), "--json"]
+def test_a_closed_output_is_no_error(run: RunDir) -> None:
+    arguments = [sys.executable, "-m", "genretune.scripts.cli", "results", str(run.path), "--json"]
     reading, writing = os.pipe()
     os.close(reading)
-    with os.fdopen(writing, "wb") as nobody:
-        done = subprocess.run(again, stdout=nobody, stderr=subprocess.PIPE, check=False)
+    with os.fdopen(writing, "wb") as closed_pipe:
+        done = subprocess.run(arguments, stdout=closed_pipe, stderr=subprocess.PIPE, check=False)
     assert b"Traceback" not in done.stderr and b"Exception" not in done.stderr

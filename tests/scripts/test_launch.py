@@ -1,4 +1,4 @@
-"""What may be edited in a space file once its sweep has begun."""
+"""Edits of a space file after its sweep has started."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def saved(overrides: tuple[str, ...] = ()) -> dict[str, object]:
     return {"space": space.as_json(), "overrides": list(overrides)}
 
 
-def test_checkpoints_may_be_kept_by_another_rule(run: RunDir) -> None:
+def test_the_keep_rule_may_change(run: RunDir) -> None:
     assert check_unedited(run, saved()) == "none"
     run.space_yaml.write_text(SPACE.replace("keep: none", "keep: best"))
     assert check_unedited(run, saved()) == "best"
@@ -44,7 +44,7 @@ def test_checkpoints_may_be_kept_by_another_rule(run: RunDir) -> None:
     assert check_unedited(run, saved()) is None
 
 
-def test_what_changes_a_result_may_not(run: RunDir) -> None:
+def test_keys_that_change_results_must_not_change(run: RunDir) -> None:
     edited = SPACE.replace("keep: none", "keep: best").replace("seed: 3", "seed: 4")
     run.space_yaml.write_text(edited)
     with pytest.raises(TuneError) as error:

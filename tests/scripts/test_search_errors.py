@@ -1,4 +1,4 @@
-"""A user's mistakes before a sweep begins: one line each, exit code 2, nothing written."""
+"""Mistakes found before a sweep starts: one line each, exit code 2, nothing written."""
 
 import json
 import shutil
@@ -43,7 +43,7 @@ def space(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
-    """Runs a command that must be refused with one line; the line."""
+    """A function that runs a command, which must be refused with one line; the line."""
 
     def call(*arguments: str | Path) -> str:
         before = sorted(tmp_path.rglob("*"))
@@ -65,7 +65,7 @@ def test_a_missing_and_an_empty_folder(space: Path, tmp_path: Path, refused: Ref
     assert "--data: must name the corpus" in refused("search", space, *out)
 
 
-def test_an_unreadable_file_and_the_way_round_it(
+def test_an_unreadable_file_and_its_exclusion(
     space: Path, corpus: Path, tmp_path: Path, refused: Refused
 ) -> None:
     music = tmp_path / "music"
@@ -78,7 +78,7 @@ def test_an_unreadable_file_and_the_way_round_it(
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "expected"),
     [
         ("seed: 3", "seed: 3\nsede: 3", "sede: unknown key (did you mean 'seed'?)"),
         ("  epochs: 1", "  epochs: 1\n  epocs: 2", "epocs: unknown key (did you mean 'epochs'"),
@@ -92,13 +92,13 @@ def test_an_unreadable_file_and_the_way_round_it(
         ("seconds: 0.5", "seconds: -1", "data.window.seconds"),
     ],
 )
-def test_what_is_wrong_in_a_space(
-    old: str, new: str, told: str, space: Path, corpus: Path, tmp_path: Path, refused: Refused
+def test_mistakes_in_a_space(
+    old: str, new: str, expected: str, space: Path, corpus: Path, tmp_path: Path, refused: Refused
 ) -> None:
     space.write_text(SPACE.replace(old, new))
     line = refused("search", space, "--data", corpus, "--out", tmp_path / "run")
-    assert told in line
-    assert line.startswith(f"genretune: {space}:"), "the line of the file is named"
+    assert expected in line
+    assert line.startswith(f"genretune: {space}:"), "the message names the line of the file"
 
 
 def test_a_fold_with_fewer_clips_than_classes(
@@ -115,25 +115,25 @@ def test_a_fold_with_fewer_clips_than_classes(
 def test_a_run_directory_that_exists_or_is_driven(
     space: Path, corpus: Path, tmp_path: Path, refused: Refused, genretune: Genretune
 ) -> None:
-    there = RunDir(tmp_path / "run")
+    existing = RunDir(tmp_path / "run")
     sweep = new_sweep(load_space(space), corpus)
-    there.create(SPACE, sweep.as_json())
-    assert "which exists" in refused("search", space, "--data", corpus, "--out", there.path)
+    existing.create(SPACE, sweep.as_json())
+    assert "which exists" in refused("search", space, "--data", corpus, "--out", existing.path)
     holder = {"generation": 3, "host": "another-host", "pid": 1, "started": 0.0}
-    there.driver_json.write_text(json.dumps(holder))
-    before = sorted(there.path.rglob("*"))
-    # in a process of its own, which would become the driver
-    held = genretune("resume", there.path)
-    assert held.returncode == 2 and held.stderr.count("\n") == 1
-    assert "in use by process 1 on another-host" in held.stderr
-    assert sorted(there.path.rglob("*")) == before
+    existing.driver_json.write_text(json.dumps(holder))
+    before = sorted(existing.path.rglob("*"))
+    # in its own process, which would exec the driver
+    refused_resume = genretune("resume", existing.path)
+    assert refused_resume.returncode == 2 and refused_resume.stderr.count("\n") == 1
+    assert "in use by process 1 on another-host" in refused_resume.stderr
+    assert sorted(existing.path.rglob("*")) == before
     space_text = SPACE.replace("epochs: 1", "epochs: 2")
-    there.space_yaml.write_text(space_text)
-    assert "got changes in trial.epochs" in refused("resume", there.path)
+    existing.space_yaml.write_text(space_text)
+    assert "got changes in trial.epochs" in refused("resume", existing.path)
 
 
-def test_wrong_flags_and_verbs(refused: Refused, tmp_path: Path) -> None:
+def test_unknown_options_and_commands(refused: Refused, tmp_path: Path) -> None:
     assert "No such option: --nope" in refused("search", "x.yaml", "--nope")
     assert "Did you mean 'search'" in refused("serach")
     assert "must be a run directory" in refused("results", tmp_path)
-    assert "does not exist" in refused("search", tmp_path / "none.yaml", "--data", tmp_path)
+    assert "but does not exist" in refused("search", tmp_path / "none.yaml", "--data", tmp_path)

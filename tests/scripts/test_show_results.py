@@ -1,4 +1,4 @@
-"""Rows for people and for programs: values as a space file writes them."""
+"""The leaderboard as CSV and as a table: values as a space file writes them."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ import io
 import pytest
 
 from genretune.scripts.show_results import print_leaderboard
-from genretune.tune.run.results import as_csv, cell
+from genretune.tune.run.results import as_csv, format_value
 from genretune.tune.sweep.leaderboard import Row
 
 WITH = {"optimizer.lr": 0.1 + 0.2, "model.reduction": [None, 4, 8], "optimizer.amsgrad": True}
@@ -29,12 +29,12 @@ def row(trial: int, value: float | None, parameters: dict[str, object]) -> Row:
         ({"a": None}, '{"a": null}', '{"a": null}'),
     ],
 )
-def test_cells(value: object, written: str, short: str) -> None:
-    assert cell(value) == written
-    assert cell(value, digits=4) == short
+def test_values_are_formatted_as_in_a_space_file(value: object, written: str, short: str) -> None:
+    assert format_value(value) == written
+    assert format_value(value, digits=4) == short
 
 
-def test_csv_tells_null_from_a_parameter_that_a_trial_has_not() -> None:
+def test_csv_distinguishes_null_from_a_missing_parameter() -> None:
     rows = list(csv.DictReader(io.StringIO(as_csv([row(0, 0.5, WITH), row(1, None, WITHOUT)]))))
     assert rows[0]["model.reduction"] == "[null, 4, 8]"
     assert (rows[0]["optimizer.amsgrad"], rows[1]["optimizer.amsgrad"]) == ("true", "")
@@ -42,7 +42,7 @@ def test_csv_tells_null_from_a_parameter_that_a_trial_has_not() -> None:
     assert float(rows[0]["optimizer.lr"]) == 0.1 + 0.2
 
 
-def test_the_table_says_the_same_in_short(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_shortens_floats_only(capsys: pytest.CaptureFixture[str]) -> None:
     print_leaderboard([row(0, 0.5, WITH), row(1, None, WITHOUT)], "val_loss")
     _, _, first, second = capsys.readouterr().out.splitlines()
     assert "[null, 4, 8]" in first and "true" in first and "0.3 " in first

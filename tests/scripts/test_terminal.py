@@ -1,4 +1,4 @@
-"""What a terminal is told while a command works, and what a pipe is not."""
+"""Progress and tables on a terminal, and in a pipe."""
 
 import os
 import pty
@@ -30,7 +30,7 @@ print("result")
 
 
 def on_a_terminal(code: str) -> tuple[str, str]:
-    """Standard output, a pipe, and what a terminal on standard error got."""
+    """Run code with a pipe as stdout and a terminal as stderr; return what each received."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -52,16 +52,18 @@ def on_a_terminal(code: str) -> tuple[str, str]:
     return output, shown.decode()
 
 
-def test_a_terminal_sees_what_is_done_and_then_nothing() -> None:
+def test_a_terminal_shows_progress_and_is_cleared() -> None:
     output, shown = on_a_terminal(CODE)
     assert output == "result\n"
     assert "checking [the] corpus" in shown
-    assert "packing the corpus, once: 3 of 40 clips" in shown  # decoders are kept quiet meanwhile
-    # the line is emptied and the cursor shown again
+    assert (
+        "packing the corpus, once: 3 of 40 clips" in shown
+    )  # although stderr is suppressed for decoders
+    # the line is cleared and the cursor restored
     assert shown.rstrip("\r\n").endswith("\x1b[2K") and "\x1b[?25h" in shown
 
 
-def test_a_pipe_sees_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_pipe_gets_no_progress(capfd: pytest.CaptureFixture[str]) -> None:
     with status_spinner("checking the corpus") as say:
         packing_progress(say)(3, 40)
     assert capfd.readouterr() == ("", "")
@@ -78,7 +80,7 @@ def test_an_interrupt_is_one_line_and_130(
     assert capsys.readouterr() == ("", "genretune: interrupted\n")
 
 
-def test_spans_are_for_people() -> None:
+def test_durations_are_rounded_for_people() -> None:
     assert [format_duration(m) for m in (0.5, 1.4, 1.6, 89.0, 200.0)] == [
         "30 s",
         "84 s",
@@ -88,21 +90,21 @@ def test_spans_are_for_people() -> None:
     ]
 
 
-@pytest.mark.parametrize(("width", "left_out"), [(80, 0), (42, 0), (41, 1), (20, 2)])
+@pytest.mark.parametrize(("width", "omitted"), [(80, 0), (42, 0), (41, 1), (20, 2)])
 def test_a_terminal_gets_the_columns_that_fit(
-    width: int, left_out: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    width: int, omitted: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     size = os.terminal_size((width, 24))
     monkeypatch.setattr("shutil.get_terminal_size", lambda: size)
-    print_table(ROWS, HEADERS, rest="--json")
+    print_table(ROWS, HEADERS, full_output="--json")
     *table, last = capsys.readouterr().out.splitlines()
-    assert (last == f"({left_out} columns more in --json)") == bool(left_out)
+    assert (last == f"({omitted} columns omitted; --json prints all)") == bool(omitted)
     assert table[0].split("  ")[0] == "parameter"
     print_table(ROWS, HEADERS)
     assert "trial 2" in capsys.readouterr().out
 
 
-def test_a_pipe_gets_all(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table(ROWS, HEADERS, rest="--json")
+def test_a_pipe_gets_all_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(ROWS, HEADERS, full_output="--json")
     assert "trial 2" in capsys.readouterr().out

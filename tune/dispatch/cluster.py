@@ -1,4 +1,4 @@
-"""Ray, started or joined for one command, and shut down after it."""
+"""Ray, started or joined for one command and shut down after it."""
 
 import logging
 import os
@@ -9,19 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from genretune.tune.dispatch.node_task import on_node
+from genretune.tune.dispatch.node_task import submit_to_node
 from genretune.tune.dispatch.package_wheel import build_wheel
+from genretune.tune.dispatch.ray_errors import first_line
 from genretune.tune.dispatch.run_options import Resources
 from genretune.tune.dispatch.signals import Interrupted
 from genretune.tune.errors import RunFailure, TuneError
-from genretune.tune.reproducibility import code_digest as own_code
-from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, MEMORY
+from genretune.tune.reproducibility import code_digest
+from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, MALLOC_ENVIRONMENT
 from genretune.tune.reproducibility.literals import Level
 
-_ANSWER = 120.0  # s that nodes have to say which package they have
+_DIGEST_TIMEOUT = 120.0  # s for all nodes to report the digest of their package
 
 # Read by Ray when it is imported or started; none of it changes a result.
-_QUIET = {
+_RAY_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -35,51 +36,51 @@ _QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 
-# Ray then takes 127.0.0.1 for its address, and listens there only; read when it is imported.
+# Makes Ray take 127.0.0.1 as its address and listen there only; read when it is imported.
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 @contextmanager
 def cluster(address: str, *, level: Level, gpus: bool, log: Path) -> Iterator[None]:
-    """Ray at ``address`` for a ``with`` block, every node with the package of this process.
+    """Connect to Ray for a ``with`` block, with this process's package on every node.
 
     Args:
-        address: ``local`` starts one for this command alone; ``auto`` and ``HOST:PORT`` join one.
-        gpus: whether trials are granted any; otherwise they see none.
-        log: file that takes what Ray has to say.
+        address: ``local`` starts Ray for this command alone; ``auto`` and ``HOST:PORT`` join one.
+        gpus: whether trials are granted GPUs; otherwise they see none.
+        log: file for Ray's log messages.
 
     Raises:
-        TuneError: no cluster answers there.
+        TuneError: no cluster answers at the address.
+        RunFailure: Ray did not start.
     """
-    os.environ.update(_QUIET)
+    os.environ.update(_RAY_SETTINGS)
     if address == "local":
         os.environ.update(_LOOPBACK)
-    os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray's own default, said without a banner
+    os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray's own default, set to avoid its banner
     import ray
 
     variables = worker_environment(level, gpus)
     with tempfile.TemporaryDirectory(prefix="genretune-wheel-") as scratch:
         try:
-            _join(address, log, {"env_vars": variables})
-            if address != "local" and _package_lacks():
+            _connect(address, log, {"env_vars": variables})
+            if address != "local" and _package_differs():
+                # a runtime environment is fixed for a connection, so connect again with the wheel
                 ray.shutdown()
                 wheel = str(build_wheel(Path(scratch)))
-                _join(address, log, {"env_vars": variables, "py_modules": [wheel]})
+                _connect(address, log, {"env_vars": variables, "py_modules": [wheel]})
             yield
         finally:
             ray.shutdown()
-            _log_to(None)
+            _redirect_log(None)
 
 
-def _join(address: str, log: Path, runtime_env: dict[str, Any]) -> None:
+def _connect(address: str, log: Path, runtime_env: dict[str, Any]) -> None:
     import ray
 
-    own: dict[str, Any] = {}
-    if address == "local":
-        own = {"include_dashboard": False}
+    local_only: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        _log_to(log)
+        _redirect_log(log)
         ray.init(
             address=address,
             namespace="genretune",
@@ -87,72 +88,78 @@ def _join(address: str, log: Path, runtime_env: dict[str, Any]) -> None:
             logging_level=logging.ERROR,
             configure_logging=False,
             runtime_env=runtime_env,
-            **own,
+            **local_only,
         )
-        _log_to(log)  # Ray has put its own handlers there
+        _redirect_log(log)  # again: ray.init has added its own handlers
     except ConnectionError as error:
         raise TuneError(
-            f"--address: must be a running Ray cluster, got {address} ({_first_line(error)})"
+            f"--address: must be a running Ray cluster, got {address} ({first_line(error)})"
         ) from error
-    except SystemExit as error:  # Ray's own answer to SIGTERM while it starts
+    except SystemExit as error:  # Ray's own reaction to SIGTERM while it starts
         raise Interrupted from error
     except (RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise RunFailure(f"--address {address}: Ray did not start: {_first_line(error)}") from error
+        raise RunFailure(f"--address {address}: Ray did not start: {first_line(error)}") from error
     finally:
-        signal.signal(signal.SIGTERM, handler)  # Ray's would end this process with 15
+        signal.signal(signal.SIGTERM, handler)  # Ray's handler would exit this process with 15
 
 
-def _package_lacks() -> bool:
-    """Whether some node has not the very package that runs here."""
+def _package_differs() -> bool:
+    """Return whether a node lacks this package or has other code of it."""
     import ray
 
-    ray.cloudpickle.register_pickle_by_value(own_code)
+    # by value: a node without the package could not import the module of the digest function
+    ray.cloudpickle.register_pickle_by_value(code_digest)
     try:
-        alive = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
-        asked = [on_node(node, own_code.code_digest, soft=True) for node in alive]
-        own = own_code.code_digest()
+        node_ids = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+        references = [submit_to_node(one, code_digest.code_digest, soft=True) for one in node_ids]
+        ours = code_digest.code_digest()
         try:
-            return any(digest != own for digest in ray.get(asked, timeout=_ANSWER))
+            return any(digest != ours for digest in ray.get(references, timeout=_DIGEST_TIMEOUT))
         except ray.exceptions.RayError:
             return True
     finally:
-        ray.cloudpickle.unregister_pickle_by_value(own_code)
+        ray.cloudpickle.unregister_pickle_by_value(code_digest)
 
 
 def worker_environment(level: Level, gpus: bool) -> dict[str, str]:
-    """Environment variables of every worker: the level's, glibc's, and no GPU but a granted one."""
-    wanted = {name: value for name, value in ENVIRONMENT[level].items() if value is not None}
-    wanted |= MEMORY
-    wanted["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"  # no GPU granted: leave what is set here
-    wanted["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = "60"  # a busy machine unwinds a segment slowly
+    """Return the environment variables of workers: determinism, glibc memory, visible GPUs.
+
+    Args:
+        gpus: whether trials are granted GPUs; otherwise they see none.
+    """
+    variables = {name: value for name, value in ENVIRONMENT[level].items() if value is not None}
+    variables |= MALLOC_ENVIRONMENT
+    # a worker without a GPU keeps the CUDA_VISIBLE_DEVICES set here instead of Ray's
+    variables["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    variables["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = "60"  # a busy machine ends a segment slowly
     if not gpus:
-        wanted["CUDA_VISIBLE_DEVICES"] = ""
-    return wanted
+        variables["CUDA_VISIBLE_DEVICES"] = ""
+    return variables
 
 
-def require_room(resources: Resources) -> int:
-    """How many trials the cluster can run at once.
+def require_capacity(resources: Resources) -> int:
+    """Return how many trials the cluster can run at once.
 
     Raises:
-        TuneError: no node could ever run one; says what the cluster has.
+        TuneError: no node can run one; the message lists the nodes' resources.
     """
     import ray
 
     per_node = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    room = sum(resources.fits(node) for node in per_node)
-    if room > 0:
-        return room
-    have = "; ".join(
+    capacity = sum(resources.trials_within(node) for node in per_node)
+    if capacity > 0:
+        return capacity
+    listed = "; ".join(
         f"{int(node.get('CPU', 0))} CPU, {int(node.get('GPU', 0))} GPU" for node in per_node
     )
     raise TuneError(
         f"--resources: must fit on one node, got cpu={resources.cpu:g},gpu={resources.gpu:g} "
-        f"(the cluster has {have})"
+        f"(the cluster has {listed})"
     )
 
 
-def _log_to(path: Path | None) -> None:
-    """Let Ray's words go to a file alone; None closes it."""
+def _redirect_log(path: Path | None) -> None:
+    """Send Ray's log messages to a file only; None closes it and discards them."""
     logger = logging.getLogger("ray")
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
@@ -160,7 +167,3 @@ def _log_to(path: Path | None) -> None:
     logger.addHandler(logging.NullHandler() if path is None else logging.FileHandler(path))
     logger.setLevel(logging.WARNING)
     logger.propagate = False
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

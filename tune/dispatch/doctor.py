@@ -1,4 +1,8 @@
-"""Can every node of a cluster take part: what it has, sees and may write."""
+"""Checks of every node of a cluster: software, memory, clock, storage, data and ports.
+
+Each node collects facts about itself (``collect_facts``); the driver compares them with its own
+(``assess``), so that a difference is found whichever side deviates.
+"""
 
 import os
 import platform
@@ -11,12 +15,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from genretune.tune.dispatch.ray_errors import last_line
+
 _PACKAGES = ("genretune", "torch", "torchaudio", "ray", "numpy", "pyarrow", "soundfile", "soxr")
-_DISK = 2e9  # bytes
-_MEMORY = 1e9  # bytes
-_SKEW = 5.0  # s
-_ANSWER = 120.0  # s
-_CONNECT = 3.0  # s
+_MIN_DISK = 2e9  # bytes
+_MIN_MEMORY = 1e9  # bytes
+_MAX_SKEW = 5.0  # s
+_ANSWER_TIMEOUT = 120.0  # s
+_CONNECT_TIMEOUT = 3.0  # s
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,8 @@ class Finding:
     """One check of one node.
 
     Attributes:
-        remedy: what to do; empty where the check passed.
+        found: what the check found, passed or not.
+        remedy: what to do; empty if the check passed.
     """
 
     node: str
@@ -34,15 +41,16 @@ class Finding:
 
     @property
     def ok(self) -> bool:
+        """Whether the check passed."""
         return not self.remedy
 
 
-def probe(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts of the node that runs this.
+def collect_facts(targets: Mapping[str, Any]) -> dict[str, Any]:
+    """Return facts about the node that runs this.
 
     Args:
-        asked: ``data`` and ``out``, paths or None; ``storage``, a URI in S3; ``head``, HOST:PORT
-            that it must reach.
+        targets: what it must be able to use: ``data`` and ``out``, paths or None; ``storage``, a
+            URI in S3; ``head``, HOST:PORT of Ray's head.
     """
     import psutil
 
@@ -58,114 +66,130 @@ def probe(asked: Mapping[str, Any]) -> dict[str, Any]:
     }
     try:
         facts["machine_class"] = machine_class(available_device(), "strict")
-    except Exception as error:  # a broken torch is what we are here to tell
+    except Exception as error:  # a broken torch installation is a finding, not a failure here
         facts["machine_class"] = f"unknown: {error}"
-    if asked["data"] is not None:
-        facts["data"] = _readable(Path(asked["data"]))
-    if asked["out"] is not None:
-        facts |= _writable(Path(asked["out"]))
-    if asked.get("storage") is not None:
-        facts["s3"] = _puts(asked["storage"])
-    if asked.get("head") is not None:
-        facts["head"] = reach(asked["head"])
+    if targets["data"] is not None:
+        facts["data"] = _try_reading(Path(targets["data"]))
+    if targets["out"] is not None:
+        facts |= _try_writing(Path(targets["out"]))
+    if targets.get("storage") is not None:
+        facts["s3"] = _try_s3(targets["storage"])
+    if targets.get("head") is not None:
+        facts["head"] = connection_error(targets["head"])
     return facts
 
 
-def examine(asked: Mapping[str, Any]) -> list[Finding]:
-    """Every check of every node of the cluster that Ray is connected to."""
+def check_nodes(targets: Mapping[str, Any]) -> list[Finding]:
+    """Return every check of every node of the cluster that Ray is connected to.
+
+    Args:
+        targets: see ``collect_facts``; ``head`` is added.
+    """
     import ray
 
-    from genretune.tune.dispatch.node_task import on_node
+    from genretune.tune.dispatch.node_task import submit_to_node
 
-    own = probe(asked)
-    asked = {**asked, "head": ray.get_runtime_context().gcs_address}
+    own = collect_facts(targets)
+    targets = {**targets, "head": ray.get_runtime_context().gcs_address}
     alive = [node for node in ray.nodes() if node["Alive"]]
+    submitted = {
+        node["NodeID"]: (time.time(), submit_to_node(node["NodeID"], collect_facts, targets))
+        for node in alive
+    }
     findings = []
-    sent = {node["NodeID"]: (time.time(), on_node(node["NodeID"], probe, asked)) for node in alive}
-    classes = set()
+    machine_classes = set()
     for node in alive:
-        identity = node["NodeID"]
-        name = f"{node['NodeManagerHostname']}/{identity[:8]}"
-        began, reference = sent[identity]
-        closed = _closed(node)
+        node_id = node["NodeID"]
+        name = f"{node['NodeManagerHostname']}/{node_id[:8]}"
+        began, reference = submitted[node_id]
+        closed = _closed_ports(node)
         try:
-            facts = ray.get(reference, timeout=_ANSWER)
+            facts = ray.get(reference, timeout=_ANSWER_TIMEOUT)
         except ray.exceptions.RayError as error:
-            last = str(error).strip().splitlines()[-1]
-            remedy = "see that this node runs the same image, and that its ports are open to it"
-            findings += [Finding(name, "answers", last[:120], remedy), _ports(name, closed)]
+            remedy = "run the same image on this node, and open its ports"
+            findings.append(Finding(name, "answers", last_line(error)[:120], remedy))
+            findings.append(_ports_finding(name, closed))
             continue
-        span = (began, time.time())
+        answered_within = (began, time.time())
         if facts["head"]:
-            closed.append(f"Ray's head from there: {facts['head']}")
-        findings += [*judge(name, facts, own, span), _ports(name, closed)]
-        classes.add(facts["machine_class"])
-    if len(classes) > 1:
+            closed.append(f"Ray's head from this node: {facts['head']}")
+        findings += [*assess(name, facts, own, answered_within), _ports_finding(name, closed)]
+        machine_classes.add(facts["machine_class"])
+    if len(machine_classes) > 1:
+        found = f"{len(machine_classes)} machine classes"
         remedy = (
-            "choose one with --machine-class NAME, or --allow-mixed: bits agree within a class only"
+            "choose one with --machine-class NAME, or --allow-mixed: "
+            "bits agree within a machine class only"
         )
-        findings.append(Finding("all", "machine class", f"{len(classes)} classes", remedy))
+        findings.append(Finding("all", "machine class", found, remedy))
     return findings
 
 
-def judge(
-    node: str, facts: Mapping[str, Any], own: Mapping[str, Any], span: tuple[float, float]
+def assess(
+    node: str,
+    facts: Mapping[str, Any],
+    own: Mapping[str, Any],
+    answered_within: tuple[float, float],
 ) -> list[Finding]:
-    """What a node's facts mean.
+    """Return the checks of a node's facts.
 
     Args:
         own: the driver's facts.
-        span: when (s since 1970) the node was asked, and had answered, by the driver's clock.
+        answered_within: when (s since 1970, the driver's clock) the request was sent and the
+            answer received; between the two, a node's clock counts as right.
     """
     findings = [Finding(node, "answers", f"from {facts['host']}")]
-    told = {"python": facts["python"], **facts["versions"]}
-    mine = {"python": own["python"], **own["versions"]}
-    other = [f"{k} {v} instead of {mine[k]}" for k, v in told.items() if v != mine[k]]
-    remedy = "install what constraints.txt names on every node" if other else ""
-    findings.append(Finding(node, "versions", "; ".join(other) or "equal", remedy))
+    versions = {"python": facts["python"], **facts["versions"]}
+    expected = {"python": own["python"], **own["versions"]}
+    wrong = [f"{k} {v} instead of {expected[k]}" for k, v in versions.items() if v != expected[k]]
+    remedy = "install the versions of constraints.txt on every node" if wrong else ""
+    findings.append(Finding(node, "versions", "; ".join(wrong) or "equal", remedy))
     findings.append(Finding(node, "machine class", facts["machine_class"]))
-    remedy = "end what else runs there" if facts["memory"] < _MEMORY else ""
+    remedy = "stop other processes on this node" if facts["memory"] < _MIN_MEMORY else ""
     findings.append(Finding(node, "free memory", f"{facts['memory'] / 1e9:.1f} GB", remedy))
     findings.append(Finding(node, "GPUs", ", ".join(facts["gpus"]) or "none"))
-    skew = max(span[0] - facts["time"], facts["time"] - span[1], 0.0)
-    remedy = "start a time service (chrony, ntpd) there" if skew > _SKEW else ""
+    sent, received = answered_within
+    skew = max(sent - facts["time"], facts["time"] - received, 0.0)
+    remedy = "run a time service (chrony, ntpd) on this node" if skew > _MAX_SKEW else ""
     findings.append(Finding(node, "clock", f"{skew:.1f} s off" if skew else "agrees", remedy))
     if "data" in facts:
-        wrong = facts["data"] != "readable"
-        remedy = "mount it there under this path; else a packed copy is sent" if wrong else ""
-        findings.append(Finding(node, "data", facts["data"], remedy))
-    if "storage" in facts:
-        wrong = facts["storage"] != "writable"
-        remedy = "mount it there, writable by this user, under this path" if wrong else ""
-        findings.append(Finding(node, "storage", facts["storage"], remedy))
-        remedy = "free some, or choose another --out" if facts["disk"] < _DISK else ""
+        remedy = "mount it under this path, or let a packed copy be sent to the node"
+        findings.append(_access_finding(node, "data", facts["data"], "readable", remedy))
+    if "run_directory" in facts:
+        remedy = "mount it under this path, writable by this user"
+        found = facts["run_directory"]
+        findings.append(_access_finding(node, "run directory", found, "writable", remedy))
+        remedy = "free some, or choose another --out" if facts["disk"] < _MIN_DISK else ""
         findings.append(Finding(node, "free disk", f"{facts['disk'] / 1e9:.1f} GB", remedy))
     if "s3" in facts:
-        wrong = facts["s3"] != "writable"
-        remedy = "give it credentials for the bucket (environment or role) and a way to it"
-        findings.append(Finding(node, "S3", facts["s3"], remedy if wrong else ""))
+        remedy = "give the node credentials for the bucket (environment or role) and access to it"
+        findings.append(_access_finding(node, "S3", facts["s3"], "writable", remedy))
     return findings
 
 
-def reach(address: str) -> str:
-    """Why HOST:PORT takes no TCP connection from here; empty where it does."""
+def connection_error(address: str) -> str:
+    """Return why HOST:PORT accepts no TCP connection from here; empty if it does."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT).close()
     except OSError as error:
         return f"{address}: {error.strerror or error}"
     return ""
 
 
-def _closed(node: Mapping[str, Any]) -> list[str]:
-    """The ports of a node's Ray that take no connection from here."""
+def _access_finding(node: str, check: str, found: str, expected: str, remedy: str) -> Finding:
+    return Finding(node, check, found, "" if found == expected else remedy)
+
+
+def _closed_ports(node: Mapping[str, Any]) -> list[str]:
+    """Return the ports of a node's Ray that accept no connection from here, each with why."""
     host = node["NodeManagerAddress"]
     ports = {name: node[name] for name in ("NodeManagerPort", "ObjectManagerPort")}
-    found = {name: reach(f"{host}:{port}") for name, port in ports.items()}
-    return [f"{name} {why}" for name, why in found.items() if why]
+    errors = {name: connection_error(f"{host}:{port}") for name, port in ports.items()}
+    return [f"{name} {error}" for name, error in errors.items() if error]
 
 
-def _ports(node: str, closed: list[str]) -> Finding:
+def _ports_finding(node: str, closed: list[str]) -> Finding:
     remedy = "open all ports between the machines (or fix Ray's: ray start --help)"
     return Finding(node, "ports", "; ".join(closed) or "open", remedy if closed else "")
 
@@ -185,7 +209,8 @@ def _gpus() -> list[str]:
     return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
 
 
-def _readable(path: Path) -> str:
+def _try_reading(path: Path) -> str:
+    """Return ``readable``, or why a file or folder is not."""
     try:
         if path.is_dir():
             next(iter(path.iterdir()), None)
@@ -197,8 +222,21 @@ def _readable(path: Path) -> str:
     return "readable"
 
 
-def _puts(uri: str) -> str:
-    """Whether objects can be put below a URI and removed again; else why not."""
+def _try_writing(path: Path) -> dict[str, Any]:
+    """Return ``run_directory``: ``writable`` or why it is not, and ``disk``: free bytes."""
+    while not path.exists() and path != path.parent:
+        path = path.parent  # search creates the missing folders
+    probe = path / f".genretune-doctor-{platform.node()}-{os.getpid()}"
+    try:
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        return {"run_directory": f"{error.strerror}: {path}", "disk": 0}
+    return {"run_directory": "writable", "disk": shutil.disk_usage(path).free}
+
+
+def _try_s3(uri: str) -> str:
+    """Return ``writable``, or why an object cannot be created below a URI and deleted again."""
     from genretune.tune.storage.atomic_io import StorageFailure
     from genretune.tune.storage.object_store import ObjectStore
 
@@ -210,16 +248,3 @@ def _puts(uri: str) -> str:
     except StorageFailure as error:
         return str(error).partition(", got ")[2][:120]
     return "writable"
-
-
-def _writable(path: Path) -> dict[str, Any]:
-    place = path
-    while not place.exists() and place != place.parent:
-        place = place.parent  # search makes what lacks
-    beside = place / f".genretune-doctor-{platform.node()}-{os.getpid()}"
-    try:
-        beside.write_bytes(b"x")
-        beside.unlink()
-    except OSError as error:
-        return {"storage": f"{error.strerror}: {place}", "disk": 0}
-    return {"storage": "writable", "disk": shutil.disk_usage(place).free}

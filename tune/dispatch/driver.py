@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from genretune.tune.dispatch.cluster import cluster, require_room
+from genretune.tune.dispatch.cluster import cluster, require_capacity
 from genretune.tune.dispatch.driver_job import DriverJob
 from genretune.tune.dispatch.messages import SegmentOrder
 from genretune.tune.dispatch.nodes import NodeRequirements, Nodes
@@ -74,19 +74,19 @@ def drive(run: RunDir, job: DriverJob, *, stop_signal: StopSignal, hooks: Driver
         state_machine = StateMachine(space, journal.events)
         hooks.prepare(state_machine)
         if _finished(state_machine):
-            journal.append(state_machine.take())
+            journal.append(state_machine.take_events())
             return "finished"
         try:
             with _join(run, job, journal) as workers:
-                stop_signal.install()  # ray.init has put its own handlers in place
-                stop_signal.at_once = False
+                stop_signal.install_handlers()  # ray.init has put its own handlers in place
+                stop_signal.raise_immediately = False
                 state_machine.begin(
                     host=os.uname().nodename, pid=os.getpid(), environment=workers.environment
                 )
-                journal.append(state_machine.take())
+                journal.append(state_machine.take_events())
                 settings = DriverSettings(
                     generation=generation,
-                    concurrency=options.concurrency or workers.room,
+                    concurrency=options.concurrency or workers.capacity,
                     io_timeout=options.io_timeout,
                     hang_timeout=options.hang_timeout,
                     keep=options.keep or space.keep,
@@ -106,15 +106,15 @@ class _Workers:
     """Where segments run.
 
     Attributes:
-        environment: what bits depend on.
+        environment: what the bits of a result depend on.
         per_trial: resources of a trial, by Ray's names.
-        room: trials at once.
+        capacity: how many trials it can run at once.
         nodes: None on a single machine.
     """
 
     environment: dict[str, Any]
     per_trial: dict[str, float]
-    room: int
+    capacity: int
     nodes: Nodes | None
 
 
@@ -123,7 +123,7 @@ def _join(run: RunDir, job: DriverJob, journal: Journal) -> Iterator[_Workers]:
     """Start or join Ray for a ``with`` block, once the sweep is known to be allowed there.
 
     Raises:
-        RecordMismatch: the environment is not that of the driver before.
+        RecordMismatch: the environment differs from that of the previous driver.
         TuneError: the cluster cannot be used.
     """
     options, level = job.options, cast(Level, job.level)
@@ -134,7 +134,7 @@ def _join(run: RunDir, job: DriverJob, journal: Journal) -> Iterator[_Workers]:
     resources = options.resources or _default_resources(job)
     per_trial = {"CPU": resources.cpu, "GPU": resources.gpu}
     with cluster(options.address, level=level, gpus=resources.gpu > 0, log=run.driver_log):
-        room = require_room(resources)
+        capacity = require_capacity(resources)
         nodes = None
         if not local:
             # on a cluster the workers' machine class counts, which only they can tell
@@ -142,11 +142,13 @@ def _join(run: RunDir, job: DriverJob, journal: Journal) -> Iterator[_Workers]:
                 device=job.device, level=job.level, store=job.store, samples=job.samples
             )
             nodes = Nodes(requirements, per_trial)
-            nodes.wait()
-            chosen = nodes.choose(options.machine_class, options.allow_mixed)
+            nodes.wait_until_ready()
+            chosen = nodes.choose_machine_class(
+                options.machine_class, allow_mixed=options.allow_mixed
+            )
             environment |= {"machine_class": chosen or MIXED}
             check_environment(before, environment, accepted=options.accept_environment)
-        yield _Workers(environment, per_trial, room, nodes)
+        yield _Workers(environment, per_trial, capacity, nodes)
 
 
 def _claim_s3(run: RunDir, job: DriverJob, generation: int) -> S3Run | None:
@@ -195,7 +197,7 @@ def _dispatch(
     def tick() -> None:
         controller.tick()
         if workers.nodes is not None:
-            workers.nodes.look()
+            workers.nodes.refresh()
         if job.options.until is not None and time.time() >= job.options.until:
             controller.state_machine.drain()
 
@@ -242,8 +244,8 @@ def _order(
     machine_class, excluded = None, list[str]()
     if workers.nodes is not None:
         # a trial begun on one class stays there, also in a sweep that allows several
-        machine_class = workers.nodes.chosen or controller.machine_class_of(trial)
-        excluded = workers.nodes.other_classes(machine_class)
+        machine_class = workers.nodes.machine_class or controller.machine_class_of(trial)
+        excluded = workers.nodes.nodes_outside(machine_class)
     return SegmentOrder(
         trial=trial,
         generation=lease.generation,

@@ -1,7 +1,7 @@
-"""What a driver needs to know of a sweep, without torch: it only dispatches.
+"""The job of a driver, as plain JSON: all that it needs to know without loading torch.
 
-The command that prepares a sweep loads torch, the corpus and the plug-ins, checks all of it, and
-then becomes the driver by replacing itself: half a gigabyte less for as long as the sweep runs.
+The command that prepares a sweep loads torch, the corpus and the plug-ins and checks them. It then
+execs the driver, which only dispatches: half a gigabyte less for as long as the sweep runs.
 """
 
 import json
@@ -14,18 +14,19 @@ from genretune.tune.dispatch.run_options import Resources, RunOptions
 
 @dataclass(frozen=True)
 class DriverJob:
-    """One drive of a sweep; plain JSON.
+    """One run of the driver of a sweep.
 
     Attributes:
         run: the run directory.
         device, level, threads: of the sweep.
-        store: path of the pack of its samples; samples: their digest.
+        store: path of the packed corpus.
+        samples: digest of its samples.
         plugins: paths of the plug-in files.
         environment: of this machine.
-        options: how it is run.
-        trials: ``50`` in all or ``+30`` more; None for as many as before.
-        give_up: trials to declare failed.
-        strict_exit: exit 3 where a trial failed or diverged.
+        options: how the sweep is run.
+        trials: the total (``50``) or an increment (``+30``); None to leave the number as it is.
+        give_up: lost trials to declare failed.
+        strict_exit: exit with 3 if a trial failed or diverged.
     """
 
     run: str
@@ -42,11 +43,12 @@ class DriverJob:
     strict_exit: bool = False
 
     def as_json(self) -> str:
+        """Return the job as JSON text."""
         return json.dumps(asdict(self))
 
 
 def job_from_json(text: str) -> DriverJob:
-    """The job that ``as_json`` wrote."""
+    """Return the job that ``as_json`` wrote."""
     facts = json.loads(text)
     options = facts.pop("options")
     if options["resources"] is not None:

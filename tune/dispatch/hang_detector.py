@@ -1,4 +1,4 @@
-"""Finds hung segments: a worker, or its node, that is silent without being dead.
+"""Detection of hung segments: a worker, or its node, that is silent without being dead.
 
 A worker reports nothing between two epochs, so what counts as silence depends on how long epochs
 take.
@@ -46,7 +46,7 @@ class HangDetector:
             segment.heard_at = now
         timeout = self.hang_timeout if segment.reported else _STARTING * self.hang_timeout
         limit = max(timeout, _EPOCHS * longest_epoch)
-        return now - segment.heard_at > limit * 2 ** self._hangs[segment.trial]
+        return now - segment.heard_at > limit * 2.0 ** self._hangs[segment.trial]
 
     def given_up(self, trial: int) -> None:
         """Note that a hung segment of the trial was given up."""

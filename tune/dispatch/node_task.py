@@ -1,18 +1,22 @@
-"""A task for one particular node."""
+"""Tasks that run on one particular node."""
 
 from collections.abc import Callable
 from typing import Any
 
 
-def on_node(node: str, function: Callable[..., Any], *arguments: Any, soft: bool = False) -> Any:
-    """Run a function on the node with this id, whatever else runs there; Ray's reference.
+def submit_to_node(
+    node_id: str, function: Callable[..., Any], *arguments: Any, soft: bool = False
+) -> Any:
+    """Submit a call of ``function`` to a node; return Ray's reference to its result.
+
+    It reserves no CPU, so it starts even while trials occupy the node.
 
     Args:
-        soft: run it elsewhere if the node has gone.
+        soft: run it on another node if this one has left.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    where: Any = NodeAffinitySchedulingStrategy(node, soft=soft)
+    strategy: Any = NodeAffinitySchedulingStrategy(node_id, soft=soft)
     task: Any = ray.remote(function)
-    return task.options(num_cpus=0, max_retries=2, scheduling_strategy=where).remote(*arguments)
+    return task.options(num_cpus=0, max_retries=2, scheduling_strategy=strategy).remote(*arguments)

@@ -1,4 +1,8 @@
-"""The nodes of a cluster: what they are, what they lack, and which of them a trial may run on."""
+"""The nodes of a cluster: their machine classes, the samples that they need, where trials may run.
+
+A node describes itself in a task that runs there (``describe_node``). Descriptions are requested
+without blocking, since nodes may join or leave at any time during a sweep.
+"""
 
 import re
 import time
@@ -7,21 +11,22 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genretune.tune.dispatch.node_task import on_node
+from genretune.tune.dispatch.node_task import submit_to_node
+from genretune.tune.dispatch.ray_errors import last_line
 from genretune.tune.errors import RunFailure, TuneError
 
-_PREPARING = 300.0  # s that the first nodes have to answer
-_LOOK_EVERY = 3.0  # s
-_NOTICED = 10.0  # s after an error in which Ray may still hold a dead node for alive
+_READY_TIMEOUT = 300.0  # s for the first nodes to join and to describe themselves
+_REFRESH_INTERVAL = 3.0  # s
+_DEATH_DELAY = 10.0  # s after an error during which Ray may still list a dead node as alive
 
 
 @dataclass(frozen=True)
 class NodeRequirements:
-    """What a node must tell and have.
+    """What a node needs to know to describe itself.
 
     Attributes:
-        device, level: of the sweep.
-        store: path of the pack on the driver's machine.
+        device, level: of the sweep; the machine class depends on them.
+        store: path of the packed corpus on the driver's machine.
         samples: digest of its samples.
     """
 
@@ -36,9 +41,10 @@ class Node:
     """One node, as it describes itself.
 
     Attributes:
-        name: host name and the beginning of Ray's id.
+        id: Ray's.
+        name: host name and the beginning of the id.
         machine_class: what its bits depend on.
-        has_store: whether it sees the samples.
+        has_store: whether it had the samples, at the driver's path or in its own cache.
     """
 
     id: str
@@ -47,8 +53,12 @@ class Node:
     has_store: bool
 
 
-def describe(wants: Mapping[str, Any]) -> dict[str, Any]:
-    """What a node is; runs there."""
+def describe_node(requirements: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of this node's ``Node``, with ``host`` for its name; runs on the node.
+
+    Args:
+        requirements: ``NodeRequirements`` as a dict.
+    """
     import platform
     from typing import cast
 
@@ -56,196 +66,211 @@ def describe(wants: Mapping[str, Any]) -> dict[str, Any]:
     from genretune.tune.reproducibility.environment import machine_class
     from genretune.tune.reproducibility.literals import Device, Level
 
-    level = cast(Level, wants["level"])
-    there = Path(wants["store"]).exists()
-    if there:
-        there = Store(Path(wants["store"])).samples_digest == wants["samples"]
+    level = cast(Level, requirements["level"])
+    store, samples = Path(requirements["store"]), requirements["samples"]
+    # the same path may hold another corpus on this node, so the digest decides
+    has_store = store.exists() and Store(store).samples_digest == samples
     return {
         "host": platform.node(),
-        "machine_class": machine_class(cast(Device, wants["device"]), level),
-        "has_store": there or find_store(wants["samples"]) is not None,
+        "machine_class": machine_class(cast(Device, requirements["device"]), level),
+        "has_store": has_store or find_store(samples) is not None,
     }
 
 
-def install(pack: Any, samples: str) -> str:
-    """Put the samples into a node's cache; runs there. Where they lie."""
+def install_samples(packed: Any, samples: str) -> str:
+    """Write a packed corpus into this node's cache and return its path; runs on the node."""
     from genretune.data.transfer import install_store
 
-    return str(install_store(pack, samples).path)
+    return str(install_store(packed, samples).path)
 
 
 @dataclass
 class Nodes:
-    """Looks at every node that a trial fits on, now and when one joins.
+    """The nodes on which a trial fits, kept up to date as they join and leave.
 
     Attributes:
-        known: by Ray's id of the node.
-        chosen: the machine class to keep to; None for any.
+        requirements: sent to each node with the request for its description.
+        per_trial: resources of a trial, by Ray's names.
+        known: nodes that have described themselves, by id.
+        machine_class: the only one on which trials may run; None for any.
     """
 
-    wants: NodeRequirements
+    requirements: NodeRequirements
     per_trial: Mapping[str, float]
     known: dict[str, Node] = field(default_factory=dict)
-    chosen: str | None = None
-    _asked: dict[str, Any] = field(default_factory=dict)
-    _installing: dict[str, Any] = field(default_factory=dict)
-    _pack: Any = None
-    _looked: float = 0.0
+    machine_class: str | None = None
+    _descriptions: dict[str, Any] = field(default_factory=dict)  # references, by node id
+    _installations: dict[str, Any] = field(default_factory=dict)  # references, by node id
+    _packed: Any = None
+    _refreshed_at: float = 0.0
 
-    def wait(self) -> None:
-        """Learn about all nodes that are there, until there is one; nodes that go do not matter.
+    def wait_until_ready(self) -> None:
+        """Wait for the first nodes, and until all present ones are described and have the samples.
+
+        Nodes that leave meanwhile are ignored.
 
         Raises:
-            RunFailure: one does not answer, or cannot take the samples; or none comes.
+            RunFailure: a node does not answer or cannot take the samples, or none joins.
         """
         import ray
 
-        end = time.monotonic() + _PREPARING
+        end = time.monotonic() + _READY_TIMEOUT
         while not self.known:
-            self._ask()
-            if self._asked:
-                self._wait_for_answers()
+            self.request_descriptions()
+            if self._descriptions:
+                self._wait_for_descriptions()
             elif time.monotonic() > end:
                 raise RunFailure(
                     f"--address: must have a node that a trial fits on, got none for "
-                    f"{_PREPARING:g} s (ray status)"
+                    f"{_READY_TIMEOUT:g} s (ray status)"
                 )
             else:
-                time.sleep(_LOOK_EVERY)
-        for node, ref in list(self._installing.items()):
+                time.sleep(_REFRESH_INTERVAL)
+        for node_id, reference in list(self._installations.items()):
             try:
-                ray.get(ref)
+                ray.get(reference)
             except ray.exceptions.RayError as error:
-                if self._is_there(node):
+                if self._is_alive(node_id):
                     raise RunFailure(
-                        f"--address: a node cannot take the samples ({_last_line(error)})"
+                        f"--address: a node cannot take the samples ({last_line(error)})"
                     ) from error
-        self._installing.clear()
+        self._installations.clear()
 
-    def _wait_for_answers(self) -> None:
+    def refresh(self) -> None:
+        """Update ``known`` at most every few seconds; never blocks."""
+        now = time.monotonic()
+        if now - self._refreshed_at >= _REFRESH_INTERVAL:
+            self._refreshed_at = now
+            self.request_descriptions()
+            self._collect_descriptions(strict=False)
+
+    def request_descriptions(self) -> int:
+        """Ask each new node to describe itself, forget those that left; return the open requests.
+
+        Ray may list a node as alive for seconds after its death, so that a request can fail.
+        """
         import ray
 
-        refs = list(self._asked.values())
-        _, late = ray.wait(refs, num_returns=len(refs), timeout=_PREPARING)
-        if late:
-            names = [self._name(i) for i, ref in self._asked.items() if ref in late]
-            raise RunFailure(
-                f"--address: every node must answer, got nothing from {', '.join(names)} for "
-                f"{_PREPARING:g} s (genretune doctor)"
-            )
-        self._take(strict=True)
+        alive = [
+            node["NodeID"]
+            for node in ray.nodes()
+            if node["Alive"] and _fits(self.per_trial, node["Resources"])
+        ]
+        self.known = {node_id: node for node_id, node in self.known.items() if node_id in alive}
+        for node_id in alive:
+            if node_id not in self.known and node_id not in self._descriptions:
+                reference = submit_to_node(node_id, describe_node, asdict(self.requirements))
+                self._descriptions[node_id] = reference
+        return len(self._descriptions)
 
-    def look(self) -> None:
-        """Learn about nodes that have joined; never waits."""
-        now = time.monotonic()
-        if now - self._looked >= _LOOK_EVERY:
-            self._looked = now
-            self._ask()
-            self._take(strict=False)
-
-    def classes(self) -> dict[str, list[str]]:
-        """Machine classes with the names of their nodes."""
-        found: dict[str, list[str]] = {}
+    def machine_classes(self) -> dict[str, list[str]]:
+        """Return the names of the known nodes by machine class, both sorted."""
+        names: dict[str, list[str]] = {}
         for node in self.known.values():
-            found.setdefault(node.machine_class, []).append(node.name)
-        return {name: sorted(found[name]) for name in sorted(found)}
+            names.setdefault(node.machine_class, []).append(node.name)
+        return {machine_class: sorted(names[machine_class]) for machine_class in sorted(names)}
 
-    def choose(self, name: str | None, mixed: bool) -> str | None:
-        """The machine class to keep to: the only one, the named one, or None for a mixed sweep.
+    def choose_machine_class(self, name: str | None, *, allow_mixed: bool) -> str | None:
+        """Set and return ``machine_class``: the only one, the named one, or None for a mixed sweep.
+
+        Args:
+            name: any part of a machine class's name that fits one only. A part of its bracketed
+                list of CPU extensions does not count, since most classes share those.
 
         Raises:
             TuneError: there are several and none is named, or the name fits none or several.
         """
-        classes = self.classes()
-        listed = "; ".join(f"{c} on {', '.join(nodes)}" for c, nodes in classes.items())
+        classes = self.machine_classes()
+        listed = "; ".join(f"{one} on {', '.join(nodes)}" for one, nodes in classes.items())
         if name is not None:
             heads = {one: re.sub(r"\[.*?\]", "", one).lower() for one in classes}
-            fitting = [one for one in classes if name == one or name.lower() in heads[one]]
-            if len(fitting) != 1:
+            matching = [one for one in classes if name == one or name.lower() in heads[one]]
+            if len(matching) != 1:
                 raise TuneError(
-                    f"--machine-class: must be part of one class's name, got {name} ({listed})"
+                    f"--machine-class: must be part of one machine class's name, got {name} "
+                    f"({listed})"
                 )
-            self.chosen = fitting[0]
+            self.machine_class = matching[0]
         elif len(classes) == 1:
-            self.chosen = next(iter(classes))
-        elif not mixed:
+            self.machine_class = next(iter(classes))
+        elif not allow_mixed:
             raise TuneError(
-                "--machine-class: must be chosen where equal bits are impossible, got "
+                f"--machine-class: must be chosen where equal bits are impossible, got "
                 f"{len(classes)} machine classes: {listed} (--machine-class NAME, or --allow-mixed)"
             )
-        return self.chosen
+        return self.machine_class
 
-    def other_classes(self, machine_class: str | None) -> list[str]:
-        """Ids of nodes that are not of this class."""
+    def nodes_outside(self, machine_class: str | None) -> list[str]:
+        """Return the ids of known nodes of other machine classes; none if it is None."""
         if machine_class is None:
             return []
         return sorted(
             node.id for node in self.known.values() if node.machine_class != machine_class
         )
 
-    def _ask(self) -> None:
+    def _wait_for_descriptions(self) -> None:
         import ray
 
-        alive = {
-            node["NodeID"]: node
-            for node in ray.nodes()
-            if node["Alive"] and _fits(self.per_trial, node["Resources"])
-        }
-        for gone in [node for node in self.known if node not in alive]:
-            del self.known[gone]
-        for node in alive:
-            if node not in self.known and node not in self._asked:
-                self._asked[node] = on_node(node, describe, asdict(self.wants))
+        references = list(self._descriptions.values())
+        _, late = ray.wait(references, num_returns=len(references), timeout=_READY_TIMEOUT)
+        if late:
+            names = [node_id[:8] for node_id, ref in self._descriptions.items() if ref in late]
+            raise RunFailure(
+                f"--address: every node must answer, got nothing from {', '.join(names)} for "
+                f"{_READY_TIMEOUT:g} s (genretune doctor)"
+            )
+        self._collect_descriptions(strict=True)
 
-    def _take(self, *, strict: bool) -> None:
+    def _collect_descriptions(self, *, strict: bool) -> None:
+        """Take the descriptions that have arrived, and send the samples where they are missing.
+
+        Raises:
+            RunFailure: with ``strict``, a node that is still alive failed to describe itself.
+        """
         import ray
 
-        for node, ref in list(self._asked.items()):
-            if not ray.wait([ref], timeout=0)[0]:
+        for node_id, reference in list(self._descriptions.items()):
+            if not ray.wait([reference], timeout=0)[0]:
                 continue
-            del self._asked[node]
+            del self._descriptions[node_id]
             try:
-                told = ray.get(ref)
+                description = ray.get(reference)
             except ray.exceptions.RayError as error:
-                if strict and self._is_there(node):
+                if strict and self._is_alive(node_id):
                     raise RunFailure(
-                        f"--address: node {node[:8]} cannot run this package: {_last_line(error)} "
-                        "(genretune doctor)"
+                        f"--address: node {node_id[:8]} cannot run this package: "
+                        f"{last_line(error)} (genretune doctor)"
                     ) from error
-                continue  # it has left again; asked anew if it is still there
-            name = f"{told.pop('host')}/{node[:8]}"
-            self.known[node] = Node(id=node, name=name, **told)
-            if not told["has_store"]:
-                self._send(node)
+                continue  # it left meanwhile; if it is still there, the next request asks again
+            name = f"{description.pop('host')}/{node_id[:8]}"
+            node = self.known[node_id] = Node(id=node_id, name=name, **description)
+            if not node.has_store:
+                self._send_samples(node_id)
 
-    def _send(self, node: str) -> None:
-        """Send the samples to a node, once; Ray keeps one copy there while it is written."""
+    def _send_samples(self, node_id: str) -> None:
+        """Send the packed corpus to a node; it enters Ray's object store once for all nodes."""
         import ray
 
         from genretune.data.store import Store
         from genretune.data.transfer import store_bytes
 
-        if self._pack is None:
-            self._pack = ray.put(store_bytes(Store(Path(self.wants.store))))
-        self._installing[node] = on_node(node, install, self._pack, self.wants.samples)
+        if self._packed is None:
+            self._packed = ray.put(store_bytes(Store(Path(self.requirements.store))))
+        reference = submit_to_node(
+            node_id, install_samples, self._packed, self.requirements.samples
+        )
+        self._installations[node_id] = reference
 
-    def _is_there(self, node: str) -> bool:
-        """Whether a node still belongs to the cluster, once its loss has had time to be noticed."""
+    def _is_alive(self, node_id: str) -> bool:
+        """Return whether a node is alive, after the time that Ray may need to notice its death."""
         import ray
 
-        end = time.monotonic() + _NOTICED
-        while any(one["NodeID"] == node and one["Alive"] for one in ray.nodes()):
+        end = time.monotonic() + _DEATH_DELAY
+        while any(node["NodeID"] == node_id and node["Alive"] for node in ray.nodes()):
             if time.monotonic() > end:
                 return True
             time.sleep(0.5)
         return False
-
-    def _name(self, node: str) -> str:
-        return self.known[node].name if node in self.known else node[:8]
-
-
-def _last_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
 
 
 def _fits(per_trial: Mapping[str, float], resources: Mapping[str, float]) -> bool:

@@ -1,4 +1,4 @@
-"""This package as a wheel, for nodes that lack it or have another version of it."""
+"""The running package as a wheel, for nodes without it or with another version of it."""
 
 import base64
 import hashlib
@@ -12,11 +12,11 @@ _NAME = "genretune"
 
 
 def build_wheel(folder: Path) -> Path:
-    """Write the running package as a wheel into ``folder``.
+    """Write the running package as a wheel into ``folder``; return its path.
 
-    It names no requirements: what they are is the cluster's image's business, and pip would fetch
-    gigabytes for each node. Format: https://packaging.python.org/en/latest/specifications/
-    binary-distribution-format/
+    The wheel declares no requirements: those belong to the cluster's image, and pip would fetch
+    gigabytes for each node. Format:
+    https://packaging.python.org/en/latest/specifications/binary-distribution-format/
     """
     version = metadata.version(_NAME)
     info = f"{_NAME}-{version}.dist-info"

@@ -1,6 +1,6 @@
 """Ray Tune's searcher, scheduler and callback: thin adapters to one SweepController.
 
-Ray pickles them into experiment snapshots that nobody reads, so they carry nothing into a pickle.
+Ray pickles them into experiment snapshots that are never read, so nothing of them is pickled.
 The private names of Ray Tune that they use are listed in tests/tune/dispatch/test_ray_private.py.
 """
 
@@ -133,7 +133,8 @@ class ControllerCallback(Callback):
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._controller.settings.check()
         if self._controller.failure is not None or self._controller.done is not None:
-            raise Interrupted  # also at the end: Ray would go on to gather files that do not exist
+            # also at the end: Ray would then collect result files that do not exist
+            raise Interrupted
         now = time.monotonic()
         if now - self._ticked >= _TICK:
             self._ticked = now

@@ -1,4 +1,7 @@
-"""The signals that end a driver in order: noted, never died of; a second one ends at once."""
+"""The signals that end a driver gracefully; a second one ends it immediately.
+
+SIGINT ends it as ``interrupted``; SIGTERM, SIGUSR1 and SIGHUP as ``terminated``.
+"""
 
 import os
 import signal
@@ -7,68 +10,72 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Literal
 
-Kind = Literal["interrupted", "terminated"]
-NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
-EXIT: dict[Kind, int] = {"interrupted": 130, "terminated": 75}
+InterruptionKind = Literal["interrupted", "terminated"]
+HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+INTERRUPTION_EXIT_CODES: dict[InterruptionKind, int] = {"interrupted": 130, "terminated": 75}
 
 
 class Interrupted(BaseException):
-    """Leaves Ray's loop; no ``except Exception`` of Ray's catches it."""
+    """Unwinds Ray's loop; a BaseException, since Ray catches ``Exception``."""
 
 
 class StopSignal:
-    """The end that a signal asked for.
+    """The first signal received.
 
     Attributes:
         kind: None before any.
-        at_once: whether the first signal raises Interrupted where the main thread is, instead of
-            waiting to be looked at.
+        raise_immediately: whether the first signal raises Interrupted in the main thread, wherever
+            that is; otherwise it waits for ``check``.
     """
 
     def __init__(self) -> None:
-        self.kind: Kind | None = None
-        self.at_once = True
-        self._terminal = [number for number in (1, 2) if os.isatty(number)]
+        self.kind: InterruptionKind | None = None
+        self.raise_immediately = True
+        self._terminal_descriptors = [number for number in (1, 2) if os.isatty(number)]
 
-    def note(self, number: int, frame: FrameType | None) -> None:
-        kind: Kind = "interrupted" if number == signal.SIGINT else "terminated"
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal; see ``signal.signal``."""
+        kind: InterruptionKind = "interrupted" if number == signal.SIGINT else "terminated"
         if number == signal.SIGHUP:
-            self._leave_terminal()
+            self._detach_terminal()
             if self.kind is not None:
-                return  # a terminal that closes may say so more than once
+                return  # a closing terminal may send it twice: no second request by the user
         if self.kind is not None:
-            os._exit(EXIT[kind])
+            os._exit(INTERRUPTION_EXIT_CODES[kind])
         self.kind = kind
-        if self.at_once:
+        if self.raise_immediately:
             raise Interrupted
 
-    def _leave_terminal(self) -> None:
-        """The terminal has closed: writing to it would be an error."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for number in self._terminal:
-            os.dup2(nowhere, number)
-        os.close(nowhere)
+    def _detach_terminal(self) -> None:
+        """Redirect output to the null device: writing to a closed terminal is an error."""
+        null = os.open(os.devnull, os.O_WRONLY)
+        for number in self._terminal_descriptors:
+            os.dup2(null, number)
+        os.close(null)
 
-    def install(self) -> None:
-        """Take the signals, again where somebody else has taken them since; nohup's is left."""
-        for number in NUMBERS:
+    def install_handlers(self) -> None:
+        """Install the handlers; call it again after a library has installed its own.
+
+        A SIGHUP that is ignored stays ignored, as under ``nohup``.
+        """
+        for number in HANDLED_SIGNALS:
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, self.note)
+                signal.signal(number, self.handle)
 
     def check(self) -> None:
-        """Raise Interrupted where a signal has come."""
+        """Raise Interrupted if a signal has been received."""
         if self.kind is not None:
             raise Interrupted
 
 
 @contextmanager
-def signals() -> Iterator[StopSignal]:
-    """Note SIGINT, SIGTERM, SIGUSR1 and SIGHUP for a ``with`` block."""
-    wanted = StopSignal()
-    before = {number: signal.getsignal(number) for number in NUMBERS}
-    wanted.install()
+def handle_signals() -> Iterator[StopSignal]:
+    """Handle SIGINT, SIGTERM, SIGUSR1 and SIGHUP for a ``with`` block."""
+    stop_signal = StopSignal()
+    before = {number: signal.getsignal(number) for number in HANDLED_SIGNALS}
+    stop_signal.install_handlers()
     try:
-        yield wanted
+        yield stop_signal
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -57,7 +57,7 @@ class SweepController:
 
     Attributes:
         segments: those that run now.
-        done: the state machine's last word; None before.
+        done: the decision that ended the sweep; None before.
         failure: an error that must end the driver.
         epochs: reported for the first time under this driver.
         longest_epoch: seconds of the longest epoch seen by this driver.
@@ -94,7 +94,7 @@ class SweepController:
         if len(self.segments) >= self.settings.concurrency:
             return WAIT
         decision = self.state_machine.next_segment(self.segments.trials)
-        self.flush()  # the trial that it creates must be in the journal before a worker hears of it
+        self.flush()  # the trial that it creates must be in the journal before a worker gets it
         if isinstance(decision, Done):
             self.done = decision
         if isinstance(decision, Segment):
@@ -168,7 +168,7 @@ class SweepController:
         In this order: a folder that is closed without its event in the journal would belong to a
         trial that a resume trains on.
         """
-        events = self.state_machine.take()
+        events = self.state_machine.take_events()
         if events:
             self.run.check_driver(self.settings.generation)
         self._with_retries(lambda: self._journal.append(events))

@@ -27,7 +27,7 @@ from genretune.tune.storage.run_dir import Lease
 from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.trial.corpus import open_data
-from genretune.tune.trial.run_trial import in_one_line, run_trial
+from genretune.tune.trial.run_trial import run_trial, summarize_error
 from genretune.tune.trial.workspace import TrialWorkspace, run_workspace, s3_workspace
 
 _TRANSFER = 120.0  # s that samples may take to reach a node that has just joined
@@ -50,7 +50,7 @@ def work(config: Mapping[str, Any]) -> None:
         _require_machine_class(order.machine_class, sweep["device"], sweep["determinism"])
         data = sweep["data"]
         store = _store(order.store, data["samples"], data["sample_rate"])
-        with open(workspace.folder.path / "stdout.log", "a") as log:
+        with open(workspace.trial_dir.path / "stdout.log", "a") as log:
             with redirect_stdout(log), redirect_stderr(log):
                 end = _run(order, workspace, store)
         if end.status != "completed":
@@ -81,7 +81,7 @@ def _run(order: SegmentOrder, workspace: TrialWorkspace, store: Store) -> TrialE
         ray_tune.report(to_json(epoch))
         return True
 
-    folder, plugins = workspace.folder, workspace.plugins
+    folder, plugins = workspace.trial_dir, workspace.plugins
     try:
         config = _config(order, workspace)
         outcome = run_trial(config, store, folder, on_report=report, plugins=plugins)
@@ -91,7 +91,7 @@ def _run(order: SegmentOrder, workspace: TrialWorkspace, store: Store) -> TrialE
         result = folder.result()
         epochs = len(result["history"]) if result else 0
         is_ours = isinstance(error, TuneError | ModelError)
-        why = str(error).splitlines()[0] if is_ours else in_one_line(error)
+        why = str(error).splitlines()[0] if is_ours else summarize_error(error)
         return TrialEnd("failed", epochs, why)
     if outcome.status == "interrupted":
         raise RunFailure("a segment must be ended by the driver, got an interruption on the worker")
@@ -104,7 +104,7 @@ def _config(order: SegmentOrder, workspace: TrialWorkspace) -> TrialConfig:
     Raises:
         TuneError, ModelError: the parameters are incompatible.
     """
-    folder, sweep = workspace.folder, workspace.sweep
+    folder, sweep = workspace.trial_dir, workspace.sweep
     if (folder.path / "config.json").exists():
         return trial_config(folder.config(), plugins=workspace.plugins)
     space = space_from_json(sweep["space"])

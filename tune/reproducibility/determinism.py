@@ -1,4 +1,4 @@
-"""Torch's flags that bits depend on, all set anew for every trial."""
+"""Torch's global flags that a trial's bits depend on, set again before every trial."""
 
 import ctypes
 import os
@@ -7,36 +7,41 @@ import platform
 import torch
 
 from genretune.tune.errors import TuneError
-from genretune.tune.reproducibility.determinism_env import differing
+from genretune.tune.reproducibility.determinism_env import mismatched_variables
 from genretune.tune.reproducibility.literals import Level, Precision
 
-_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
+_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1  # parameters of mallopt(3), from malloc.h
 
 
 def apply(level: Level, *, threads: int, precision: Precision) -> None:
-    """Set every flag that the trial's bits depend on, whatever a trial before it left behind.
+    """Set every torch flag that the trial's bits depend on, overriding what earlier trials set.
 
     Raises:
-        TuneError: the process was started with another environment than the level wants.
+        TuneError: the process was started without the environment variables of ``level``.
     """
-    if wanted := differing(level):
-        name, value = next(iter(wanted.items()))
+    # The libraries read these variables once, at their first operation: too late to set them here.
+    if mismatched := mismatched_variables(level):
+        name, value = next(iter(mismatched.items()))
         raise TuneError(
             f"determinism: {level} needs {name} "
             f"{'unset' if value is None else '= ' + value}, got {os.environ.get(name)!r} "
-            "(set it before Python starts, or use the genretune command, which does)"
+            "(set it before Python starts, or use the genretune command, which sets it)"
         )
-    exact = level != "off"
+    deterministic = level != "off"
+    # A reduction split over another number of threads adds in another order.
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(exact)
+    torch.use_deterministic_algorithms(deterministic)
+    # Deterministic mode also fills new tensors with NaN to expose reads of uninitialised memory;
+    # that costs time and is not needed for equal bits.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.deterministic = exact
-    torch.backends.cudnn.benchmark = not exact
+    torch.backends.cudnn.deterministic = deterministic
+    # Benchmark mode picks kernels by measured time, so two runs may pick different ones.
+    torch.backends.cudnn.benchmark = not deterministic
     _set_float32_precision(precision)
     torch.set_flush_denormal(False)
     torch.set_grad_enabled(True)
     torch.set_default_dtype(torch.float32)
-    keep_memory()
+    retain_freed_memory()
 
 
 def _set_float32_precision(precision: Precision) -> None:
@@ -46,8 +51,11 @@ def _set_float32_precision(precision: Precision) -> None:
     torch.backends.cudnn.allow_tf32 = tf32
 
 
-def keep_memory() -> None:
-    """Let glibc keep large blocks: bits stay, page faults (half of a CPU step's time) go."""
+def retain_freed_memory() -> None:
+    """Make glibc reuse large freed blocks instead of returning them to the system.
+
+    Changes no bit; avoids the page faults that take half of a CPU step's time.
+    """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(_M_MMAP_THRESHOLD, 2**31 - 1)

@@ -1,4 +1,4 @@
-"""Determinism levels: the environment variables that each wants, set before torch is imported.
+"""Environment variables of each determinism level, set before torch is imported.
 
 Sources: https://docs.pytorch.org/docs/stable/notes/randomness.html,
 https://docs.nvidia.com/cuda/cublas/#results-reproducibility,
@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from genretune.tune.reproducibility.literals import Level
 
-# Read by ATen, oneDNN and MKL at their first operation; None: must not be set.
+# Read by ATen, oneDNN and MKL at their first operation. Without them each library picks kernels by
+# the CPU's instruction set, and another kernel rounds differently.
 _INSTRUCTION_SET = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
@@ -23,20 +24,25 @@ ENVIRONMENT: dict[Level, dict[str, str | None]] = {
     "portable": {**_CUBLAS, **_INSTRUCTION_SET},
     "off": {},
 }
-# Read by glibc when a process starts; no bit depends on it. Every large block is kept and given
-# out again, in huge pages, whatever thread asks: page faults are a third of a CPU step's time.
-# What a process can set at run time (determinism.keep_memory) reaches its main thread only.
-MEMORY = {
+"""Value of each variable by level; None means that it must not be set."""
+
+MALLOC_ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": "8000000000",
     "MALLOC_TRIM_THRESHOLD_": "16000000000",
-    # one setting only: glibc cuts this variable at the first colon for the process's children
+    # One setting only: glibc cuts this variable at the first colon for child processes.
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
+"""Variables that make glibc reuse large blocks, in huge pages, in every thread.
+
+glibc reads them when a process starts; no bit depends on them. They avoid page faults, which take
+a third of a CPU step's time. The equivalent at run time (``determinism.retain_freed_memory``)
+affects the main thread only.
+"""
 
 
-def differing(level: Level) -> dict[str, str | None]:
-    """Variables that are not as ``level`` wants them, with the wanted values."""
+def mismatched_variables(level: Level) -> dict[str, str | None]:
+    """Return the variables whose values differ from those of ``level``, with the right values."""
     return {
         name: value for name, value in ENVIRONMENT[level].items() if os.environ.get(name) != value
     }
@@ -45,20 +51,21 @@ def differing(level: Level) -> dict[str, str | None]:
 def reexec_with_level(level: Level, arguments: Sequence[str]) -> None:
     """Replace this process by one with the level's environment, unless it has it already.
 
-    A level that is none is left for the configuration's own check to refuse.
+    An unknown level is ignored here: validation of the configuration reports it.
 
     Args:
-        arguments: what follows ``genretune`` on the command line.
+        arguments: the command line after ``genretune``.
     """
     if not isinstance(level, str) or level not in ENVIRONMENT:
         return
-    # what the user has told glibc stands
-    memory = {name: value for name, value in MEMORY.items() if name not in os.environ}
-    wanted: dict[str, str | None] = {**differing(level), **memory}
-    if not wanted:
+    # Allocator settings of the user take precedence over ours.
+    malloc = {name: value for name, value in MALLOC_ENVIRONMENT.items() if name not in os.environ}
+    changes: dict[str, str | None] = {**mismatched_variables(level), **malloc}
+    if not changes:
         return
-    environment = {k: v for k, v in os.environ.items() if k not in wanted}
-    environment |= {k: v for k, v in wanted.items() if v is not None}
+    environment = {k: v for k, v in os.environ.items() if k not in changes}
+    environment |= {k: v for k, v in changes.items() if v is not None}
+    # exec discards Python's buffers: without the flush, output printed so far would be lost.
     sys.stdout.flush()
     sys.stderr.flush()
     command = [sys.executable, "-m", "genretune.scripts.cli", *arguments]

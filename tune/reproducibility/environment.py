@@ -1,4 +1,4 @@
-"""What ran a trial: versions, processor, and the machine class that its bits depend on."""
+"""A trial's environment: versions, hardware, and the machine class that its bits depend on."""
 
 import functools
 import os
@@ -12,12 +12,12 @@ from typing import Any
 import torch
 
 from genretune.tune.errors import TuneError
-from genretune.tune.reproducibility.code_digest import MATTER, code_digest
+from genretune.tune.reproducibility.code_digest import NUMERICS_FOLDERS, code_digest
 from genretune.tune.reproducibility.literals import Device, Level
 
 _PACKAGES = ("genretune", "torch", "torchaudio", "numpy", "scipy", "ray", "optuna", "pyarrow")
-_OF_FILES = ("soundfile", "soxr", "safetensors")
-# The extensions that ATen, oneDNN and MKL choose their kernels by.
+_IO_PACKAGES = ("soundfile", "soxr", "safetensors")
+# Instruction set extensions by which ATen, oneDNN and MKL select kernels.
 _CPU_FLAGS = (
     "avx2",
     "fma",
@@ -32,11 +32,11 @@ _CPU_FLAGS = (
 
 
 def environment(device: Device, level: Level) -> dict[str, Any]:
-    """The environment of this process as ``result.json`` records it, a flat JSON object."""
+    """Return this process's environment as recorded in ``result.json``, a flat JSON object."""
     facts: dict[str, Any] = {
         "machine_class": machine_class(device, level),
         "python": platform.python_version(),
-        **{name: _version(name) for name in (*_PACKAGES, *_OF_FILES)},
+        **{name: _version(name) for name in (*_PACKAGES, *_IO_PACKAGES)},
         "torch": torch.__version__,
         "os": f"{platform.system()} {platform.release()}",
         "libc": " ".join(platform.libc_ver()),
@@ -44,7 +44,7 @@ def environment(device: Device, level: Level) -> dict[str, Any]:
         "cpu": _cpu()["model name"],
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
-        "code": _code(),
+        "code": _code_digest(),
         **_git(),
     }
     if device == "cuda":
@@ -53,7 +53,11 @@ def environment(device: Device, level: Level) -> dict[str, Any]:
 
 
 def machine_class(device: Device, level: Level) -> str:
-    """A name that is equal where equal bits are promised."""
+    """Return the machine class: machines of one class compute equal bits at ``level``.
+
+    On a GPU it names the model, driver, CUDA, cuDNN and torch; on a CPU the vendor, the
+    instruction set and torch; at ``portable`` only the architecture and torch.
+    """
     torch_version = f"torch {torch.__version__}"
     if device == "cuda":
         gpu = _gpu()
@@ -65,37 +69,40 @@ def machine_class(device: Device, level: Level) -> str:
         return f"portable {platform.machine()}, {torch_version}"
     cpu = _cpu()
     flags = set(cpu.get("flags", "").split())
-    found = [flag for flag in _CPU_FLAGS if flag in flags]
+    extensions = [flag for flag in _CPU_FLAGS if flag in flags]
     capability = torch.backends.cpu.get_cpu_capability()
     vendor = cpu.get("vendor_id", platform.machine())
-    return f"{vendor} {capability} [{' '.join(found)}], {torch_version}"
+    return f"{vendor} {capability} [{' '.join(extensions)}], {torch_version}"
 
 
-def computes_bf16() -> bool:
-    """Whether this CPU multiplies bfloat16 itself; others only store it, slowly."""
+def has_native_bf16() -> bool:
+    """Return whether this CPU multiplies in bfloat16; others emulate it, slowly."""
     flags = _cpu().get("flags", "").split()
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def differences(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
-    """``name: recorded -> current`` for each fact that differs; hosts do not count."""
+    """Return ``name: recorded -> current`` for each fact that differs, except the host."""
     names = [*recorded, *(name for name in current if name not in recorded)]
     return [
-        f"{name}: {_shown(name, recorded.get(name))} -> {_shown(name, current.get(name))}"
+        f"{name}: {_displayed(name, recorded.get(name))} -> {_displayed(name, current.get(name))}"
         for name in names
         if name != "host" and recorded.get(name) != current.get(name)
     ]
 
 
-def _shown(name: str, value: Any) -> Any:
-    """A fact for people: digests are cut."""
+def _displayed(name: str, value: Any) -> Any:
+    """Shorten the code digest for display."""
     return value[:12] if name == "code" and isinstance(value, str) else value
 
 
 @functools.cache
-def _code() -> str | None:
-    """Digest of the code that bits depend on, as this process found it."""
-    return code_digest(MATTER)
+def _code_digest() -> str | None:
+    """Return the digest of the code that bits depend on, as it was at the first call.
+
+    Cached: an edit of the sources during a run does not change the code already imported.
+    """
+    return code_digest(NUMERICS_FOLDERS)
 
 
 def _version(package: str) -> str | None:
@@ -107,7 +114,7 @@ def _version(package: str) -> str | None:
 
 @functools.cache
 def _cpu() -> dict[str, str]:
-    """The first processor of /proc/cpuinfo; elsewhere what Python knows."""
+    """Return the first processor of /proc/cpuinfo, or only a name on other systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
     except OSError:
@@ -117,21 +124,21 @@ def _cpu() -> dict[str, str]:
 
 
 def available_device() -> Device:
-    """``cuda`` where torch sees one, else ``cpu``: what ``device: auto`` means here."""
+    """Return ``cuda`` if torch can use a GPU, else ``cpu``: the meaning of ``device: auto``."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def require_device(device: Device) -> None:
-    """Raise TuneError where this machine does not have ``device``."""
+    """Raise TuneError if this machine does not have ``device``."""
     if device == "cuda" and not torch.cuda.is_available():
         raise TuneError(
-            "device: cuda needs a GPU that torch can use, got none here (device=cpu, or run it "
-            "where there is one)"
+            "device: cuda needs a GPU that torch can use, got none here (set device=cpu, or "
+            "use a machine with a GPU)"
         )
 
 
 def _gpu() -> dict[str, Any]:
-    # Written from the documentation; never run on a GPU.
+    # Written from the documentation; not tested on a GPU.
     require_device("cuda")
     properties = torch.cuda.get_device_properties(torch.cuda.current_device())
     return {
@@ -152,7 +159,7 @@ def _driver_version() -> str | None:
 
 @functools.cache
 def _git() -> dict[str, Any]:
-    """Commit and state of the source tree that this code runs from; null for an installed one."""
+    """Return the commit and state of the source tree; None if the package is installed."""
     root = Path(__file__).resolve().parent.parent.parent
     if not (root / ".git").exists():
         return {"git_commit": None, "git_dirty": None}
@@ -165,16 +172,17 @@ def _git() -> dict[str, Any]:
 
 
 def _output(command: list[str]) -> str | None:
-    """What a command prints, or None where it is missing or fails."""
+    """Return the output of a command, or None if it is missing or fails."""
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command,
             capture_output=True,
             text=True,
             timeout=10,
             check=True,
+            # git status must not take a lock in the user's tree only to refresh its index
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout
+    return completed.stdout

@@ -1,4 +1,7 @@
-"""Words of a configuration that several rooms share; imports nothing, so that all may import it."""
+"""Configuration literals shared by several packages of ``tune``.
+
+Imports nothing of ours and no torch, so that every package can import it.
+"""
 
 from typing import Literal
 
@@ -8,4 +11,4 @@ Level = Literal["strict", "portable", "off"]
 Device = Literal["cpu", "cuda"]
 
 Precision = Literal["fp32", "tf32", "bf16"]
-"""Arithmetic of the network's passes; weights and optimizer are float32 always."""
+"""Arithmetic of the network's passes; weights and optimizer state are always float32."""

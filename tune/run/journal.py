@@ -1,4 +1,8 @@
-"""The journal: an append-only file of events, one JSON object a line; the source of truth."""
+"""The journal of a sweep: an append-only file of events, one JSON object per line.
+
+It is the only source of truth: the state of a sweep is derived from it, and a driver writes an
+event here before it acts upon it.
+"""
 
 import os
 from collections.abc import Sequence
@@ -8,66 +12,86 @@ from types import TracebackType
 from pydantic import ValidationError
 
 from genretune.tune.errors import DamagedRecord, RunFailure
+from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.storage.untrusted import read_file
 from genretune.tune.sweep.events import Event, from_line, to_line
 
 
 def read_journal(path: Path) -> list[Event]:
-    """All events; a torn last line (one without its end) was never acted upon and is left out.
+    """Return all events.
+
+    A torn last line, one without its newline, is left out: it was never acted upon.
 
     Raises:
-        DamagedRecord: a line that is not an event, by its number.
+        DamagedRecord: a line is not an event; names its number.
     """
-    return _parse(_whole(path), path)
+    return _parse(_complete_lines(path), path)
+
+
+def read_events(run: RunDir) -> list[Event]:
+    """Return the events of a run directory; none before its first driver has started.
+
+    Raises:
+        DamagedRecord: as ``read_journal``.
+    """
+    return read_journal(run.journal) if run.journal.exists() else []
 
 
 class Journal:
-    """The journal open for appending; a torn last line is cut off first."""
+    """A journal opened for appending.
+
+    Attributes:
+        path: of the file.
+        events: those that it held when it was opened.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Open it, or make it.
+        """Open or create the file, and cut off a torn last line.
 
         Raises:
-            DamagedRecord: a line that is not an event, by its number.
+            DamagedRecord: a line is not an event; names its number.
         """
         self.path = path
-        whole = _whole(path) if path.exists() else b""
-        self.events: list[Event] = _parse(whole, path)
-        """What it held when it was opened."""
+        content = _complete_lines(path) if path.exists() else b""
+        self.events: list[Event] = _parse(content, path)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        os.ftruncate(self._file, len(whole))
-        os.lseek(self._file, len(whole), os.SEEK_SET)
+        # Without the cut, the next event would be written onto the torn line and damage both.
+        os.ftruncate(self._file, len(content))
+        os.lseek(self._file, len(content), os.SEEK_SET)
         os.fsync(self._file)
+        # The file may be new: until its directory is synced, a power cut can remove it.
         _sync_directory(path.parent)
 
     def append(self, events: Sequence[Event]) -> None:
-        """Write the events and wait until they are on disk: once a turn of the driver's loop.
+        """Write the events and return once they are on disk; one fsync for all of them.
 
         Raises:
-            OSError: they could not be written; none of them is in the file, so it can be tried
-                again.
-            RunFailure: somebody else has written since.
+            OSError: writing failed; none of the events is in the file, so a caller may retry.
+            RunFailure: another process has written to the file.
         """
         if not events:
             return
-        left = memoryview("".join(to_line(event) + "\n" for event in events).encode())
+        remaining = memoryview("".join(to_line(event) + "\n" for event in events).encode())
+        # Fencing: a driver that was taken over, but does not know it yet, must not write over the
+        # events of its successor.
         size = os.lseek(self._file, 0, os.SEEK_CUR)
-        if (found := os.fstat(self._file).st_size) != size:
+        if (actual := os.fstat(self._file).st_size) != size:
             raise RunFailure(
-                f"{self.path}: must be written by one driver only, got {found} bytes instead of "
-                f"the {size} of this one (another has taken over)"
+                f"{self.path}: must be written by one driver only, got {actual} bytes instead of "
+                f"the {size} of this one (another driver has taken over)"
             )
         try:
-            while left:
-                left = left[os.write(self._file, left) :]
+            while remaining:
+                remaining = remaining[os.write(self._file, remaining) :]
             os.fsync(self._file)
         except OSError:
+            # A full disk writes part of the events: drop it, or a retry would append after it.
             os.ftruncate(self._file, size)
             os.lseek(self._file, size, os.SEEK_SET)
             raise
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         os.close(self._file)
 
     def __enter__(self) -> "Journal":
@@ -82,8 +106,8 @@ class Journal:
         self.close()
 
 
-def _whole(path: Path) -> bytes:
-    """Everything up to the last line's end."""
+def _complete_lines(path: Path) -> bytes:
+    """Return the content of the file up to its last newline."""
     data = read_file(path)
     return data[: data.rfind(b"\n") + 1]
 

@@ -1,4 +1,4 @@
-"""What a run directory says, read without a lock: leaderboard, one trial's records, choices."""
+"""Results read from a run directory without a lock: leaderboard, warnings, choice of trials."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genretune.tune.errors import TuneError
-from genretune.tune.run.journal import read_journal
+from genretune.tune.run.journal import read_events
 from genretune.tune.space.load import space_from_json
 from genretune.tune.storage.atomic_io import write_atomically
 from genretune.tune.storage.run_dir import RunDir
@@ -17,74 +17,77 @@ from genretune.tune.storage.untrusted import read_result
 from genretune.tune.sweep.audit import audit
 from genretune.tune.sweep.events import MIXED, Created, Driver
 from genretune.tune.sweep.leaderboard import Row, best_row, leaderboard
-from genretune.tune.sweep.state import State
+from genretune.tune.sweep.state import State, state_from_events
 from genretune.tune.sweep.sweep_rules import rules_from_space
 
 
 def read_state(run: RunDir) -> State:
-    """The state of a sweep, folded from its journal.
+    """Return the state of a sweep, derived from its journal.
 
     Raises:
-        TuneError: this is no run directory.
+        TuneError: not a run directory.
         DamagedRecord: the journal is damaged.
     """
     space = space_from_json(run.sweep()["space"])
-    state = State(rules_from_space(space), space.trials)
-    if run.journal.exists():
-        state.recall(read_journal(run.journal))
-    return state
+    return state_from_events(rules_from_space(space), space.trials, read_events(run))
 
 
 def audit_run(run: RunDir) -> list[str]:
-    """Every decision of the journal that is not derived again from it; a line each.
+    """Return one line for each decision in the journal that is not derived again from it.
 
     Raises:
-        DamagedRecord: the journal is damaged, or contradicts itself.
+        DamagedRecord: the journal is damaged or contradicts itself.
     """
-    events = read_journal(run.journal) if run.journal.exists() else []
-    return audit(space_from_json(run.sweep()["space"]), events)
+    return audit(space_from_json(run.sweep()["space"]), read_events(run))
 
 
 def warnings_of(run: RunDir) -> str | None:
-    """What every table of a sweep must say about its figures; None where there is nothing."""
+    """Return the caveats on a sweep's metrics, one per line, for its tables; None without any."""
     leakage = run.sweep()["leakage"]
-    told = []
+    lines = []
     if leakage.get("split") == "contaminated":
-        told = ["contaminated: windows of the same clips train and validate: figures are too good"]
-    elif found := leakage.get("leaks"):
-        told = [f"leaking: {len(found)} clips, groups or duplicates are on two sides of the fold"]
+        lines = [
+            "contaminated: windows of the same clips are in training and validation, so metrics "
+            "are too optimistic"
+        ]
+    elif leaks := leakage.get("leaks"):
+        lines = [f"leaking: {len(leaks)} clips, groups or duplicates are in two subsets"]
     if machine_classes(run):
-        told.append("several machine classes: equal bits are promised within a class only")
-    return "\n".join(told) or None
+        lines.append("several machine classes: bit equality holds within one machine class only")
+    return "\n".join(lines) or None
 
 
 def machine_classes(run: RunDir) -> dict[int, str]:
-    """The machine classes that each trial ran on, where the sweep ran on several; else empty."""
-    events = read_journal(run.journal) if run.journal.exists() else []
-    told = {str(e.environment.get("machine_class")) for e in events if isinstance(e, Driver)}
-    if told <= {"None"} or (len(told) == 1 and told != {MIXED}):
+    """Return trial -> the machine classes it ran on, for a sweep on several; else empty.
+
+    A trial without a record yet has an empty string.
+    """
+    events = read_events(run)
+    drivers = [event for event in events if isinstance(event, Driver)]
+    classes = {str(driver.environment.get("machine_class")) for driver in drivers}
+    if classes <= {"None"} or (len(classes) == 1 and MIXED not in classes):
         return {}
-    found = {}
+    classes_by_trial = {}
     for event in events:
         if isinstance(event, Created):
             result = read_result(run.trial_path(event.trial))
             segments = [] if result is None else result["segments"]
-            classes = {one["environment"]["machine_class"] for one in segments}
-            found[event.trial] = " + ".join(sorted(classes))
-    return found
+            names = {segment["environment"]["machine_class"] for segment in segments}
+            classes_by_trial[event.trial] = " + ".join(sorted(names))
+    return classes_by_trial
 
 
 def read_rows(run: RunDir) -> list[Row]:
-    """The leaderboard by rank."""
+    """Return the leaderboard, the best trial first."""
     return leaderboard(read_state(run))
 
 
 def as_json(rows: Sequence[Row], classes: Mapping[int, str] | None = None) -> list[dict[str, Any]]:
-    """Rows as plain JSON values, in the order of rank.
+    """Return rows as plain JSON values, in the order given.
 
     Args:
-        classes: of a mixed sweep, as ``machine_classes`` gives them; each row then has its
-            ``machine_class``, None for a trial that has not run.
+        classes: ``machine_classes`` of the sweep; unless empty, each row has a ``machine_class``,
+            which is None for a trial that has not run.
     """
     if not classes:
         return [asdict(row) for row in rows]
@@ -92,57 +95,82 @@ def as_json(rows: Sequence[Row], classes: Mapping[int, str] | None = None) -> li
 
 
 def as_csv(rows: Sequence[Row], classes: Mapping[int, str] | None = None) -> str:
-    """Rows as CSV, a column for each parameter that any trial has; floats round-trip.
+    """Return rows as CSV with one column per parameter; floats round-trip.
+
+    A parameter that a trial does not have is an empty cell; one that is null is ``null``.
 
     Args:
-        classes: of a mixed sweep: a column ``machine_class`` before the parameters.
+        classes: ``machine_classes`` of the sweep; unless empty, there is a column
+            ``machine_class`` before the parameters.
     """
     parameters = parameter_names(rows)
-    fixed = ["rank", *_columns(classes)]
+    columns = ["rank", *_columns(classes)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*fixed, *parameters])
-    for rank, (row, fact) in enumerate(zip(rows, as_json(rows, classes), strict=True), start=1):
-        facts = fact | {"rank": rank}
+    writer.writerow([*columns, *parameters])
+    for rank, (row, fields) in enumerate(zip(rows, as_json(rows, classes), strict=True), start=1):
+        fields["rank"] = rank
         writer.writerow(
             [
-                *("" if facts[key] is None else cell(facts[key]) for key in fixed),
-                *(cell(row.parameters.get(p, "")) for p in parameters),
+                *("" if fields[key] is None else format_value(fields[key]) for key in columns),
+                *(format_value(row.parameters.get(name, "")) for name in parameters),
             ]
         )
     return text.getvalue()
 
 
 def parameter_names(rows: Sequence[Row]) -> list[str]:
-    """Every parameter that any trial has, in the order in which the trials name them."""
+    """Return the parameters of any trial, in order of first appearance."""
     return list(dict.fromkeys(name for row in rows for name in row.parameters))
 
 
-def cell(value: object, *, digits: int | None = None) -> str:
-    """A value in a table, as a space file writes it: ``null``, ``true``, ``[null, 4, 8]``.
+def format_value(value: object, *, digits: int | None = None) -> str:
+    """Return a value as a space file writes it: ``null``, ``true``, ``[null, 4, 8]``.
 
     Args:
-        digits: significant ones of a float; without, floats round-trip.
+        digits: significant digits of floats; None writes as many as they need to round-trip.
     """
     if isinstance(value, float):
         return repr(value) if digits is None else f"{value:.{digits}g}"
     if isinstance(value, list):
-        return f"[{', '.join(cell(item, digits=digits) for item in value)}]"
+        return f"[{', '.join(format_value(item, digits=digits) for item in value)}]"
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def write_leaderboard(run: RunDir) -> list[Row]:
-    """Write ``leaderboard.csv`` from the journal; its rows."""
+    """Write ``leaderboard.csv`` from the journal and return its rows."""
     rows = read_rows(run)
     write_atomically(run.leaderboard_csv, as_csv(rows, machine_classes(run)).encode())
     return rows
 
 
-def choose(path: Path, trial: str) -> list[tuple[Path, int | None]]:
-    """Folders and indices of the trials that ``trial`` means: ``best``, ``all`` or a number.
+def write_parquet(
+    rows: Sequence[Row], path: Path, classes: Mapping[int, str] | None = None
+) -> None:
+    """Write rows to a Parquet file; the parameters are one column of JSON.
+
+    Args:
+        classes: ``machine_classes`` of the sweep; unless empty, there is a column
+            ``machine_class``.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    records = as_json(rows, classes)
+    columns = {key: [record[key] for record in records] for key in _columns(classes)}
+    columns["parameters"] = [json.dumps(record["parameters"]) for record in records]
+    pq.write_table(pa.table(columns), path)
+
+
+def choose_trials(path: Path, trial: str) -> list[tuple[Path, int | None]]:
+    """Return (folder, index) of the trials that ``--trial`` selects.
+
+    Args:
+        path: the run directory.
+        trial: ``best``, ``all`` or a trial's number; trials without a finished epoch are left out.
 
     Raises:
-        TuneError: there is no such trial.
+        TuneError: no trial is selected.
     """
     run = RunDir(path)
     state = read_state(run)
@@ -162,23 +190,6 @@ def choose(path: Path, trial: str) -> list[tuple[Path, int | None]]:
 
 
 def _columns(classes: Mapping[int, str] | None) -> list[str]:
-    """What a table says of a trial beside its rank and parameters."""
-    own = [key for key in Row.__slots__ if key != "parameters"]
-    return [*own, "machine_class"] if classes else own
-
-
-def write_parquet(
-    rows: Sequence[Row], path: Path, classes: Mapping[int, str] | None = None
-) -> None:
-    """Write rows to a Parquet file; parameters are one column of JSON.
-
-    Args:
-        classes: of a mixed sweep: one more column, ``machine_class``.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    facts = as_json(rows, classes)
-    columns = {key: [fact[key] for fact in facts] for key in _columns(classes)}
-    columns["parameters"] = [json.dumps(fact["parameters"]) for fact in facts]
-    pq.write_table(pa.table(columns), path)
+    """Return the columns of a table between the rank and the parameters."""
+    fields = [key for key in Row.__slots__ if key != "parameters"]
+    return [*fields, "machine_class"] if classes else fields

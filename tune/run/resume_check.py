@@ -1,4 +1,4 @@
-"""Whether a sweep may go on in this environment: its bits depend on it."""
+"""Whether a sweep may resume in this environment, which its results depend on to the bit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from genretune.tune.errors import RecordMismatch
 from genretune.tune.sweep.events import Driver, Event
 
-_MATTER = (
+_RELEVANT_KEYS = (
     "machine_class",
     "python",
     "genretune",
@@ -22,35 +22,40 @@ _MATTER = (
 
 
 def last_environment(events: Sequence[Event]) -> Mapping[str, object]:
-    """The environment of the driver before this one; empty before the first."""
-    drivers = [event.environment for event in events if isinstance(event, Driver)]
-    return drivers[-1] if drivers else {}
+    """Return the environment of the previous driver; empty before the first."""
+    environments = [event.environment for event in events if isinstance(event, Driver)]
+    return environments[-1] if environments else {}
 
 
 def check_environment(
     before: Mapping[str, object], now: Mapping[str, Any], *, accepted: bool
 ) -> None:
-    """See that what bits depend on is as it was.
+    """Check that everything results depend on to the bit is unchanged.
+
+    Args:
+        before: the environment of the previous driver; keys that it lacks are not compared.
+        accepted: whether the user allows differences.
 
     Raises:
-        RecordMismatch: it is not, and the user has not said that it may differ.
+        RecordMismatch: something has changed, and differences are not accepted.
     """
-    changed = [
+    changes = [
         f"{name}: {before[name]} -> {now.get(name)}"
-        for name in _MATTER
+        for name in _RELEVANT_KEYS
         if name in before and before[name] != now.get(name)
     ]
     if "code" in before and before["code"] != now.get("code"):
-        changed.append(
+        changes.append(
             "genretune's own code has been edited or replaced since: "
-            f"{_cut(before['code'])} -> {_cut(now.get('code'))}"
+            f"{_short_digest(before['code'])} -> {_short_digest(now.get('code'))}"
         )
-    if changed and not accepted:
+    if changes and not accepted:
         raise RecordMismatch(
-            f"resume: must go on in the environment that it ran in, got {'; '.join(changed)} "
-            "(--accept-new-environment goes on; equal bits are then promised within each part only)"
+            f"resume: must run in the environment of the sweep so far, got {'; '.join(changes)} "
+            "(--accept-new-environment allows it; bit equality is then promised only within each "
+            "environment)"
         )
 
 
-def _cut(digest: object) -> str:
+def _short_digest(digest: object) -> str:
     return str(digest)[:12]

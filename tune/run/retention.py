@@ -1,6 +1,6 @@
-"""What is done to a trial's folder once the trial is over: its last word, and its checkpoints.
+"""What happens to a trial's folder once the trial is final: its record and its checkpoints.
 
-The driver does it while no worker has the trial; it needs no torch for that.
+A driver does this while no worker holds the trial. Needs no torch.
 """
 
 import json
@@ -17,12 +17,14 @@ from genretune.tune.sweep.leaderboard import leaderboard_row
 from genretune.tune.sweep.state import TrialState
 from genretune.tune.sweep.sweep_rules import SweepRules
 
-_SAVED = "[0-9]*.safetensors"
-_BEST = "best.safetensors"
+_EPOCH_CHECKPOINTS = "[0-9]*.safetensors"
+_BEST_CHECKPOINT = "best.safetensors"
 
 
 def close_trial(run: RunDir, trial: TrialState, rules: SweepRules, keep: Keep) -> None:
-    """Drop what need not be kept, then let the trial's own record say why it ended.
+    """Delete surplus checkpoints, then write into the record how and why the trial ended.
+
+    May be repeated: a driver that was killed in between leaves the rest to the next one.
 
     Raises:
         OSError: the folder cannot be written.
@@ -33,14 +35,15 @@ def close_trial(run: RunDir, trial: TrialState, rules: SweepRules, keep: Keep) -
     result = readable_result(folder)
     if result is None:
         return
-    told = {"status": trial.status, "why": leaderboard_row(trial, rules).why}
-    if {key: result.get(key) for key in told} != told:
-        text = json.dumps(result | told, indent=1, allow_nan=False) + "\n"
+    # The worker knows neither a verdict nor what the user did, so the journal is authoritative.
+    ending = {"status": trial.status, "why": leaderboard_row(trial, rules).why}
+    if {key: result.get(key) for key in ending} != ending:
+        text = json.dumps(result | ending, indent=1, allow_nan=False) + "\n"
         write_atomically(folder / "result.json", text.encode())
 
 
 def readable_result(folder: Path) -> dict[str, Any] | None:
-    """``result.json`` of a trial; None without one that can be read."""
+    """Return ``result.json`` of a trial; None if it is missing or damaged."""
     try:
         return untrusted.read_result(folder)
     except DamagedRecord:
@@ -48,18 +51,26 @@ def readable_result(folder: Path) -> dict[str, Any] | None:
 
 
 def surplus_checkpoints(folder: Path, status: str | None, keep: Keep) -> list[Path]:
-    """Checkpoints of a trial that need not be kept; of an open trial none."""
+    """Return the checkpoints of a trial that need not be kept; none while it is open.
+
+    Args:
+        status: final status of the trial; None while it is open.
+    """
     if status is None or keep == "all":
         return []
-    saved = sorted((folder / "checkpoints").glob(_SAVED))
-    best = [folder / "checkpoints" / _BEST]
+    by_epoch = sorted((folder / "checkpoints").glob(_EPOCH_CHECKPOINTS))
+    best = folder / "checkpoints" / _BEST_CHECKPOINT
     if status != "completed" or keep == "none":
-        return _existing([*saved, *best])
-    return saved if keep == "best" else saved[:-1]
+        return _existing([*by_epoch, best])
+    return by_epoch if keep == "best" else by_epoch[:-1]
 
 
 def epochs_to_keep(folder: Path, status: str | None, keep: Keep) -> set[int] | None:
-    """Return the epochs whose checkpoints stay, for a trial in S3; None for all."""
+    """Return the epochs whose checkpoints are kept, for a trial in S3; None for all.
+
+    Args:
+        status: final status of the trial; None while it is open.
+    """
     if status is None or keep == "all":
         return None
     result = readable_result(folder)

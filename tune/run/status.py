@@ -1,8 +1,8 @@
-"""How far a sweep is, from its journal; needs no lock and no Ray."""
+"""The status of a sweep, derived from its journal; needs neither the lock nor Ray."""
 
 from dataclasses import dataclass
 
-from genretune.tune.run.journal import read_journal
+from genretune.tune.run.journal import read_events
 from genretune.tune.space.load import space_from_json
 from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.sweep.leaderboard import Row, best_row, leaderboard
@@ -11,14 +11,14 @@ from genretune.tune.sweep.state_machine import StateMachine
 
 @dataclass(frozen=True)
 class Status:
-    """Where a sweep stands.
+    """Progress of a sweep.
 
     Attributes:
-        counts: trials by state.
+        counts: number of trials by status.
         epochs: reported so far, over all trials.
-        best: the row with the best value, if any trial has one.
-        driver: ``HOST:PID`` of a driver that holds the directory.
-        idle: why a worker may have nothing to do.
+        best: the row of the best trial; None before any value.
+        driver: ``HOST:PID`` of the driver that holds the directory; None without one.
+        idle: why a worker may be idle; empty if none is, or without a driver.
     """
 
     counts: dict[str, int]
@@ -29,24 +29,31 @@ class Status:
 
 
 def read_status(run: RunDir) -> Status:
-    """Read a run directory.
+    """Return the status of a run directory.
+
+    The journal does not record which segments run. With a driver, every open trial that is not
+    held at a rung counts as running.
 
     Raises:
-        TuneError: this is no run directory.
+        TuneError: not a run directory.
+        DamagedRecord: the journal is damaged.
     """
     space = space_from_json(run.sweep()["space"])
-    state_machine = StateMachine(space, read_journal(run.journal) if run.journal.exists() else ())
+    state_machine = StateMachine(space, read_events(run))
+    state = state_machine.state
     holder = run.holder()
-    driver = run.driving()
-    open_trials = [trial for trial in state_machine.state.trials if not trial.final]
-    rungs = state_machine.state.rules.rungs
-    running = [t.index for t in open_trials if t.undecided(rungs(t.index)) is None]
-    busy = running if driver else []
-    rows = leaderboard(state_machine.state, busy)
+    has_driver = run.has_driver()
+    busy: list[int] = []
+    if has_driver:
+        busy = [
+            trial.index
+            for trial in state.trials
+            if not trial.final and trial.undecided(state.rules.rungs(trial.index)) is None
+        ]
     return Status(
         counts=state_machine.counts(busy),
-        epochs=sum(trial.epochs for trial in state_machine.state.trials),
-        best=best_row(rows, state_machine.state.rules.mode),
-        driver=f"{holder['host']}:{holder['pid']}" if driver else None,
-        idle=state_machine.why_idle(busy) if driver else "",
+        epochs=sum(trial.epochs for trial in state.trials),
+        best=best_row(leaderboard(state, busy), state.rules.mode),
+        driver=f"{holder['host']}:{holder['pid']}" if has_driver else None,
+        idle=state_machine.why_idle(busy) if has_driver else "",
     )

@@ -1,4 +1,4 @@
-"""A sweep made ready: its space, its samples, and the configuration of every trial."""
+"""Setting up a sweep: its search space, its samples, and the configurations of its trials."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from genretune.data.errors import DataError
-from genretune.data.leakage import gate
+from genretune.data.leakage import enforce_leakage_policy
 from genretune.data.specs import SplitSpec, WindowSpec, read_spec
 from genretune.data.split_file import resolve_split
 from genretune.data.splits import FoldWindows, fold_windows
@@ -27,9 +27,9 @@ from genretune.tune.space.tree import (
     flatten,
 )
 from genretune.tune.storage.run_dir import SWEEP_VERSION
-from genretune.tune.sweep.state_machine import trial_seed
+from genretune.tune.sweep.trial_sampling import trial_seed
 from genretune.tune.training.config import TrialConfig
-from genretune.tune.training.preflight import check_fit
+from genretune.tune.training.preflight import check_components
 from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.trial.corpus import Progress, Store, open_data, resolve_exclusions
 from genretune.tune.trial.standalone import check_plugins, load_plugins
@@ -37,11 +37,15 @@ from genretune.tune.trial.standalone import check_plugins, load_plugins
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a driver needs beside its journal.
+    """A sweep that is ready to run: everything a driver needs besides its journal.
 
     Attributes:
-        data: the ``data`` part of every trial's configuration, resolved.
-        folder: where the corpus was found, for people; None for a pack found by digest.
+        store: the packed samples of the corpus.
+        data: the ``data`` section of every trial's configuration, resolved.
+        plugin_files: paths on this machine, for workers.
+        folder: where the corpus was found, for information; None for samples found by digest.
+        overrides: of the command line, as given.
+        leakage: the leakage report, as JSON.
     """
 
     space: Space
@@ -55,17 +59,17 @@ class Sweep:
     leakage: Mapping[str, Any] = field(default_factory=dict)
 
     def config(self, parameters: Mapping[str, object], seed: int) -> TrialConfig:
-        """The configuration of a trial.
+        """Return the configuration of a trial.
 
         Raises:
-            TuneError, ModelError: these parameters do not go together.
+            TuneError, ModelError: the parameters are invalid or incompatible.
         """
         settings = self.space.configure(parameters)
         settings |= {"seed": seed, "data": self.data, "device": self.device}
         return trial_config(settings, plugins=self.plugins)
 
     def as_json(self) -> dict[str, Any]:
-        """``sweep.json``: all that the sweep's outcome depends on, and where it began."""
+        """Return ``sweep.json``: everything results depend on, and where the sweep started."""
         level = self.level
         device: Any = self.device
         return {
@@ -97,22 +101,23 @@ def new_sweep(
     overrides: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Sweep:
-    """Resolve a space against a corpus and check all that can be checked before a trial runs.
+    """Resolve a space against a corpus, and check everything that needs no training.
 
     Args:
-        progress: told how many clips are packed, where the corpus is not packed yet.
+        overrides: those already applied to ``space``, for the record.
+        progress: called with the number of packed clips if the corpus is not packed yet.
 
     Raises:
-        TuneError, DataError, ModelError: one line for each thing that is wrong.
+        TuneError, DataError, ModelError: one line for each error.
     """
-    _check_fixed(space)
+    _check_sweep_keys(space)
     loaded = load_plugins(plugins)
     rate = space.data.sample_rate or 22050
     store = open_data(folder, sample_rate=rate, progress=progress)
     exclude = resolve_exclusions(store, space.data.exclude)
     split, window = _specs(space, store)
     fold = fold_windows(store, split=split, window=window, exclude=exclude)
-    leakage = gate(store, fold, split, space.data.leakage)
+    leakage = enforce_leakage_policy(store, fold, split, space.data.leakage)
     data = {
         "samples": store.samples_digest,
         "sample_rate": rate,
@@ -132,22 +137,27 @@ def new_sweep(
         overrides=tuple(overrides),
         leakage=leakage.as_json(),
     )
-    _check_probes(sweep, fold)
+    _check_configurations(sweep, fold)
     return sweep
 
 
-def saved_sweep(
+def reopen_sweep(
     saved: Mapping[str, Any],
     *,
     folder: Path | None,
     plugins: Sequence[Path] = (),
     progress: Progress | None = None,
 ) -> Sweep:
-    """The sweep of a ``sweep.json``; the corpus is found again by digest, or given.
+    """Return the sweep of a ``sweep.json``, with its corpus.
+
+    Args:
+        folder: the corpus; None finds the packed samples by digest, then tries the folder where
+            the corpus was when the sweep started.
+        progress: called with the number of packed clips if the corpus is not packed yet.
 
     Raises:
         RecordMismatch: the corpus or a plug-in is not the recorded one.
-        TuneError: no corpus is found.
+        TuneError: no corpus was found.
     """
     loaded = load_plugins(plugins)
     check_plugins(saved["plugins"], loaded)
@@ -157,13 +167,13 @@ def saved_sweep(
         "source": saved["source"],
         "sample_rate": data["sample_rate"],
     }
-    known = Path(saved["corpus"]) if saved["corpus"] else None
+    first_folder = Path(saved["corpus"]) if saved["corpus"] else None
     try:
         store = open_data(folder, **recorded, progress=progress)
     except TuneError:
-        if folder is not None or known is None or not known.exists():
+        if folder is not None or first_folder is None or not first_folder.exists():
             raise
-        store = open_data(known, **recorded, progress=progress)
+        store = open_data(first_folder, **recorded, progress=progress)
     return Sweep(
         space=space_from_json(saved["space"]),
         store=store,
@@ -171,32 +181,42 @@ def saved_sweep(
         device=saved["device"],
         plugins=loaded,
         plugin_files=tuple(plugins),
-        folder=folder or known,
+        folder=folder or first_folder,
         overrides=tuple(saved["overrides"]),
         leakage=saved["leakage"],
     )
 
 
-def probes(space: Space) -> list[FlatConfig]:
-    """Configurations in which every categorical value and both ends of every range occur once."""
-    columns = [[(key, value) for value in _values(node)] for key, node in space.parameters]
-    length = max((len(column) for column in columns), default=1)
-    rows = [[column[k % len(column)] for column in columns] for k in range(length)]
-    return [{k: v for key, value in row for k, v in flatten(key, value)} for row in rows]
+def probe_configurations(space: Space) -> list[FlatConfig]:
+    """Return configurations that cover every categorical value and both ends of every range.
+
+    They combine values in step, not every pair of values: as many configurations as the parameter
+    with the most values has.
+    """
+    values = [_values_to_probe(node) for _, node in space.parameters]
+    return [
+        {
+            name: part
+            for (key, _), value in zip(space.parameters, row, strict=True)
+            for name, part in flatten(key, value)
+        }
+        for row in _zip_cycled(values)
+    ]
 
 
-def _values(node: Node) -> list[object]:
+def _values_to_probe(node: Node) -> list[object]:
+    """Return every categorical value of a node; both ends and the middle of a range."""
     match node:
         case Constant(value=value):
             return [value]
         case Choice(options=options):
-            return [value for option in options for value in _values(option)]
+            return [value for option in options for value in _values_to_probe(option)]
         case ListNode(items=items):
-            rows = _together([_values(item) for item in items])
+            rows = _zip_cycled([_values_to_probe(item) for item in items])
             return [list(row) for row in rows]
         case MappingNode(items=items):
             keys = [key for key, _ in items]
-            rows = _together([_values(item) for _, item in items])
+            rows = _zip_cycled([_values_to_probe(item) for _, item in items])
             return [dict(zip(keys, row, strict=True)) for row in rows]
         case _:
             distribution = node.distribution
@@ -205,46 +225,52 @@ def _values(node: Node) -> list[object]:
             return [
                 distribution.from_unit(0.0),
                 distribution.from_unit(0.5),
-                distribution.from_unit(1.0 - 2**-53),
+                distribution.from_unit(1.0 - 2**-53),  # the largest number below 1
             ]
 
 
-def _together(columns: list[list[object]]) -> list[tuple[object, ...]]:
+def _zip_cycled(columns: list[list[object]]) -> list[tuple[object, ...]]:
+    """Zip columns, repeating the shorter ones; one empty row without columns."""
     length = max((len(column) for column in columns), default=1)
     return [tuple(column[k % len(column)] for column in columns) for k in range(length)]
 
 
 def _specs(space: Space, store: Store) -> tuple[SplitSpec, WindowSpec]:
-    """The space's split and windows, with what is wrong located in its file."""
+    """Return the split and the windows of a space; errors name the line of its file."""
     try:
         split = resolve_split(read_spec(SplitSpec, space.data.split, "data.split"), store)
         return split, read_spec(WindowSpec, space.data.window, "data.window")
     except DataError as error:
         lines = str(error).split("; ")
-        raise TuneError("\n".join(located(space, line) for line in lines)) from error
+        raise TuneError("\n".join(add_location(space, line) for line in lines)) from error
 
 
-def _check_probes(sweep: Sweep, fold: FoldWindows) -> None:
-    """Check a configuration for each value of the space."""
-    space, wrong = sweep.space, dict[str, None]()
-    for parameters in probes(space):
+def _check_configurations(sweep: Sweep, fold: FoldWindows) -> None:
+    """Raise TuneError with the distinct errors of configurations that cover the space."""
+    space, errors = sweep.space, dict[str, None]()
+    for parameters in probe_configurations(space):
         try:
             config = sweep.config(parameters, trial_seed(space, 0))
-            check_fit(config, sweep.store, fold, sweep.plugins)
+            check_components(config, sweep.store, fold, sweep.plugins)
         except (TuneError, ModelError, DataError) as error:
-            wrong |= dict.fromkeys(located(space, line) for line in str(error).splitlines())
-    if wrong:
-        raise TuneError("\n".join(wrong))
+            errors |= dict.fromkeys(add_location(space, line) for line in str(error).splitlines())
+    if errors:
+        raise TuneError("\n".join(errors))
 
 
-def located(space: Space, line: str) -> str:
-    """A message about a key of the trial, with the line of the space file that sets it."""
+def add_location(space: Space, line: str) -> str:
+    """Prefix a message about a trial's key with the line of the space file that sets the key.
+
+    A message that names no key of the file is returned as it is.
+    """
     key, colon, rest = line.partition(":")
     if not colon:
         return line
+    # the key itself or its nearest parent, spelled as in the file: data.split.folds
     for end in range(key.count(".") + 1, 0, -1):
         if place := space.locations.get(tuple(key.split(".")[:end])):
             return f"{place}: {line}"
+    # a key below trial or parameters; an error of a section may come from a swept key in it
     swept = [name for name, _ in space.parameters if name.startswith(f"{key}.")]
     for candidate in (key, *swept):
         place, _, dotted = space.where(candidate).rpartition(": ")
@@ -253,15 +279,15 @@ def located(space: Space, line: str) -> str:
     return line
 
 
-def _check_fixed(space: Space) -> None:
+def _check_sweep_keys(space: Space) -> None:
+    """Raise TuneError if a key that belongs to the sweep as a whole is set for trials."""
     for key, _ in space.parameters:
         if key.split(".")[0] in ("determinism", "device", "data", "seed", "version"):
             raise TuneError(
-                f"{space.where(key)}: is the sweep's, one value for all trials (fix it)"
+                f"{space.where(key)}: must not be swept, it is the same for all trials "
+                "(give it one value)"
             )
     for key in ("seed", "data", "version", "plugins"):
         if key in space.trial:
-            raise TuneError(
-                f"{space.where(key)}: is not a trial's to set here (use the key of the same name "
-                "at the root of the space)"
-            )
+            instead = "the option --plugin" if key == "plugins" else f"{key} at the top level"
+            raise TuneError(f"{space.where(key)}: must not be set for trials (use {instead})")

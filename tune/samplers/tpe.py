@@ -4,11 +4,12 @@ The only module that imports Optuna. Each suggestion uses a new study, filled wi
 index order, and a generator seeded by (sweep seed, trial, attempt); so a suggestion is a function
 of its arguments, and neither earlier suggestions nor a resume can affect it.
 
-The estimator is multivariate within groups of parameters that always occur together: all
-unconditional parameters form one group. With Optuna's ``group=True`` each conditional parameter is
-in a group of its own, shared only with others of the same option, and is modelled independently of
-the unconditional ones; the value of a range with ``zero`` is conditional on not being 0. Pending trials count as bad (constant liar), so that
-parallel suggestions differ; diverged trials count as the worst value seen.
+The estimator is multivariate within groups of parameters that always occur together. With Optuna's
+``group=True`` the unconditional parameters form one group; each conditional parameter is in a group
+of its own, shared only with others of the same option, and is modelled independently of the
+unconditional ones. (The value of a range with ``zero`` is conditional too: it exists only if not
+0.) Pending trials count as bad (constant liar), so that parallel suggestions differ; diverged
+trials count as the worst value seen.
 """
 
 import warnings

@@ -1,4 +1,8 @@
-"""Who drives a run directory: one process, named in ``driver.json`` with a growing generation."""
+"""The driver's lock on a run directory: one process, named in ``driver.json``.
+
+``driver.json`` says who holds the directory and carries a generation that grows with every driver.
+The generation, not the lock, fences off the workers of an earlier driver: they may outlive it.
+"""
 
 import json
 import os
@@ -13,57 +17,67 @@ from filelock import FileLock, Timeout
 
 from genretune.tune.errors import TuneError
 from genretune.tune.storage.atomic_io import StorageFailure, write_atomically
-from genretune.tune.storage.untrusted import check_shape, read_object, refuse_links
+from genretune.tune.storage.untrusted import check_schema, read_json_object, refuse_links
 
 DRIVER_JSON = "driver.json"
 Holder = Mapping[str, Any]
+_LOCK_TIMEOUT = 10.0  # s
+_CLOCK_DRIFT = 5.0  # s by which a process's start time may differ between two readings
 
 
 def read_holder(run: Path) -> dict[str, Any]:
-    """Who drives, or last drove, a run directory; generation 0 before the first.
+    """Return the current or last holder of a run directory; generation 0 before the first.
 
     Raises:
-        DamagedRecord: ``driver.json`` does not say.
+        DamagedRecord: ``driver.json`` is damaged.
     """
     try:
-        holder = read_object(run / DRIVER_JSON)
+        holder = read_json_object(run / DRIVER_JSON)
     except OSError:
         return {"generation": 0, "pid": None}
-    check_shape("holder", holder, run / DRIVER_JSON)
+    check_schema("holder", holder, run / DRIVER_JSON)
     return {"host": "", "started": 0.0} | holder
 
 
 def is_held(holder: Holder) -> bool:
-    """Whether the holder lives, as far as can be seen from this machine."""
+    """Return whether the holder is alive; one on another host counts as alive."""
     if holder.get("pid") is None:
         return False
     if holder["host"] != platform.node():
         return True
-    return _alive(int(holder["pid"]), float(holder["started"]))
+    return _is_running(int(holder["pid"]), float(holder["started"]))
 
 
 @contextmanager
-def hold(run: Path, *, takeover: bool) -> Iterator[int]:
+def hold_lock(run: Path, *, takeover: bool) -> Iterator[int]:
     """Hold a run directory for a ``with`` block; see ``RunDir.drive``."""
-    generation = _take(run, takeover)
+    generation = _acquire(run, takeover)
     try:
         yield generation
     finally:
         holder = read_holder(run)
+        # Checked again, because a driver on another host may have taken over in the meantime:
+        # releasing then would unlock the directory under the new driver.
         if holder["generation"] == generation:
-            with suppress(OSError):  # a dead holder is found out anyway
-                _write(run, holder | {"pid": None})
+            # Best effort: a dead process is recognised without it.
+            with suppress(OSError):
+                _write_holder(run, holder | {"pid": None})
 
 
-def _take(run: Path, takeover: bool) -> int:
+def _acquire(run: Path, takeover: bool) -> int:
+    """Make this process the holder and return its generation."""
     refuse_links(run)
-    _check_gone(run, takeover)  # a refusal leaves no trace
+    # Before locking, so that a refused command leaves no lock file behind ...
+    _refuse_if_held(run, takeover)
     try:
-        with FileLock(run / ".driver.lock", timeout=10):
+        with FileLock(run / ".driver.lock", timeout=_LOCK_TIMEOUT):
+            # ... and again under the lock, since two drivers can both pass the first check and
+            # would then share a generation. The file lock only serialises this update; who holds
+            # the directory is in driver.json, which other hosts and later drivers can read.
             holder = read_holder(run)
-            _check_gone(run, takeover)
+            _refuse_if_held(run, takeover)
             generation = int(holder["generation"]) + 1
-            _write(
+            _write_holder(
                 run,
                 {
                     "generation": generation,
@@ -79,7 +93,7 @@ def _take(run: Path, takeover: bool) -> int:
         ) from error
     except NotImplementedError as error:
         raise TuneError(
-            f"{run}: must lie where files can be locked, got a file system that cannot "
+            f"{run}: must be on a file system with file locks, got one without "
             "(mount it with locks, or choose another --out)"
         ) from error
     except OSError as error:
@@ -88,27 +102,32 @@ def _take(run: Path, takeover: bool) -> int:
         ) from error
 
 
-def _check_gone(run: Path, takeover: bool) -> None:
+def _refuse_if_held(run: Path, takeover: bool) -> None:
+    """Raise TuneError if another process holds the directory and must not lose it."""
     holder = read_holder(run)
     if not is_held(holder):
         return
     elsewhere = holder["host"] != platform.node()
     if elsewhere and takeover:
         return
-    advice = "--takeover once it is known to be gone" if elsewhere else "wait for it, or end it"
+    advice = "--takeover once it is known to be gone" if elsewhere else "wait for it, or stop it"
     raise TuneError(f"{run}: in use by process {holder['pid']} on {holder['host']} ({advice})")
 
 
-def _write(run: Path, holder: Holder) -> None:
+def _write_holder(run: Path, holder: Holder) -> None:
     write_atomically(run / DRIVER_JSON, json.dumps(holder).encode())
 
 
-def _alive(pid: int, started: float) -> bool:
-    """Whether process ``pid``, begun at ``started`` (s; clocks drift), runs; a zombie does not."""
+def _is_running(pid: int, started: float) -> bool:
+    """Return whether process ``pid``, started at ``started`` (s since the epoch), is running.
+
+    The start time tells it from a later process with the same number. A zombie has ended.
+    """
     try:
         process = psutil.Process(pid)
         return (
-            abs(process.create_time() - started) < 5.0 and process.status() != psutil.STATUS_ZOMBIE
+            abs(process.create_time() - started) < _CLOCK_DRIFT
+            and process.status() != psutil.STATUS_ZOMBIE
         )
     except psutil.Error:
         return False

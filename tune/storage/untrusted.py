@@ -1,8 +1,8 @@
-"""Reading a run directory that anybody may have made: it is data, and nothing in it is obeyed.
+"""Read a run directory as untrusted input: it is parsed and validated, never executed.
 
-Only ordinary files are opened, so that a pipe or a device holds nobody up; JSON is JSON, without
-NaN; what has another shape than this program writes is refused by name. A command that writes
-refuses a directory with links in it, which could lead its writing elsewhere.
+Only regular files are read, so that a pipe or a device cannot block a command. JSON must be strict
+(no NaN or Infinity) and match the schema that this program writes. Commands that write refuse a
+directory with symbolic links, which could redirect their writes.
 """
 
 import json
@@ -17,46 +17,49 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from genretune.tune.errors import DamagedRecord
 from genretune.tune.reproducibility.literals import Level
 
-_LARGEST = 2**30  # bytes of a file that is read whole
+_MAX_BYTES = 2**30  # of a file that is read into memory
 
 
 def read_file(path: Path) -> bytes:
-    """The content of an ordinary file.
+    """Return the content of a regular file.
 
     Raises:
         OSError: it cannot be opened or read.
-        DamagedRecord: it is no ordinary file, or larger than a record can be.
+        DamagedRecord: it is not a regular file, or larger than any record.
     """
+    # O_NONBLOCK, because opening a pipe would otherwise wait for a writer that never comes. The
+    # type is checked on the open descriptor: the path could be replaced after a check of its own.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise DamagedRecord(f"{path}: must be an ordinary file, got something else")
-        if found.st_size > _LARGEST:
-            raise DamagedRecord(f"{path}: must be smaller than 1 GiB, got {found.st_size} bytes")
-        return file.read(_LARGEST)
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise DamagedRecord(f"{path}: must be a regular file, got another kind")
+        if status.st_size > _MAX_BYTES:
+            raise DamagedRecord(f"{path}: must be at most 1 GiB, got {status.st_size} bytes")
+        return file.read(_MAX_BYTES)  # limited here, too: the file may still grow
 
 
 def read_text(path: Path) -> str:
-    """The text of an ordinary file; raises as ``read_file``, and where it is not UTF-8."""
+    """Return the text of a regular file; raises as ``read_file``, and if it is not UTF-8."""
     try:
         return read_file(path).decode()
     except UnicodeDecodeError as error:
         raise DamagedRecord(f"{path}: must be UTF-8 text, got {error.reason}") from error
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file.
 
     Raises:
         OSError: it cannot be opened or read.
-        DamagedRecord: it is not the JSON that this program writes.
+        DamagedRecord: it is not a strict JSON object.
     """
     text = read_text(path)
     try:
-        content = json.loads(text, parse_constant=_no_constant)
+        content = json.loads(text, parse_constant=_reject_constant)
+        # A lone surrogate is valid JSON, but printing or journaling it later would raise.
         if "\\ud" in text.lower():
-            json.dumps(content, ensure_ascii=False).encode()  # half a character cannot be printed
+            json.dumps(content, ensure_ascii=False).encode()
     except RecursionError as error:
         raise DamagedRecord(f"{path}: must be JSON, got it nested too deeply") from error
     except ValueError as error:
@@ -66,118 +69,133 @@ def read_object(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_result(folder: Path) -> dict[str, Any] | None:
-    """``result.json`` of a trial's folder; None without one.
+def read_result(trial_path: Path) -> dict[str, Any] | None:
+    """Return ``result.json`` of a trial's folder; None if it does not exist.
 
     Raises:
         OSError: it cannot be opened or read.
-        DamagedRecord: it is not what this program writes.
+        DamagedRecord: it does not match the schema.
     """
-    path = folder / "result.json"
+    path = trial_path / "result.json"
     try:
-        content = read_object(path)
+        content = read_json_object(path)
     except FileNotFoundError:
         return None
-    check_shape("result", content, path)
+    check_schema("result", content, path)
     lists: dict[str, Any] = {"classes": [], "segments": [], "history": []}
     return lists | {"status": "running", "why": None} | content
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name}, which JSON has not")
+def _reject_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name}, which is not JSON")
 
 
-class _Loose(BaseModel):
+_Kind = Literal["sweep", "result", "holder"]
+
+
+class _Schema(BaseModel):
+    """The keys of a file that are read; others are allowed, so that newer files can be opened."""
+
     model_config = ConfigDict(extra="allow", strict=True)
 
 
-class _Data(_Loose):
+class _DataSchema(_Schema):
     samples: str = Field(pattern="^[0-9a-f]+$")
     sample_rate: int = Field(ge=1)
 
 
-class _Leakage(_Loose):
+class _LeakageSchema(_Schema):
     leaks: list[Any] = []
 
 
-class _Sweep(_Loose):
-    """What is read of ``sweep.json``; the space has a reader of its own."""
+class _SweepSchema(_Schema):
+    """The keys of ``sweep.json`` that are read; ``tune.space`` validates the space."""
 
     space: dict[str, Any]
     overrides: list[str]
-    data: _Data
+    data: _DataSchema
     source: str | None
-    leakage: _Leakage
+    leakage: _LeakageSchema
     determinism: Level
     device: Literal["cpu", "cuda"]
     plugins: dict[str, str]
     corpus: str | None = None
 
 
-class _Environment(_Loose):
+class _EnvironmentSchema(_Schema):
     machine_class: str
 
 
-class _Segment(_Loose):
-    environment: _Environment
+class _SegmentSchema(_Schema):
+    environment: _EnvironmentSchema
 
 
-class _Result(_Loose):
+class _ResultSchema(_Schema):
     status: str = "running"
     why: str | None = None
     classes: list[str] = []
-    segments: list[_Segment] = []
+    segments: list[_SegmentSchema] = []
     history: list[dict[str, Any]] = []
 
 
-class _Holder(_Loose):
+class _HolderSchema(_Schema):
     generation: int = Field(ge=0)
     pid: int | None = Field(gt=0, lt=2**31)
     host: str = ""
     started: float = 0.0
 
 
-_SHAPES: dict[str, type[BaseModel]] = {"sweep": _Sweep, "result": _Result, "holder": _Holder}
+_SCHEMAS: dict[_Kind, type[BaseModel]] = {
+    "sweep": _SweepSchema,
+    "result": _ResultSchema,
+    "holder": _HolderSchema,
+}
 
 
-def check_shape(kind: Literal["sweep", "result", "holder"], content: Any, path: Path) -> None:
-    """See that ``sweep.json``, ``result.json`` or ``driver.json`` has what is read of it.
+def check_schema(kind: _Kind, content: Any, path: Path) -> None:
+    """Validate the content of ``sweep.json``, ``result.json`` or ``driver.json``.
+
+    Args:
+        path: named in the message.
 
     Raises:
-        DamagedRecord: it has not; names the first thing.
+        DamagedRecord: a key that is read is missing or invalid; names the first.
     """
     try:
-        _SHAPES[kind].model_validate(content)
+        _SCHEMAS[kind].model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
+        key = ".".join(map(str, first["loc"]))
         rule = first["msg"][:1].lower() + first["msg"][1:]
-        raise DamagedRecord(f"{path}: {where}: {rule}, got {_short(first['input'])}") from None
+        raise DamagedRecord(f"{path}: {key}: {rule}, got {_shortened(first['input'])}") from None
 
 
 def refuse_links(path: Path) -> None:
-    """See that nothing in a run directory leads out of it, before anything is written there.
+    """Check that a run directory contains no symbolic link, before anything is written there.
+
+    A link in somebody else's directory could make a command overwrite or delete files outside it.
 
     Raises:
-        DamagedRecord: it holds a symbolic link.
+        DamagedRecord: it contains a symbolic link.
         OSError: it cannot be read.
     """
-    for entry in _entries(path):
+    for entry in _entries_below(path):
         if entry.is_symlink():
             raise DamagedRecord(
-                f"{entry.path}: must be no link where something is to be written, got one to "
-                f"{os.readlink(entry.path)} (put the files there)"
+                f"{entry.path}: symbolic links are not allowed in a directory to be written, got "
+                f"one to {os.readlink(entry.path)} (replace it by the files themselves)"
             )
 
 
-def _entries(path: Path) -> Iterator["os.DirEntry[str]"]:
-    with os.scandir(path) as found:
-        for entry in found:
+def _entries_below(path: Path) -> Iterator["os.DirEntry[str]"]:
+    """Yield all entries below a folder without following links."""
+    with os.scandir(path) as entries:
+        for entry in entries:
             yield entry
             if entry.is_dir(follow_symlinks=False):
-                yield from _entries(Path(entry.path))
+                yield from _entries_below(Path(entry.path))
 
 
-def _short(value: object) -> str:
+def _shortened(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,8 +1,8 @@
-"""What can happen in a sweep; the journal is a list of these, one JSON object a line.
+"""The events of a sweep; its journal is a list of them, one JSON object per line.
 
-Events of one trial come in order: created, report 1, 2, ..., the verdict of a rung after its
-report and before the next one, ended at the last. Those of different trials may interleave in any
-way; a verdict comes after the events that it rests on.
+The events of one trial are in order: created, report 1, 2, ..., ended; the verdict at a rung
+follows the report of that epoch and precedes the next report. Events of different trials may
+interleave in any way, but a verdict follows all events that it is derived from.
 """
 
 import json
@@ -12,14 +12,19 @@ from typing import Annotated, Literal, NoReturn
 from pydantic import ConfigDict, Field, TypeAdapter
 
 MIXED = "mixed"
-"""In a driver's environment: the machine class of a sweep over several."""
+"""The machine class in the environment of a driver whose sweep runs on several."""
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """A driver process took the sweep over; whatever ran under the one before is over."""
+    """A driver process took over the sweep; no segment of the previous driver runs any more.
+
+    Attributes:
+        generation: 1 for the first driver, one more for each later one.
+        environment: versions, code digest and machine class.
+    """
 
     __pydantic_config__ = _STRICT
     generation: int
@@ -31,7 +36,13 @@ class Driver:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """Trial ``trial`` has its configuration."""
+    """A trial was created.
+
+    Attributes:
+        trial: its index, from 0 without gaps.
+        parameters: flat configuration.
+        seed: of its training.
+    """
 
     __pydantic_config__ = _STRICT
     trial: int
@@ -42,11 +53,12 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The trial has trained its ``epoch``-th epoch (from 1).
+    """A trial finished an epoch.
 
     Attributes:
-        value: the sweep's metric after it; None where it is not finite.
-        weights_sha256: digest of the weights after it.
+        epoch: from 1.
+        value: the sweep's metric after the epoch; None if it is not finite.
+        weights_sha256: digest of the weights after the epoch.
     """
 
     __pydantic_config__ = _STRICT
@@ -59,14 +71,14 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What a trial was compared with at a rung.
+    """The comparison behind a verdict.
 
     Attributes:
-        value: its best metric up to the rung.
-        place: where it came among them, from 1.
-        of: how many values there were, its own included.
-        go_on: how many of them go on.
-        last_in: the trial that holds the last place that goes on.
+        value: the trial's best metric up to the rung.
+        place: its rank, from 1.
+        of: number of values compared, including its own.
+        go_on: how many of them are promoted.
+        last_in: the trial with the last promoted rank.
         last_value: that trial's value.
     """
 
@@ -81,7 +93,12 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a trial goes on from the rung at ``rung`` epochs."""
+    """ASHA's decision on a trial at a rung.
+
+    Attributes:
+        rung: the epoch of the rung.
+        verdict: ``continue``: promoted; ``stop``: the trial is final.
+    """
 
     __pydantic_config__ = _STRICT
     trial: int
@@ -93,7 +110,11 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The trial came to its own end: by its last epoch, by patience, or by its own fault."""
+    """A trial ended by itself: after its last epoch, by patience, by divergence or by an error.
+
+    Attributes:
+        epochs: finished by then.
+    """
 
     __pydantic_config__ = _STRICT
     trial: int
@@ -105,7 +126,12 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Infrastructure took the trial's worker; never final. ``epochs`` were reported by then."""
+    """A trial's worker was lost to an infrastructure failure; the trial stays open.
+
+    Attributes:
+        generation: of the driver at that time.
+        epochs: reported by then.
+    """
 
     __pydantic_config__ = _STRICT
     trial: int
@@ -117,7 +143,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """The user declares a lost trial failed, with the epochs it has reported."""
+    """The user declared a trial failed, with the epochs reported by then."""
 
     __pydantic_config__ = _STRICT
     trial: int
@@ -128,9 +154,9 @@ class GiveUp:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The user stops one trial after the epochs it has reported.
+    """The user stopped a trial, with the epochs reported by then.
 
-    Without a trial the sweep is drained: no segment starts until the next driver.
+    Without a trial, the user drained the sweep: no segment starts until the next driver.
     """
 
     __pydantic_config__ = _STRICT
@@ -141,7 +167,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Extended:
-    """The sweep now has ``trials`` trials."""
+    """The sweep was extended to ``trials`` trials in total."""
 
     __pydantic_config__ = _STRICT
     trials: int
@@ -150,7 +176,7 @@ class Extended:
 
 @dataclass(frozen=True, slots=True)
 class Exhausted:
-    """The space holds no more than ``trials`` different configurations, so the sweep ends there."""
+    """The space has only ``trials`` different configurations, so the sweep ends there."""
 
     __pydantic_config__ = _STRICT
     trials: int
@@ -163,23 +189,24 @@ _ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator=
 
 
 def to_line(event: Event) -> str:
-    """The event as one line of the journal, without its end; floats round-trip."""
+    """Return an event as one line of the journal, without the newline; floats round-trip."""
     fields = _ADAPTER.dump_python(event)
     line = {"event": fields.pop("event"), **fields}
     return json.dumps(line, separators=(",", ":"), allow_nan=False)
 
 
 def from_line(line: str | bytes) -> Event:
-    """The event of a line.
+    """Return the event of a line of the journal.
 
     Raises:
-        ValueError: not JSON, or not an event (a pydantic.ValidationError).
+        ValueError: not JSON, or not an event (then a pydantic.ValidationError).
     """
     text = line if isinstance(line, bytes) else line.encode()
-    if b"NaN" in text or b"Infinity" in text:  # pydantic takes them inside of parameters
-        json.loads(text, parse_constant=_no_constant)
+    # pydantic accepts NaN and Infinity inside ``parameters``, where types are not declared
+    if b"NaN" in text or b"Infinity" in text:
+        json.loads(text, parse_constant=_refuse_constant)
     return _ADAPTER.validate_json(text)
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not valid JSON")

@@ -1,7 +1,7 @@
-"""A sweep before it runs: its size, rungs, first configurations and expected work."""
+"""The plan of a sweep: its size, rungs, first configurations and expected work."""
 
-import statistics
 from dataclasses import dataclass, replace
+from statistics import mean
 
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import FlatConfig, conditional
@@ -11,14 +11,14 @@ from genretune.tune.sweep.state_machine import StateMachine
 from genretune.tune.sweep.sweep_rules import rules_from_space
 from genretune.tune.sweep.synthetic_trials import SyntheticTrials
 
-_SIMULATED = 5
+_SIMULATIONS = 5
 SEGMENT_SECONDS = 0.1
-"""What starting a segment takes in a reused worker, in epochs of one second."""
+"""Seconds to start a segment in a reused worker, for epochs of about one second."""
 
 
 @dataclass(frozen=True)
 class RungPlan:
-    """A rung and how many trials will reach it, as far as can be expected."""
+    """A rung, and how many trials are expected to reach it."""
 
     epoch: int
     trials: float
@@ -26,18 +26,22 @@ class RungPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """
+    """What is known or expected of a sweep before it runs.
+
     Attributes:
-        parameters: swept values, those of all options included.
-        conditional: how many of them exist only where their option is taken.
-        size: configurations of the space; None where a range is continuous.
-        first: configurations of the first trials, those that need no values of earlier ones.
-        rungs: without early termination none.
-        completed: trials that are expected to run to their end.
-        epochs: expected in all.
-        epochs_without_rungs: if every trial ran to its end.
+        trials: number of trials; a finite space may have fewer than asked for.
+        parameters: number of swept values, including those of every option.
+        conditional: how many of them exist only if their option is taken.
+        size: number of configurations of the space; None if a range is continuous.
+        first: configurations of the first trials, as far as they need no values of earlier ones.
+        rungs: empty without early termination.
+        completed: expected number of trials that run to their end.
+        epochs: expected in total.
+        epochs_without_rungs: in total if every trial ran to its end.
+        workers: number of concurrent trials.
         utilisation: expected share of the workers' time spent on epochs.
-        rounds: expected time in epochs of mean length, with all workers.
+        rounds: expected duration of the sweep, in mean durations of an epoch.
+        lag: of a sampler that learns from earlier trials, else None.
     """
 
     trials: int
@@ -56,64 +60,56 @@ class Plan:
 
 
 def make_plan(space: Space, *, workers: int, first: int = 5, sigma: float = 0.3) -> Plan:
-    """Simulate the sweep with the state machine it will run under.
+    """Return the plan of a sweep, by simulating it with its own state machine.
 
     Args:
-        workers: trials at once.
+        workers: number of concurrent trials.
         first: how many configurations to show.
-        sigma: of the logarithm of epoch times.
+        sigma: standard deviation of the logarithm of epoch times.
     """
-    dimensions = space.dimensions()
-    runs = []
-    for seed in range(_SIMULATED):
-        state_machine = StateMachine(_cheap(space))
-        world = SyntheticTrials(results=seed, clock=seed, sigma=sigma)
-        runs.append(
-            (state_machine, simulate(state_machine, world, workers, overhead=SEGMENT_SECONDS))
-        )
-    rung_epochs, trials = rules_from_space(space).rung_epochs, len(runs[0][0].state.trials)
+    simulated, results = [], []
+    for seed in range(_SIMULATIONS):
+        state_machine = StateMachine(_without_tpe(space))
+        behaviour = SyntheticTrials(result_seed=seed, clock_seed=seed, sigma=sigma)
+        results.append(simulate(state_machine, behaviour, workers, overhead=SEGMENT_SECONDS))
+        simulated.append(state_machine.state.trials)
+    rules, trials = rules_from_space(space), len(simulated[0])
     return Plan(
         trials=trials,
-        parameters=len(dimensions),
+        parameters=len(space.dimensions()),
         conditional=sum(conditional(node) for _, node in space.parameters),
         size=space.size(),
         first=first_configurations(space, min(first, space.trials)),
         rungs=[
-            RungPlan(
-                epoch,
-                statistics.mean(
-                    sum(trial.epochs >= epoch for trial in state_machine.state.trials)
-                    for state_machine, _ in runs
-                ),
-            )
-            for epoch in rung_epochs
+            RungPlan(epoch, mean(sum(t.epochs >= epoch for t in sweep) for sweep in simulated))
+            for epoch in rules.rung_epochs
         ],
-        completed=statistics.mean(
-            sum(trial.status == "completed" for trial in state_machine.state.trials)
-            for state_machine, _ in runs
-        ),
-        epochs=statistics.mean(result.epochs for _, result in runs),
+        completed=mean(sum(t.status == "completed" for t in sweep) for sweep in simulated),
+        epochs=mean(result.epochs for result in results),
         epochs_without_rungs=trials * space.epochs,
         workers=workers,
-        utilisation=statistics.mean(result.utilisation(workers) for _, result in runs),
-        rounds=statistics.mean(result.seconds for _, result in runs),
-        lag=rules_from_space(space).lag,
+        utilisation=mean(result.utilisation(workers) for result in results),
+        rounds=mean(result.seconds for result in results),
+        lag=rules.lag,
     )
 
 
 def first_configurations(space: Space, count: int) -> list[FlatConfig]:
-    """The configurations that are certain before anything has run."""
-    state_machine, found = StateMachine(space), list[FlatConfig]()
-    while len(found) < count:
-        segment = state_machine.next_segment(range(len(found)))
+    """Return up to ``count`` configurations that are certain before anything has run."""
+    state_machine, configurations = StateMachine(space), list[FlatConfig]()
+    while len(configurations) < count:
+        segment = state_machine.next_segment(range(len(configurations)))
         if not isinstance(segment, Segment):
             break
-        found.append(dict(segment.parameters))
-    return found
+        configurations.append(dict(segment.parameters))
+    return configurations
 
 
-def _cheap(space: Space) -> Space:
-    """The same waiting without tpe's arithmetic, which does not matter here."""
+def _without_tpe(space: Space) -> Space:
+    """Return the space with a sampler that waits as tpe does, but draws at random.
+
+    Synthetic trials do not depend on how good a configuration is, and random draws are fast.
+    """
     if not space.sampler.needs_history:
         return space
     return replace(space, sampler=space.sampler.model_copy(update={"n_startup": 10**9}))

@@ -1,39 +1,49 @@
-"""What a sampler may know of earlier trials when it is asked for trial i.
+"""What a sampler may know of the earlier trials when trial i is sampled.
 
-As in BOHB (https://arxiv.org/abs/1807.01774) it learns from the deepest rung with enough reports.
-Later trials count as pending, whatever is known of them: what one worker knows by then another may
-not, and a suggestion must not depend on it.
+As in BOHB (https://arxiv.org/abs/1807.01774), it learns from the deepest rung with enough reports.
+Trials within the lag count as pending even if they have finished: how far they are by then depends
+on the number and speed of workers, and a suggestion must not.
 """
 
 from genretune.tune.samplers.history import Observation
 from genretune.tune.sweep.sampler_lag import SamplerRung
 from genretune.tune.sweep.state import State, TrialState
-from genretune.tune.sweep.sweep_rules import SweepRules
 
 
 def sampler_history(
     rungs: list[SamplerRung], state: State, index: int, n_startup: int
 ) -> list[Observation]:
-    """Return the trials below ``index`` as a sampler may know them, in index order."""
+    """Return the trials below ``index`` as a sampler may know them, in index order.
+
+    Args:
+        rungs: those at which the sampler learns, ascending; none gives an empty history.
+        n_startup: reports that a rung must have to be learned from; below that, the first rung is
+            used.
+    """
     for rung in reversed(rungs):
-        known = state.trials[: max(0, index - rung.lag + 1)]
-        if sum(trial.epochs >= rung.epoch for trial in known) >= n_startup:
+        observable = state.trials[: _observable_count(rung, index)]
+        if sum(trial.epochs >= rung.epoch for trial in observable) >= n_startup:
             return _observations(rung, state, index)
     return _observations(rungs[0], state, index) if rungs else []
 
 
+def _observable_count(rung: SamplerRung, index: int) -> int:
+    """Return how many trials, from trial 0, are settled at the rung when ``index`` is sampled."""
+    return max(0, index - rung.lag + 1)
+
+
 def _observations(rung: SamplerRung, state: State, index: int) -> list[Observation]:
-    known = max(0, index - rung.lag + 1)
+    observable = _observable_count(rung, index)
     return [
-        _observation(trial, rung, state.rules)
-        if trial.index < known
-        else Observation(trial.parameters)
+        _observation(trial, rung)
+        if trial.index < observable
+        else Observation(trial.parameters, "pending")
         for trial in state.trials[:index]
     ]
 
 
-def _observation(trial: TrialState, rung: SamplerRung, rules: SweepRules) -> Observation:
-    """Only what was known when the trial was settled at the rung, not what came after."""
+def _observation(trial: TrialState, rung: SamplerRung) -> Observation:
+    """Return what was known of a trial when it was settled at the rung, and nothing later."""
     if trial.epochs >= rung.epoch:
         value = trial.bests[rung.epoch - 1]
         return Observation(trial.parameters, "worst" if value is None else "value", value)

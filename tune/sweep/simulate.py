@@ -1,9 +1,10 @@
-"""A sweep on a simulated clock: the real state machine, pretended trials and workers.
+"""Simulation of a sweep: the real state machine with simulated trials, workers and clock.
 
-Used by ``plan``, by the tests and by the benchmark. With one worker it is the sequential loop.
+Used by ``plan``, the tests and the benchmark. With one worker it is a sequential search.
 """
 
 import heapq
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -16,29 +17,30 @@ End = Literal["completed", "diverged", "failed", "lost"]
 
 
 class TrialBehaviour(Protocol):
-    """What trials would do; every answer is a function of its arguments."""
+    """How simulated trials behave; every method is a function of its arguments."""
 
     def value(self, trial: int, parameters: Mapping[str, object], epoch: int) -> float:
-        """The metric after an epoch."""
+        """Return the metric after an epoch."""
 
     def seconds(self, trial: int, parameters: Mapping[str, object], epoch: int) -> float:
-        """How long the epoch takes."""
+        """Return the duration of an epoch."""
 
     def end(self, trial: int, parameters: Mapping[str, object], epoch: int) -> End | None:
-        """How the trial ends by itself after this many whole epochs, if it does."""
+        """Return how the trial ends by itself after ``epoch`` epochs; None if it does not."""
 
     def loss(self, trial: int, epoch: int, attempt: int) -> bool:
-        """Whether the worker is lost in this epoch at this attempt."""
+        """Return whether the worker is lost in this epoch of the trial's ``attempt``-th segment."""
 
 
 @dataclass
-class Simulated:
-    """
+class SimulationResult:
+    """The outcome of a simulation.
+
     Attributes:
         seconds: when the last worker finished.
-        busy_seconds: worker seconds spent on epochs.
-        epochs: epochs that were trained, repeated ones included.
-        reason: of the machine's ``Done``.
+        busy_seconds: seconds that workers spent on epochs, over all workers.
+        epochs: epochs trained, including repeated ones.
+        reason: that of the state machine's ``Done``.
         best: (seconds, epochs so far, value) at each improvement.
     """
 
@@ -49,13 +51,13 @@ class Simulated:
     best: list[tuple[float, int, float]] = field(default_factory=list)
 
     def utilisation(self, workers: int) -> float:
-        """Share of the workers' time that went into epochs."""
+        """Return the share of the workers' time spent on epochs."""
         return self.busy_seconds / (self.seconds * workers) if self.seconds else 1.0
 
 
 @dataclass
-class _Running:
-    """A segment on a worker: ``epoch`` is the one that is being trained."""
+class _RunningEpoch:
+    """An epoch that a worker is training, and whether the worker will be lost in it."""
 
     segment: Segment
     epoch: int
@@ -67,58 +69,66 @@ Journal = Callable[[list[Event]], None]
 
 def simulate(
     state_machine: StateMachine,
-    world: TrialBehaviour,
+    behaviour: TrialBehaviour,
     workers: int,
     *,
     overhead: float = 0.0,
     journal: Journal = lambda events: None,
-) -> Simulated:
-    """Run the sweep to its end.
+) -> SimulationResult:
+    """Run a sweep to its end.
 
     Args:
-        overhead: seconds that starting a segment takes.
-        journal: gets the events before they are acted upon, as a driver's journal would.
+        overhead: seconds it takes to start a segment.
+        journal: called with new events before they are acted upon, as a driver's journal is.
     """
-    run = _Simulation(state_machine, world, overhead, journal)
+    simulation = _Simulation(state_machine, behaviour, overhead, journal)
     while True:
-        while len(run.busy) < workers:
-            answer = state_machine.next_segment(run.busy)
-            journal(state_machine.take())
-            if isinstance(answer, Done):
-                run.result.reason = answer.reason
-                return run.result
-            if answer == WAIT:
+        while len(simulation.busy) < workers:
+            decision = state_machine.next_segment(simulation.busy)
+            journal(state_machine.take_events())
+            if isinstance(decision, Done):
+                simulation.result.reason = decision.reason
+                return simulation.result
+            if decision == WAIT:
                 break
-            run.start(answer)
-        run.step()
+            simulation.start(decision)
+        simulation.finish_next_epoch()
 
 
 class _Simulation:
+    """Simulated workers and their clock, which is ``result.seconds``."""
+
     def __init__(
-        self, state_machine: StateMachine, world: TrialBehaviour, overhead: float, journal: Journal
+        self,
+        state_machine: StateMachine,
+        behaviour: TrialBehaviour,
+        overhead: float,
+        journal: Journal,
     ) -> None:
-        self.state_machine, self.world = state_machine, world
+        self.state_machine, self.behaviour = state_machine, behaviour
         self.overhead, self.journal = overhead, journal
         self.busy: set[int] = set()
-        self.result = Simulated()
+        self.result = SimulationResult()
         self.attempts: dict[int, int] = {}
-        self.queue: list[tuple[float, int, _Running]] = []
-        self.starts = 0
+        # (end of the epoch, number of the epoch): the number breaks ties in order of starting
+        self.queue: list[tuple[float, int, _RunningEpoch]] = []
+        self.epochs_started = 0
 
     def start(self, segment: Segment) -> None:
-        """The worker announces what its checkpoint holds, then trains or ends."""
+        """Report the epochs that the trial's checkpoint holds, then train."""
         index = segment.trial
         self.busy.add(index)
         self.attempts[index] = self.attempts.get(index, 0) + 1
-        for epoch, told in enumerate(self.state_machine.state.trials[index].reports, start=1):
-            value = float("nan") if told[0] is None else told[0]
-            self.state_machine.report(index, epoch, value, told[1])
+        reports = self.state_machine.state.trials[index].reports
+        for epoch, (recorded, digest) in enumerate(reports, start=1):
+            value = float("nan") if recorded is None else recorded
+            self.state_machine.report(index, epoch, value, digest)
         self.train(segment, segment.epochs + 1, self.overhead)
 
-    def train(self, segment: Segment, epoch: int, wait: float) -> None:
-        """Begin an epoch, or come to the trial's own end."""
+    def train(self, segment: Segment, epoch: int, delay: float) -> None:
+        """Start an epoch after ``delay`` seconds, unless the trial ends by itself before it."""
         index, parameters = segment.trial, segment.parameters
-        end: End | None = self.world.end(index, parameters, epoch - 1)
+        end: End | None = self.behaviour.end(index, parameters, epoch - 1)
         if end is None and epoch > self.state_machine.state.rules.epochs:
             end = "completed"
         if end == "lost":
@@ -127,40 +137,43 @@ class _Simulation:
         if end is not None:
             self.state_machine.ended(index, end, epoch - 1, f"{end} after epoch {epoch - 1}")
             self.busy.discard(index)
-            self.journal(self.state_machine.take())
+            self.journal(self.state_machine.take_events())
             return
-        seconds = self.world.seconds(index, parameters, epoch)
+        seconds = self.behaviour.seconds(index, parameters, epoch)
         self.result.busy_seconds += seconds
         self.result.epochs += 1
-        lost = self.world.loss(index, epoch, self.attempts[index])
-        self.starts += 1
-        at = self.result.seconds + wait + seconds
-        heapq.heappush(self.queue, (at, self.starts, _Running(segment, epoch, lost)))
+        lost = self.behaviour.loss(index, epoch, self.attempts[index])
+        self.epochs_started += 1
+        end_time = self.result.seconds + delay + seconds
+        running = _RunningEpoch(segment, epoch, lost)
+        heapq.heappush(self.queue, (end_time, self.epochs_started, running))
 
-    def step(self) -> None:
-        """The next epoch that is finished anywhere."""
-        at, _, running = heapq.heappop(self.queue)
-        self.result.seconds = at
+    def finish_next_epoch(self) -> None:
+        """Advance the clock to the next end of an epoch on any worker, and report it."""
+        self.result.seconds, _, running = heapq.heappop(self.queue)
         segment, epoch = running.segment, running.epoch
         if running.lost:
             self.lose(segment.trial)
             return
-        value = self.world.value(segment.trial, segment.parameters, epoch)
+        value = self.behaviour.value(segment.trial, segment.parameters, epoch)
         digest = f"{segment.trial:x}.{epoch:x}"
         reply = self.state_machine.report(segment.trial, epoch, value, digest)
-        self.journal(self.state_machine.take())
-        self._note(value)
+        self.journal(self.state_machine.take_events())
+        self._record_improvement(value)
         if reply == CONTINUE:
             self.train(segment, epoch + 1, 0.0)
         else:
             self.busy.discard(segment.trial)
 
     def lose(self, index: int) -> None:
+        """Lose the worker of a trial."""
         self.state_machine.lost(index, "simulated")
-        self.journal(self.state_machine.take())
+        self.journal(self.state_machine.take_events())
         self.busy.discard(index)
 
-    def _note(self, value: float) -> None:
+    def _record_improvement(self, value: float) -> None:
         rules, best = self.state_machine.state.rules, self.result.best
-        if value == value and rules.better(value, best[-1][2] if best else None):
+        if math.isnan(value):
+            return
+        if rules.better(value, best[-1][2] if best else None):
             best.append((self.result.seconds, self.result.epochs, value))

@@ -1,8 +1,8 @@
-"""The state of a sweep as the fold of its events: ``state = fold(journal)``.
+"""The state of a sweep, derived from its events and from nothing else.
 
-The fold decides nothing: it records what was created, reported and judged. It is idempotent (a
-worker announces again the epochs that its checkpoint holds) and does not depend on how events of
-different trials interleave.
+Applying an event decides nothing: it records what was created, reported and decided. It is
+idempotent (a resumed worker reports again the epochs in its checkpoint), and the result does not
+depend on how the events of different trials interleave.
 """
 
 from collections.abc import Iterable
@@ -25,22 +25,26 @@ from genretune.tune.sweep.events import (
 )
 from genretune.tune.sweep.sweep_rules import SweepRules
 
-Final = Literal["completed", "stopped", "diverged", "failed"]
+FinalStatus = Literal["completed", "stopped", "diverged", "failed"]
 
 
 @dataclass(slots=True)
 class TrialState:
-    """What is known about one trial.
+    """The state of one trial.
 
     Attributes:
+        index: of the trial in the sweep, from 0.
+        parameters: flat configuration.
+        seed: of its training.
         reports: (value, weights digest) after each epoch, from the first.
-        bests: best value up to each epoch.
-        best_epoch: the epoch of the best value, the first of equal ones; 0 before any.
-        verdicts: by the rung's epoch.
-        ended: its own end.
-        given_up: declared failed by the user.
-        stopped_by_user: after that many epochs.
-        losses: (driver generation, epochs reported by then) of each loss.
+        bests: the best value up to each epoch.
+        best_epoch: the epoch of the best value, the first of equal ones; 0 before any report.
+        verdicts: by the epoch of the rung.
+        ended: how it ended by itself; None if it has not.
+        given_up: the event by which the user declared it failed.
+        stopped_by_user: epochs after which the user stopped it.
+        losses: (driver generation, epochs reported by then) of each lost worker.
+        stopped_at: the epoch of the rung at which a verdict stopped it.
     """
 
     index: int
@@ -55,21 +59,22 @@ class TrialState:
     stopped_by_user: int | None = None
     losses: list[tuple[int, int]] = field(default_factory=list)
     stopped_at: int | None = None
-    """The rung at which a verdict stopped it."""
 
     @property
     def epochs(self) -> int:
-        """Epochs reported."""
+        """Number of epochs reported."""
         return len(self.reports)
 
     @property
     def best(self) -> float | None:
-        """The best value of all epochs."""
+        """Best value of all epochs; None without a finite one."""
         return self.bests[-1] if self.bests else None
 
     @property
-    def status(self) -> Final | None:
-        """How it ended, if it did; a verdict is above all else, then the user's word."""
+    def status(self) -> FinalStatus | None:
+        """Final status; None while the trial is open."""
+        # A verdict or a user's decision can meet an end that the worker reported in the meantime.
+        # It takes precedence, so that the status does not depend on which event came first.
         if self.stopped_at is not None or self.stopped_by_user is not None:
             return "stopped"
         if self.given_up is not None:
@@ -82,7 +87,11 @@ class TrialState:
         return self.status is not None
 
     def undecided(self, rungs: tuple[int, ...]) -> int | None:
-        """The rung that the trial has reached without a verdict yet."""
+        """Return the rung that the trial has reached without a verdict so far; None if decided.
+
+        Args:
+            rungs: epochs of the trial's rungs, ascending.
+        """
         for rung in rungs:
             if rung > self.epochs:
                 return None
@@ -92,16 +101,16 @@ class TrialState:
 
 
 class State:
-    """All trials created so far, and what concerns the sweep as a whole.
+    """The trials created so far, and the state of the sweep as a whole.
 
     Attributes:
         trials: by index, without gaps.
-        target: how many trials the sweep is to have, extensions included.
-        exhausted: how many different configurations there are, once that is known.
-        generation: of the present driver.
-        draining: no new segments until the next driver.
-        arrivals: (bracket, rung) -> trials in the order of their reports there, kept only where
-            verdicts depend on it.
+        target: number of trials that the user asked for, extensions included.
+        exhausted: number of different configurations, once the sampler has run out of them.
+        generation: of the current driver; 0 before the first.
+        draining: whether the user drained the sweep: no segment starts until the next driver.
+        arrivals: (bracket, epoch of the rung) -> trials in the order of their reports there; kept
+            only for ``order: arrival``, whose verdicts depend on it.
     """
 
     def __init__(self, rules: SweepRules, trials: int) -> None:
@@ -115,15 +124,15 @@ class State:
 
     @property
     def total(self) -> int:
-        """How many trials there will be."""
+        """Number of trials that the sweep will have."""
         return self.target if self.exhausted is None else min(self.target, self.exhausted)
 
     def apply(self, event: Event) -> bool:
-        """Record the event; whether it told anything new.
+        """Apply an event; return False if it repeats what is recorded, and changes nothing.
 
         Raises:
-            Contradiction: the same thing was recorded before, differently.
-            RunFailure: the event cannot follow what is recorded.
+            Contradiction: the event differs from one recorded for the same trial, epoch or rung.
+            RunFailure: the event cannot follow those applied so far.
         """
         match event:
             case Report():
@@ -149,18 +158,18 @@ class State:
                 self.draining = False
         return True
 
-    def recall(self, events: Iterable[Event]) -> None:
-        """Record the events of a journal.
+    def apply_all(self, events: Iterable[Event]) -> None:
+        """Apply the events of a journal.
 
         Raises:
-            DamagedRecord: they cannot follow one another.
+            DamagedRecord: an event cannot follow those before it; names its number.
         """
         for number, event in enumerate(events, start=1):
             try:
                 self.apply(event)
             except RunFailure as error:
-                told = str(error).removeprefix("journal: ")
-                raise DamagedRecord(f"journal, event {number}: {told}") from error
+                reason = str(error).removeprefix("journal: ")
+                raise DamagedRecord(f"journal, event {number}: {reason}") from error
 
     def _trial(self, index: int, event: Event) -> TrialState:
         if not 0 <= index < len(self.trials):
@@ -169,8 +178,8 @@ class State:
 
     def _created(self, event: Created) -> bool:
         if 0 <= event.trial < len(self.trials):
-            known = self.trials[event.trial]
-            if (known.parameters, known.seed) != (event.parameters, event.seed):
+            recorded = self.trials[event.trial]
+            if (recorded.parameters, recorded.seed) != (event.parameters, event.seed):
                 raise Contradiction(
                     f"trial {event.trial}: must keep its configuration, got another one"
                 )
@@ -184,17 +193,19 @@ class State:
 
     def _report(self, event: Report) -> bool:
         trial = self._trial(event.trial, event)
-        epoch, told = event.epoch, (event.value, event.weights_sha256)
+        epoch, report = event.epoch, (event.value, event.weights_sha256)
         if 1 <= epoch <= trial.epochs:
-            if trial.reports[epoch - 1] != told:
-                known = trial.reports[epoch - 1]
+            if trial.reports[epoch - 1] != report:
+                value, digest = trial.reports[epoch - 1]
                 raise Contradiction(
                     f"trial {event.trial}, epoch {epoch}: must have the value and the weights "
-                    f"reported before, {known[0]} and {known[1][:12]}, got {event.value} and "
-                    f"{event.weights_sha256[:12]} (the trial did not repeat itself)"
+                    f"reported before, {value} and {digest[:12]}, got {event.value} and "
+                    f"{event.weights_sha256[:12]} (repeated training gave other results)"
                 )
             return False
         if trial.final:
+            # The worker finished an epoch before it learned that its trial was stopped. To count
+            # it would make the outcome depend on timing.
             return False
         if epoch != trial.epochs + 1 or epoch > self.rules.epochs:
             raise RunFailure(
@@ -202,15 +213,16 @@ class State:
                 f"reported next, got {epoch}"
             )
         rungs = self.rules.rungs(event.trial)
-        waiting = trial.undecided(rungs)
-        if waiting is not None:
+        held_at = trial.undecided(rungs)
+        if held_at is not None:
             raise RunFailure(
-                f"trial {event.trial}: must be held at epoch {waiting}, got epoch {epoch}"
+                f"trial {event.trial}: must be held at epoch {held_at}, got epoch {epoch}"
             )
         best = trial.best
+        # strictly better: of equal values the first is the best epoch
         if trial.best_epoch == 0 or self.rules.better(event.value, best):
             best, trial.best_epoch = event.value, epoch
-        trial.reports.append(told)
+        trial.reports.append(report)
         trial.bests.append(best)
         if self.rules.arrival and epoch in rungs:
             key = (self.rules.bracket(event.trial), epoch)
@@ -219,12 +231,12 @@ class State:
 
     def _verdict(self, event: Verdict) -> bool:
         trial = self._trial(event.trial, event)
-        known = trial.verdicts.get(event.rung)
-        if known is not None:
-            if known != event:
+        recorded = trial.verdicts.get(event.rung)
+        if recorded is not None:
+            if recorded != event:
                 raise Contradiction(
                     f"trial {event.trial}, rung {event.rung}: must keep its verdict, "
-                    f"{known.verdict}, got {event.verdict}"
+                    f"{recorded.verdict}, got {event.verdict}"
                 )
             return False
         if not 1 <= event.rung <= trial.epochs:
@@ -260,8 +272,12 @@ class State:
         return True
 
 
-def fold(rules: SweepRules, trials: int, events: Iterable[Event]) -> State:
-    """The state after the events."""
+def state_from_events(rules: SweepRules, trials: int, events: Iterable[Event]) -> State:
+    """Return the state of a sweep of ``trials`` trials after the events.
+
+    Raises:
+        DamagedRecord: an event cannot follow those before it; names its number.
+    """
     state = State(rules, trials)
-    state.recall(events)
+    state.apply_all(events)
     return state

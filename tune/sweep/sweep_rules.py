@@ -9,7 +9,8 @@ from genretune.tune.space.space import Space
 
 @dataclass(frozen=True)
 class SweepRules:
-    """
+    """The rules of a sweep.
+
     Attributes:
         epochs: of a trial that runs to its end.
         mode: whether a higher or a lower value is better.

@@ -23,7 +23,7 @@ class TrialQueue:
         self.refill()
 
     def refill(self) -> None:
-        """Sort every open trial anew into those that can run and those that are held."""
+        """Rebuild the queue: sort all open trials into those that can run and those held."""
         self._heap, self._held = [], set()
         for trial in self._state.trials:
             if trial.final:
@@ -56,7 +56,7 @@ class TrialQueue:
             if not self.runnable(trial):
                 continue
             if trial.index in busy:
-                aside.append(trial.index)  # its worker has not let it go yet
+                aside.append(trial.index)  # its worker has not released it yet
             else:
                 found = trial
         for index in aside:

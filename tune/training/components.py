@@ -1,4 +1,4 @@
-"""A trial's parts, built from its configuration: what the training loop turns."""
+"""The components of a trial, built from its configuration: data, network, loss, optimizer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from genretune.data.batches import gather, labels, offset_room
+from genretune.data.batches import gather, labels, max_offsets
 from genretune.data.errors import DataError
 from genretune.data.splits import fold_windows
 from genretune.data.store import Store
@@ -16,7 +16,7 @@ from genretune.data.windows import WindowSet, window_hop, window_length
 from genretune.models.augment import Mixup, SpecAugment
 from genretune.models.build import build_augment, build_feature, build_model, feature_shape
 from genretune.models.errors import ModelError
-from genretune.models.layers import send
+from genretune.models.layers import to_device
 from genretune.models.plugins import merge
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.seeds import derive, initialise, isolated
@@ -26,23 +26,23 @@ from genretune.tune.training.lr_schedule import LrSchedule
 from genretune.tune.training.optimizers import build_optimizer
 
 CPU_MICRO_BATCH = 8
-"""Windows whose activations fit a core's caches; 4 to 16 are about as fast."""
+"""Windows whose activations fit the caches of one core; 4 to 16 are about as fast."""
 
 Plugins = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class FoldSubset:
-    """The windows of one side of the fold, with their classes.
+    """The training or the validation windows of a fold, with their classes.
 
     Attributes:
         target: class of each window, int64 [N], on the CPU.
-        room: samples by which each window may be moved in training, int64 [N].
+        max_offset: samples by which each window may be shifted in training, int64 [N].
     """
 
     windows: WindowSet
     target: Tensor
-    room: Tensor
+    max_offset: Tensor
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -50,7 +50,11 @@ class FoldSubset:
 
 @dataclass(frozen=True)
 class Components:
-    """Everything that one trial trains and evaluates with."""
+    """Everything that a trial's training and evaluation use.
+
+    Attributes:
+        samples: length of one window in samples.
+    """
 
     config: TrialConfig
     store: Store
@@ -67,28 +71,30 @@ class Components:
     schedule: LrSchedule
     device: torch.device
 
-    def waveforms(self, side: FoldSubset, rows: Tensor, offsets: Tensor | None = None) -> Tensor:
-        """Waveforms [B, 1, T] of the windows ``rows``, on the trial's device."""
-        batch = gather(self.store, side.windows, rows, length=self.samples, offsets=offsets)
+    def waveforms(self, subset: FoldSubset, rows: Tensor, offsets: Tensor | None = None) -> Tensor:
+        """Return the waveforms [B, 1, T] of the windows ``rows``, on the trial's device."""
+        batch = gather(self.store, subset.windows, rows, length=self.samples, offsets=offsets)
         return self.send(batch)
 
     def send(self, tensor: Tensor) -> Tensor:
-        """``tensor`` on the trial's device."""
-        return send(tensor, self.device)
+        """Return ``tensor`` on the trial's device."""
+        return to_device(tensor, self.device)
 
 
 def build_components(
     config: TrialConfig, store: Store, plugins: Plugins | None = None
 ) -> Components:
-    """Build a trial from its configuration and its samples.
+    """Build a trial's components from its configuration and its samples.
 
     Raises:
-        TuneError, DataError, ModelError: the configuration does not fit the data, or itself.
+        TuneError, DataError, ModelError: the configuration is inconsistent or does not suit the
+            data.
     """
     if store.samples_digest != config.data.samples:
         raise TuneError(
             f"data.samples: must be the digest of the corpus, got {config.data.samples[:12]}... "
-            f"for a corpus of {store.samples_digest[:12]}... (open the corpus it was made with)"
+            f"for a corpus of {store.samples_digest[:12]}... (open the corpus "
+            "that the trial was configured for)"
         )
     window = config.data.window
     fold = fold_windows(store, split=config.data.split, window=window, exclude=config.data.exclude)
@@ -101,6 +107,7 @@ def build_components(
     feature, model = build_network(
         config, classes=len(store.classes), samples=samples, plugins=plugins
     )
+    # On the CPU, before the move: a GPU's generator draws other values from the same seed.
     initialise(model, config.seed)
     feature, model = feature.to(device), model.to(device)
     if config.memory_format == "channels_last":
@@ -141,13 +148,19 @@ def build_network(
     plugins: Plugins | None = None,
     model_device: str = "cpu",
 ) -> tuple[nn.Module, nn.Module]:
-    """The feature and the model of a trial, before their weights are drawn.
+    """Return a trial's feature and model, with weights not yet initialised from the seed.
 
     Args:
-        samples: of one window.
-        model_device: ``meta`` builds the model without memory, to see that it can be built.
+        samples: length of one window.
+        model_device: ``meta`` builds the model without allocating memory, to check it.
+
+    Raises:
+        ModelError: the model cannot take the input, or ``micro_batch_size`` is set for a network
+            with batch normalisation.
     """
     models, features = merge((plugins or {}).values())
+    # Constructors draw initial weights too. They are replaced later, but must not advance the
+    # generator of the process.
     with isolated(derive(config.seed, "construction")):
         feature = build_feature(config.feature, sample_rate=config.data.sample_rate, extra=features)
         shape = feature_shape(feature, channels=1, samples=samples)
@@ -156,7 +169,7 @@ def build_network(
                 augment.check(shape)
         with torch.device(model_device):
             model = build_model(config.model, classes=classes, input_shape=shape, extra=models)
-    if config.micro_batch_size is not None and normalises_batches(model):
+    if config.micro_batch_size is not None and has_batch_norm(model):
         raise ModelError(
             "micro_batch_size: must be null for a network with batch normalisation, got "
             f"{config.micro_batch_size} for {config.model['name']} (remove it)"
@@ -165,9 +178,10 @@ def build_network(
 
 
 def with_automatic_micro_batch(config: TrialConfig, plugins: Plugins | None) -> TrialConfig:
-    """Resolve ``micro_batch_size: auto``: CPU_MICRO_BATCH on a CPU, else the whole batch.
+    """Resolve ``micro_batch_size: auto``: ``CPU_MICRO_BATCH`` on a CPU, else the whole batch.
 
-    Batch normalisation needs the whole batch: micro-batches would change its statistics.
+    Networks with batch normalisation also get the whole batch: micro-batches would change its
+    statistics.
     """
     if config.device != "cpu" or config.batch_size <= CPU_MICRO_BATCH:
         return config
@@ -175,30 +189,33 @@ def with_automatic_micro_batch(config: TrialConfig, plugins: Plugins | None) -> 
     _, model = build_network(
         config, classes=2, samples=samples, plugins=plugins, model_device="meta"
     )
-    if normalises_batches(model):
+    if has_batch_norm(model):
         return config
     return config.model_copy(update={"micro_batch_size": CPU_MICRO_BATCH})
 
 
 def _fold_subset(store: Store, windows: WindowSet, samples: int, hop: int) -> FoldSubset:
     if len(windows) == 0:
-        raise DataError("data.split: needs windows on both sides, got an empty side (add clips)")
-    room = torch.from_numpy(offset_room(store, windows, length=samples, hop=hop))
-    return FoldSubset(windows=windows, target=labels(store, windows), room=room)
+        raise DataError(
+            "data.split: training and validation must both have windows, got none in one of them "
+            "(add clips)"
+        )
+    max_offset = torch.from_numpy(max_offsets(store, windows, length=samples, hop=hop))
+    return FoldSubset(windows=windows, target=labels(store, windows), max_offset=max_offset)
 
 
-def normalises_batches(model: nn.Module) -> bool:
-    """Whether a window's result depends on the others of its batch."""
+def has_batch_norm(model: nn.Module) -> bool:
+    """Return whether a window's output depends on the other windows of its batch."""
     return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules())
 
 
 def needs_statistics(feature: nn.Module) -> bool:
-    """Whether the feature holds figures of the training set."""
+    """Return whether the feature is normalised by statistics of the training set."""
     return bool(getattr(feature, "needs_statistics", False))
 
 
 def _fit_feature(components: Components) -> None:
-    """Give the feature the statistics of the training windows, where it wants them."""
+    """Fit the feature to the training windows if it needs their statistics."""
     if not needs_statistics(components.feature):
         return
     rows = torch.arange(len(components.train)).split(components.config.eval_batch_size)

@@ -1,7 +1,7 @@
-"""TrialConfig: everything that changes a trial's result, and nothing else.
+"""Trial configuration: everything that a trial's result depends on, and nothing else.
 
-Where data and results lie, how many trials run at once and what they were granted are run options;
-they never enter ``config.json`` or its signature.
+Paths of data and results, the number of concurrent trials and their resources are run options:
+they are not part of ``config.json`` or its signature.
 """
 
 import hashlib
@@ -21,34 +21,36 @@ Count = Annotated[int, Ge(1)]
 
 
 class Frozen(BaseModel):
+    """Base of configuration models: immutable, unknown keys are errors."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class DataConfig(Frozen):
-    """Which samples, and which of their windows train and validate."""
+    """The samples of a trial and their split into training and validation windows."""
 
     samples: str
     """SHA-256 of the corpus as decoded and resampled: the store's ``samples_digest``."""
     sample_rate: Annotated[int, Ge(1)] = 22050
     exclude: tuple[str, ...] = ()
-    """Canonical names of the clips left out, sorted."""
+    """Canonical names of excluded clips, sorted."""
     split: SplitSpec = SplitSpec()
     window: WindowSpec = WindowSpec()
 
 
 class Best(Frozen):
-    """Which epoch is the trial's best; independent of early stopping."""
+    """The metric that selects a trial's best epoch; independent of early stopping."""
 
     metric: str = "val_clip_accuracy"
 
     @field_validator("metric")
     @classmethod
-    def _known(cls, value: str) -> str:
-        return known_metric(value)
+    def _check_metric(cls, value: str) -> str:
+        return check_metric_name(value)
 
 
 class EarlyStopping(Best):
-    """End the trial after ``patience`` epochs that do not improve ``metric`` by ``min_delta``."""
+    """A rule: end the trial after ``patience`` epochs without a gain of more than ``min_delta``."""
 
     metric: str = "val_loss"
     patience: Count = 10
@@ -56,16 +58,17 @@ class EarlyStopping(Best):
 
 
 class TrialConfig(Frozen):
-    """One trial, complete. Components are resolved: every default is written out."""
+    """The complete configuration of one trial; components have every default written out."""
 
     version: Literal[1] = 1
     seed: int
     epochs: Count = 50
     batch_size: Count = 64
     micro_batch_size: Count | None = None
-    """Windows that go through the network at once in training; null = the whole batch.
+    """Windows per forward and backward pass in training; null = the whole batch.
 
-    ``auto``: CPU_MICRO_BATCH on a CPU, where the network has no batch normalisation, else null.
+    ``auto`` in a user's settings: ``CPU_MICRO_BATCH`` on a CPU if the network has no batch
+    normalisation, else null.
     """
     eval_batch_size: Count = 16
     threads: Count = 1
@@ -84,19 +87,26 @@ class TrialConfig(Frozen):
     early_stopping: EarlyStopping | None = None
     best: Best = Best()
     plugins: dict[str, str] = {}
-    """Name of each plug-in file and its SHA-256."""
+    """SHA-256 of each plug-in file, by file name."""
 
     def canonical(self) -> str:
-        """The configuration as JSON: keys sorted, floats round-trip, one line a key."""
+        """Return the configuration as JSON: sorted keys, one per line, floats that round-trip."""
         return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, allow_nan=False)
 
     def signature(self) -> str:
-        """SHA-256 of the canonical JSON: equal signatures ask for equal bits."""
+        """Return the SHA-256 of the canonical JSON.
+
+        Trials with equal signatures compute equal bits on machines of one machine class.
+        """
         return hashlib.sha256(self.canonical().encode()).hexdigest()
 
 
-def known_metric(name: str) -> str:
-    """``name``, if it is a metric that can be compared; ValueError with the choices else."""
+def check_metric_name(name: str) -> str:
+    """Return ``name`` if it is a metric.
+
+    Raises:
+        ValueError: listing the metrics; pydantic reports it with the key.
+    """
     if name not in METRICS:
         raise ValueError(f"must be one of {', '.join(METRICS)}{hint(name, METRICS)}")
     return name

@@ -1,4 +1,4 @@
-"""One epoch: training over seeded batches, and evaluation."""
+"""One epoch: training over batches in seeded order, then evaluation."""
 
 import time
 from functools import partial
@@ -13,18 +13,18 @@ from genretune.tune.reproducibility.seeds import derive
 from genretune.tune.training.components import Components, FoldSubset
 from genretune.tune.training.forward import forward
 from genretune.tune.training.inputs import Batch, draw_batch, training_images
-from genretune.tune.training.metrics import Scores, score
+from genretune.tune.training.metrics import Scores, compute_scores
 from genretune.tune.training.snapshot import weights_digest
 
 
 def run_epoch(components: Components, epoch: int) -> dict[str, Any]:
-    """Train and evaluate once; the epoch's record, with the columns of ``metrics.tsv``.
+    """Train for one epoch, evaluate, and return the epoch's record: the ``metrics.tsv`` columns.
 
     Args:
-        epoch: counts from 1; all the epoch's draws are functions of it.
+        epoch: counts from 1; every random draw of the epoch is a function of it.
     """
     started = time.perf_counter()
-    lr = components.schedule.lr
+    lr = components.schedule.lr  # of the first step: schedules stepped per batch change it
     trained = train_epoch(components, epoch)
     validated = evaluate(components, components.validation)
     return {
@@ -47,75 +47,78 @@ def run_epoch(components: Components, epoch: int) -> dict[str, Any]:
 
 
 def train_epoch(components: Components, epoch: int) -> Scores:
-    """One pass over the training windows; scores of the logits that the pass itself computed."""
+    """Train over all training windows once and score the logits computed on the way."""
     config = components.config
     components.model.train()
     order = epoch_order(len(components.train), derive(config.seed, "order", epoch))
-    passed = _Pass(components.train)
+    outputs = _Outputs(components.train)
     for index, rows in enumerate(order.split(config.batch_size)):
 
         def dropout_seed(name: str, index: int = index) -> int:
             return derive(config.seed, "dropout", name, epoch, index)
 
+        # Seeded anew for every batch, so a restart at any epoch draws the same masks.
         seed_dropout(components.model, dropout_seed)
-        _step(components, draw_batch(components, rows, epoch), epoch, passed)
+        _step(components, draw_batch(components, rows, epoch), epoch, outputs)
         components.schedule.after_batch()
-    return passed.scores()
+    return outputs.scores()
 
 
-def evaluate(components: Components, side: FoldSubset) -> Scores:
-    """Scores of ``side`` under the present weights; leaves no trace in training."""
+def evaluate(components: Components, subset: FoldSubset) -> Scores:
+    """Return the scores of ``subset`` with the current weights; does not affect training."""
     config, loss = components.config, components.loss
     components.model.eval()
-    passed = _Pass(side)
+    outputs = _Outputs(subset)
     with torch.no_grad():
-        for rows in torch.arange(len(side)).split(config.eval_batch_size):
-            logits = forward(
-                components.model, components.feature(components.waveforms(side, rows)), config
-            )
-            target = components.send(side.target[rows])
-            passed.add(
-                rows,
-                logits,
-                loss.values(logits, target),
-                loss.weights(target),
-            )
-    return passed.scores()
+        for rows in torch.arange(len(subset)).split(config.eval_batch_size):
+            images = components.feature(components.waveforms(subset, rows))
+            logits = forward(components.model, images, config)
+            target = components.send(subset.target[rows])
+            outputs.add(rows, logits, loss.values(logits, target), loss.weights(target))
+    return outputs.scores()
 
 
-def _step(components: Components, batch: Batch, epoch: int, passed: "_Pass") -> None:
-    """One optimizer step on a batch, in micro-batches where configured."""
+def _step(components: Components, batch: Batch, epoch: int, outputs: "_Outputs") -> None:
+    """Take one optimizer step on a batch, computed in micro-batches if configured."""
     config, loss = components.config, components.loss
-    total = batch.mean(loss.weights, components).sum()
+    # The weights of the whole batch: each micro-batch must divide by the same sum, or the last,
+    # shorter one would count more than its share in the gradient.
+    total = batch.blend(loss.weights, components).sum()
     components.optimizer.zero_grad(set_to_none=True)
     for chunk in batch.split(config.micro_batch_size or len(batch.rows)):
         logits = forward(components.model, training_images(components, chunk, epoch), config)
-        values = chunk.mean(partial(loss.values, logits), components)
+        values = chunk.blend(partial(loss.values, logits), components)
         (values.sum() / total).backward()
-        passed.add(chunk.rows, logits, values, chunk.mean(loss.weights, components))
+        outputs.add(chunk.rows, logits, values, chunk.blend(loss.weights, components))
     if config.clip_grad_norm is not None:
         torch.nn.utils.clip_grad_norm_(components.model.parameters(), config.clip_grad_norm)
     components.optimizer.step()
 
 
-class _Pass:
-    """Collects a pass over a side on the device, so that nothing waits for it until the end."""
+class _Outputs:
+    """Outputs of one pass over a subset, kept on the device until the end.
 
-    def __init__(self, side: FoldSubset) -> None:
-        self._fold_subset = side
+    Copying each batch to the CPU would make the host wait for the GPU at every step.
+    """
+
+    def __init__(self, subset: FoldSubset) -> None:
+        self._subset = subset
         self._rows: list[Tensor] = []
-        self._collected: tuple[list[Tensor], ...] = ([], [], [])
+        self._columns: tuple[list[Tensor], ...] = ([], [], [])
 
-    def add(self, rows: Tensor, *found: Tensor) -> None:
-        """Note logits [B, C], values [B] and weights [B] of the windows ``rows``."""
+    def add(self, rows: Tensor, *outputs: Tensor) -> None:
+        """Append the logits [B, C], loss values [B] and weights [B] of the windows ``rows``."""
         self._rows.append(rows)
-        for column, tensor in zip(self._collected, found, strict=True):
+        for column, tensor in zip(self._columns, outputs, strict=True):
             column.append(tensor.detach())
 
     def scores(self) -> Scores:
+        """Return the scores of the whole pass, which must have covered every window once."""
         rows = torch.cat(self._rows)
-        columns = (torch.cat(column).cpu() for column in self._collected)
+        columns = (torch.cat(column).cpu() for column in self._columns)
+        # Back to window order: float sums depend on the order of their terms, and scores must not
+        # depend on the order of training.
         logits, values, weights = (torch.empty_like(c).index_copy_(0, rows, c) for c in columns)
-        clip = torch.from_numpy(self._fold_subset.windows.clip)
+        clip = torch.from_numpy(self._subset.windows.clip)
         loss = float(values.to(torch.float64).sum() / weights.to(torch.float64).sum())
-        return score(logits, self._fold_subset.target, clip, loss=loss)
+        return compute_scores(logits, self._subset.target, clip, loss=loss)

@@ -1,7 +1,8 @@
-"""Losses by torch's own names, one value a window, so that batches of any size are weighed rightly.
+"""Losses by their torch names, computed per window.
 
-The loss of a set of windows is ``sum(values) / sum(weights)``: torch's own mean, in a form that
-can be split over micro-batches and summed over an epoch.
+The loss of a set of windows is ``sum(values) / sum(weights)``: the same mean as torch's, in a form
+that can be split over micro-batches and summed over an epoch, so that batches of different sizes
+are weighted correctly.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,18 +23,18 @@ ClassWeights = Literal["balanced"] | list[Annotated[float, Gt(0.0)]] | None
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss and its weighing.
+    """A loss with its class weights.
 
     Attributes:
-        values: (logits [B, C], target [B]) -> loss of each window, [B].
-        class_weight: weight of each class in a mean, float32 [C]; None where all weigh 1.
+        values: (logits [B, C], target [B]) -> weighted loss of each window, [B].
+        class_weight: weight of each class in a mean, float32 [C]; None if all are 1.
     """
 
     values: Callable[[Tensor, Tensor], Tensor]
     class_weight: Tensor | None = None
 
     def weights(self, target: Tensor) -> Tensor:
-        """Weight of each window in a mean, float32 [B]."""
+        """Return the weight of each window in a mean, float32 [B]."""
         if self.class_weight is None:
             return torch.ones(len(target), device=target.device)
         return self.class_weight[target]
@@ -45,7 +46,8 @@ def cross_entropy(
     label_smoothing: Annotated[float, Interval(ge=0.0, lt=1.0)] = 0.0,
     class_weights: ClassWeights = None,
 ) -> Loss:
-    weight = _weight(class_weights, class_sizes)
+    """Return cross-entropy; class weights also weight the mean, as in torch."""
+    weight = _class_weight(class_weights, class_sizes)
     values = partial(
         F.cross_entropy, weight=weight, reduction="none", label_smoothing=label_smoothing
     )
@@ -59,8 +61,9 @@ def multi_margin(
     margin: float = 1.0,
     class_weights: ClassWeights = None,
 ) -> Loss:
-    weight = _weight(class_weights, class_sizes)
-    # torch divides this loss by the number of windows, whatever their classes weigh
+    """Return the multi-class margin (hinge) loss."""
+    weight = _class_weight(class_weights, class_sizes)
+    # torch divides this loss by the number of windows, not by the sum of their class weights
     return Loss(partial(F.multi_margin_loss, p=p, margin=margin, weight=weight, reduction="none"))
 
 
@@ -70,35 +73,46 @@ LOSSES: dict[str, Callable[..., Loss]] = {
 }
 
 
-def resolve_loss(given: Mapping[str, object]) -> dict[str, object]:
-    """``given`` with every default written out; ModelError names what is wrong."""
-    return resolve("loss", LOSSES, given, context=("class_sizes",))
+def resolve_loss(settings: Mapping[str, object]) -> dict[str, object]:
+    """Return ``settings`` with every default written out.
+
+    Raises:
+        ModelError: with one line for each invalid argument.
+    """
+    return resolve("loss", LOSSES, settings, context=("class_sizes",))
 
 
 def build_loss(config: Mapping[str, object], *, class_sizes: Tensor) -> Loss:
-    """The loss of a resolved configuration.
+    """Build the loss of a resolved configuration.
 
     Args:
-        class_sizes: training windows of each class, int64 [C], on the trial's device.
+        class_sizes: number of training windows of each class, int64 [C], on the trial's device.
+
+    Raises:
+        TuneError: the class weights do not match the classes.
     """
     arguments = {key: value for key, value in config.items() if key != "name"}
     return LOSSES[str(config["name"])](class_sizes=class_sizes, **arguments)
 
 
-def _weight(given: ClassWeights, class_sizes: Tensor) -> Tensor | None:
-    """Weights of the classes, float32 [C]; ``balanced``: windows / (classes * windows of class)."""
-    if given is None:
+def _class_weight(setting: ClassWeights, class_sizes: Tensor) -> Tensor | None:
+    """Return the weight of each class, float32 [C].
+
+    ``balanced`` is ``windows / (classes * windows of the class)``, as in scikit-learn.
+    """
+    if setting is None:
         return None
-    if given == "balanced":
+    if setting == "balanced":
         if bool((class_sizes == 0).any()):
             raise TuneError(
-                "loss.class_weights: balanced needs a training window of every class, got none of "
+                "loss.class_weights: balanced needs training windows of every class, got none of "
                 f"class {int((class_sizes == 0).nonzero()[0])} (use another fold or null)"
             )
         total = class_sizes.sum().to(torch.float32)
         return total / (len(class_sizes) * class_sizes.to(torch.float32))
-    if len(given) != len(class_sizes):
+    if len(setting) != len(class_sizes):
         raise TuneError(
-            f"loss.class_weights: needs one weight a class ({len(class_sizes)}), got {len(given)}"
+            f"loss.class_weights: must have one weight per class ({len(class_sizes)}), got "
+            f"{len(setting)}"
         )
-    return torch.tensor(given, dtype=torch.float32, device=class_sizes.device)
+    return torch.tensor(setting, dtype=torch.float32, device=class_sizes.device)

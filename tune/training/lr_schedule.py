@@ -1,4 +1,4 @@
-"""A schedule in motion: stepped per epoch or per batch, and walked again after a restart."""
+"""Stepping an lr scheduler: per epoch or per batch, and forward again after a restart."""
 
 import warnings
 from collections.abc import Iterable, Mapping
@@ -7,22 +7,31 @@ from typing import Any
 from torch.optim import Optimizer, lr_scheduler
 
 from genretune.tune.errors import TuneError
-from genretune.tune.training.lr_schedulers import LR_SCHEDULERS, PER_BATCH, WARM_UP, Schedule
+from genretune.tune.training.lr_schedulers import (
+    LR_SCHEDULERS,
+    PER_BATCH,
+    WARMUP_KEYS,
+    WHOLE_TRIAL_KEYS,
+    Schedule,
+)
 
 
 class LrSchedule:
-    """A schedule walked by epochs and batches; knows which of the two it listens to.
+    """A trial's lr scheduler, stepped per epoch or per batch as its kind requires.
 
     Args:
         config: a resolved lr scheduler.
-        optimizer: whose parameter groups it moves.
-        steps_per_epoch: batches an epoch has.
-        epochs: the trial's.
+        optimizer: the optimizer whose parameter groups it changes.
+        steps_per_epoch: number of batches per epoch.
+        epochs: epochs of the trial.
+
+    Raises:
+        TuneError: the lr scheduler cannot be used with the optimizer or the trial's length.
     """
 
     def __init__(
         self,
-        config: Mapping[str, object],
+        config: Mapping[str, Any],
         optimizer: Optimizer,
         *,
         steps_per_epoch: int,
@@ -36,23 +45,29 @@ class LrSchedule:
 
     @property
     def lr(self) -> float:
-        """The learning rate that the next step will use."""
+        """Learning rate of the next step."""
         return float(self._optimizer.param_groups[0]["lr"])
 
     def after_batch(self) -> None:
+        """Step the lr scheduler if it is stepped per batch."""
         if self._per_batch:
             self._step()
 
     def after_epoch(self, metrics: Mapping[str, Any]) -> None:
+        """Step the lr scheduler if it is stepped per epoch, with its metric if it needs one."""
         if self._metric is not None:
             self._step(float(metrics[self._metric]))
         elif not self._per_batch:
             self._step()
 
-    def walk(self, history: Iterable[Mapping[str, Any]]) -> None:
-        """Go where the epochs of ``history`` led; called once, on a fresh schedule."""
+    def fast_forward(self, history: Iterable[Mapping[str, Any]]) -> None:
+        """Repeat the steps of the epochs in ``history``, on a new schedule.
+
+        The same floating-point operations in the same order give the same learning rate to the
+        bit; a closed form for a later epoch would not.
+        """
         with warnings.catch_warnings():
-            # torch misses the optimizer steps that happened before the checkpoint
+            # torch warns since the optimizer steps happened before the restart
             warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
             for metrics in history:
                 for _ in range(self._steps_per_epoch):
@@ -64,27 +79,32 @@ class LrSchedule:
             self._schedule.step(*metric)  # type: ignore[arg-type]
 
 
-def _build(config: Mapping[str, object], optimizer: Optimizer, steps: int) -> Schedule | None:
-    warmup, factor = int(str(config["warmup_epochs"])), float(str(config["warmup_factor"]))
-    warm = None
+def _build(config: Mapping[str, Any], optimizer: Optimizer, steps: int) -> Schedule | None:
+    warmup, factor = config["warmup_epochs"], config["warmup_factor"]
+    warmup_schedule = None
     if warmup:
-        warm = lr_scheduler.LinearLR(optimizer, start_factor=factor, total_iters=warmup)
+        warmup_schedule = lr_scheduler.LinearLR(optimizer, start_factor=factor, total_iters=warmup)
     if config["name"] is None:
-        return warm
-    arguments = {key: value for key, value in config.items() if key not in ("name", *WARM_UP)}
+        return warmup_schedule
+    arguments = {k: v for k, v in config.items() if k not in ("name", *WARMUP_KEYS)}
+    if unresolved := [key for key in WHOLE_TRIAL_KEYS if arguments.get(key, 0) is None]:
+        raise TuneError(
+            f"lr_scheduler.{unresolved[0]}: must be a number of epochs in a resolved "
+            "configuration, got null (write the number)"
+        )
     if "total_steps" in arguments:
-        given = arguments["total_steps"]
-        if isinstance(given, int) and given < steps:
+        total_steps: int | None = arguments["total_steps"]
+        if total_steps is not None and total_steps < steps:
             raise TuneError(
                 f"lr_scheduler.total_steps: must be null or at least the trial's {steps} batches, "
-                f"got {given} (leave it null)"
+                f"got {total_steps} (leave it null)"
             )
-        arguments["total_steps"] = given or steps
+        arguments["total_steps"] = total_steps or steps
     try:
-        main = LR_SCHEDULERS[str(config["name"])](optimizer=optimizer, **arguments)
+        main = LR_SCHEDULERS[config["name"]](optimizer=optimizer, **arguments)
     except ValueError as error:
         kind = type(optimizer).__name__
         raise TuneError(f"lr_scheduler: {config['name']} on {kind}: {error}") from error
-    if warm is None:
+    if warmup_schedule is None:
         return main
-    return lr_scheduler.SequentialLR(optimizer, [warm, main], milestones=[warmup])
+    return lr_scheduler.SequentialLR(optimizer, [warmup_schedule, main], milestones=[warmup])

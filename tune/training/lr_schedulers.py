@@ -1,12 +1,17 @@
-"""Learning-rate schedulers by torch's own names, stepped per epoch or per batch.
+"""Learning-rate schedulers by their torch names, stepped per epoch or per batch.
 
-A span that is left out (``total_iters``, ``T_max``, ``total_steps``) means the whole trial and is
-written out as a number when the configuration is resolved. The curves are torch's own: the state
-of a schedule is never stored but walked again from the first step, which gives the same bits.
+An omitted length (``total_iters``, ``T_max``, ``total_steps``) means the whole trial; the first two
+are written out as numbers when the configuration is resolved. The curves are those of torch.
+Checkpoints do not contain the lr scheduler's state: after a restart it is stepped forward again
+from the first step, which gives the same bits.
+
+Each function is one signature, from which the schema and the defaults of the configuration are
+generated. A body that passes all of its arguments, ``locals()``, to the torch class must not define
+other variables.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Interval, MinLen
 from torch.optim import Optimizer, lr_scheduler
@@ -14,7 +19,7 @@ from torch.optim import Optimizer, lr_scheduler
 from genretune.models.arguments import resolve
 from genretune.tune.error_messages import hint
 from genretune.tune.errors import TuneError
-from genretune.tune.metric_names import METRICS
+from genretune.tune.metric_names import METRICS, Mode
 
 Steps = Annotated[int, Ge(1)]
 Factor = Annotated[float, Interval(gt=0.0, le=1.0)]
@@ -24,7 +29,7 @@ Schedule = lr_scheduler.LRScheduler
 
 
 def step_lr(*, optimizer: Optimizer, step_size: Steps, gamma: NotNegative = 0.1) -> Schedule:
-    return lr_scheduler.StepLR(optimizer, step_size, gamma)
+    return lr_scheduler.StepLR(**locals())
 
 
 def multi_step_lr(
@@ -33,13 +38,13 @@ def multi_step_lr(
     milestones: Annotated[list[Steps], MinLen(1)],
     gamma: NotNegative = 0.1,
 ) -> Schedule:
-    return lr_scheduler.MultiStepLR(optimizer, milestones, gamma)
+    return lr_scheduler.MultiStepLR(**locals())
 
 
 def constant_lr(
     *, optimizer: Optimizer, factor: Factor = 1 / 3, total_iters: Steps | None = None
 ) -> Schedule:
-    return lr_scheduler.ConstantLR(optimizer, factor, _number(total_iters))
+    return lr_scheduler.ConstantLR(**locals())
 
 
 def linear_lr(
@@ -49,29 +54,29 @@ def linear_lr(
     end_factor: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.1,
     total_iters: Steps | None = None,
 ) -> Schedule:
-    return lr_scheduler.LinearLR(optimizer, start_factor, end_factor, _number(total_iters))
+    return lr_scheduler.LinearLR(**locals())
 
 
 def exponential_lr(*, optimizer: Optimizer, gamma: Positive) -> Schedule:
-    return lr_scheduler.ExponentialLR(optimizer, gamma)
+    return lr_scheduler.ExponentialLR(**locals())
 
 
 def polynomial_lr(
     *, optimizer: Optimizer, total_iters: Steps | None = None, power: NotNegative = 1.0
 ) -> Schedule:
-    return lr_scheduler.PolynomialLR(optimizer, _number(total_iters), power)
+    return lr_scheduler.PolynomialLR(**locals())
 
 
 def cosine_annealing_lr(
     *, optimizer: Optimizer, T_max: Steps | None = None, eta_min: NotNegative = 0.0
 ) -> Schedule:
-    return lr_scheduler.CosineAnnealingLR(optimizer, _number(T_max), eta_min)
+    return lr_scheduler.CosineAnnealingLR(**locals())
 
 
 def cosine_annealing_warm_restarts(
     *, optimizer: Optimizer, T_0: Steps, T_mult: Steps = 1, eta_min: NotNegative = 0.0
 ) -> Schedule:
-    return lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0, T_mult, eta_min)
+    return lr_scheduler.CosineAnnealingWarmRestarts(**locals())
 
 
 def reduce_lr_on_plateau(
@@ -112,19 +117,7 @@ def one_cycle_lr(
     final_div_factor: Positive = 1e4,
     three_phase: bool = False,
 ) -> Schedule:
-    return lr_scheduler.OneCycleLR(
-        optimizer,
-        max_lr,
-        total_steps=total_steps,
-        pct_start=pct_start,
-        anneal_strategy=anneal_strategy,
-        cycle_momentum=cycle_momentum,
-        base_momentum=base_momentum,
-        max_momentum=max_momentum,
-        div_factor=div_factor,
-        final_div_factor=final_div_factor,
-        three_phase=three_phase,
-    )
+    return lr_scheduler.OneCycleLR(**locals())
 
 
 def cyclic_lr(
@@ -140,18 +133,7 @@ def cyclic_lr(
     base_momentum: NotNegative = 0.8,
     max_momentum: NotNegative = 0.9,
 ) -> Schedule:
-    return lr_scheduler.CyclicLR(
-        optimizer,
-        base_lr,
-        max_lr,
-        step_size_up=step_size_up,
-        step_size_down=step_size_down,
-        mode=mode,
-        gamma=gamma,
-        cycle_momentum=cycle_momentum,
-        base_momentum=base_momentum,
-        max_momentum=max_momentum,
-    )
+    return lr_scheduler.CyclicLR(**locals())
 
 
 LR_SCHEDULERS: dict[str, Callable[..., Schedule]] = {
@@ -168,59 +150,80 @@ LR_SCHEDULERS: dict[str, Callable[..., Schedule]] = {
     "CyclicLR": cyclic_lr,
 }
 PER_BATCH = frozenset({"OneCycleLR", "CyclicLR"})
-WARM_UP = ("warmup_epochs", "warmup_factor")
-_WHOLE_TRIAL = ("total_iters", "T_max")
+"""Lr schedulers stepped after every batch; all others are stepped after every epoch."""
+WARMUP_KEYS = ("warmup_epochs", "warmup_factor")
+"""Arguments of ours that every lr scheduler accepts; not torch's."""
+WHOLE_TRIAL_KEYS = ("total_iters", "T_max")
+"""Lengths in epochs that default to the rest of the trial after the warm-up."""
 
 
-def resolve_lr_scheduler(given: Mapping[str, object], *, epochs: int) -> dict[str, object]:
-    """``given`` with all defaults; a span left out is the trial's (``total_steps`` stays null).
+def resolve_lr_scheduler(settings: Mapping[str, object], *, epochs: int) -> dict[str, object]:
+    """Return ``settings`` with all defaults written out.
 
-    The ``mode`` of a plateau that is left out is the metric's own.
-    ``{name: null}`` keeps the learning rate as it is. ``warmup_epochs`` (0) and ``warmup_factor``
-    (0.1) put a linear warm-up before any schedule that is stepped per epoch.
+    An omitted length in epochs becomes that of the trial after the warm-up; ``total_steps`` stays
+    null, since the number of batches is not known yet. An omitted ``mode`` of ReduceLROnPlateau
+    becomes the direction of its metric. ``{name: null}`` keeps the learning rate constant.
+    ``warmup_epochs`` (0) and ``warmup_factor`` (0.1) put a linear warm-up before any lr scheduler
+    that is stepped per epoch.
+
+    Args:
+        epochs: epochs of the trial.
+
+    Raises:
+        ModelError: with one line for each invalid argument.
+        TuneError: the arguments are valid one by one but not together.
     """
-    name = given.get("name")
-    warm_up: dict[str, object] = {"warmup_epochs": 0, "warmup_factor": 0.1}
-    warm_up |= {key: given[key] for key in WARM_UP if key in given}
-    checked = resolve("lr_scheduler", {"warm-up": _warm_up}, {"name": "warm-up", **warm_up})
-    rest = {key: value for key, value in given.items() if key not in WARM_UP}
-    if name is None:
-        if len(rest) > 1:
-            raise TuneError(
-                f"lr_scheduler.{sorted(set(rest) - {'name'})[0]}: a null lr scheduler takes no "
-                "arguments (name one, or remove it)"
-            )
-        resolved: dict[str, object] = {"name": None}
+    warmup = _resolve_warmup(settings)
+    name = settings.get("name")
+    arguments = {key: value for key, value in settings.items() if key not in WARMUP_KEYS}
+    if name is not None:
+        resolved = resolve("lr_scheduler", LR_SCHEDULERS, arguments, context=("optimizer",))
+    elif arguments.keys() <= {"name"}:
+        resolved = {"name": None}
     else:
-        resolved = resolve("lr_scheduler", LR_SCHEDULERS, rest, context=("optimizer",))
-    warmup = int(str(checked["warmup_epochs"]))
-    if warmup and (name in PER_BATCH or name == "ReduceLROnPlateau"):
         raise TuneError(
-            f"lr_scheduler.warmup_epochs: {name} takes no warm-up, got {warmup} (remove it)"
+            f"lr_scheduler.{sorted(arguments.keys() - {'name'})[0]}: a null lr scheduler takes no "
+            "arguments (set a name, or remove it)"
         )
-    if warmup >= epochs:
-        raise TuneError(
-            f"lr_scheduler.warmup_epochs: must be below the trial's {epochs} epochs, got {warmup}"
-        )
+    _check_warmup(name, warmup["warmup_epochs"], epochs)
     if name == "ReduceLROnPlateau":
-        metric = str(resolved["metric"])
-        if metric not in METRICS:
-            raise TuneError(
-                f"lr_scheduler.metric: must be one of {', '.join(METRICS)}, got {metric}"
-                f"{hint(metric, METRICS)}"
-            )
-        resolved["mode"] = resolved["mode"] or METRICS[metric]
-    for key in _WHOLE_TRIAL:
+        direction = _direction(str(resolved["metric"]))
+        resolved["mode"] = resolved["mode"] or direction
+    for key in WHOLE_TRIAL_KEYS:
         if key in resolved and resolved[key] is None:
-            resolved[key] = max(1, epochs - warmup)
-    return resolved | {key: checked[key] for key in WARM_UP}
+            resolved[key] = max(1, epochs - warmup["warmup_epochs"])
+    return resolved | warmup
 
 
-def _warm_up(*, warmup_epochs: Annotated[int, Ge(0)] = 0, warmup_factor: Factor = 0.1) -> None:
-    """The arguments that all schedules share (only their schema is used)."""
+def _resolve_warmup(settings: Mapping[str, object]) -> dict[str, Any]:
+    """Validate the warm-up's arguments by the signature of ``_warmup``."""
+    arguments = {key: settings[key] for key in WARMUP_KEYS if key in settings}
+    resolved = resolve("lr_scheduler", {"warm-up": _warmup}, {"name": "warm-up", **arguments})
+    return {key: resolved[key] for key in WARMUP_KEYS}
 
 
-def _number(span: int | None) -> int:
-    if span is None:
-        raise TuneError("lr_scheduler: a span must be resolved before it is built, got null")
-    return span
+def _warmup(*, warmup_epochs: Annotated[int, Ge(0)] = 0, warmup_factor: Factor = 0.1) -> None:
+    """The arguments that all lr schedulers share; never called, only its schema is used."""
+
+
+def _check_warmup(name: object, warmup_epochs: int, epochs: int) -> None:
+    # torch's SequentialLR cannot pass a metric to ReduceLROnPlateau, and it would count batches as
+    # epochs for the lr schedulers that are stepped per batch.
+    if warmup_epochs and (name in PER_BATCH or name == "ReduceLROnPlateau"):
+        raise TuneError(
+            f"lr_scheduler.warmup_epochs: {name} takes no warm-up, got {warmup_epochs} (remove it)"
+        )
+    if warmup_epochs >= epochs:
+        raise TuneError(
+            f"lr_scheduler.warmup_epochs: must be below the trial's {epochs} epochs, got "
+            f"{warmup_epochs}"
+        )
+
+
+def _direction(metric: str) -> Mode:
+    if metric not in METRICS:
+        raise TuneError(
+            f"lr_scheduler.metric: must be one of {', '.join(METRICS)}, got {metric}"
+            f"{hint(metric, METRICS)}"
+        )
+    return METRICS[metric]

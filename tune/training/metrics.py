@@ -1,7 +1,7 @@
-"""What is measured each epoch, and in which direction it is better.
+"""Metrics of an epoch: their computation, the best epoch, and epochs without improvement.
 
-The names are the columns of ``metrics.tsv``; a clip's prediction is the mean of its windows'
-log-probabilities.
+A clip's prediction is the mean of its windows' log-probabilities. The names of the metrics are
+those of the columns of ``metrics.tsv``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genretune.tune.metric_names import METRICS, Mode
+from genretune.tune.metric_names import METRICS, Mode, score
 
-# The reference's five columns come first; `epoch` counts from 1.
 COLUMNS = ("epoch", *METRICS, "lr", "seconds", "weights_sha256")
+"""Columns of ``metrics.tsv``, the first five as in the reference; ``epoch`` counts from 1."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Loss, accuracy and macro F1, by window and by clip, and the confusion of clips."""
+    """Loss, accuracy and macro F1 over windows and over clips, and the clips' confusion matrix."""
 
     loss: float
     acc: float
@@ -30,14 +30,14 @@ class Scores:
     clip_confusion: list[list[int]]
 
 
-def score(logits: Tensor, target: Tensor, clip: Tensor, *, loss: float) -> Scores:
-    """Scores of windows and of the clips they belong to.
+def compute_scores(logits: Tensor, target: Tensor, clip: Tensor, *, loss: float) -> Scores:
+    """Return the scores of windows and of the clips that they belong to.
 
     Args:
         logits: [N, C], float32, on the CPU.
         target: class of each window, int64 [N].
         clip: clip of each window, int64 [N]; every clip has one class.
-        loss: the training loss over the windows, as its own function weighs them.
+        loss: the training loss over the windows, with its own weights.
     """
     log_probability = torch.log_softmax(logits.to(torch.float64), dim=1)
     _, position = torch.unique(clip, return_inverse=True)
@@ -45,15 +45,15 @@ def score(logits: Tensor, target: Tensor, clip: Tensor, *, loss: float) -> Score
     count = torch.zeros(clips, dtype=torch.float64).index_add_(
         0, position, torch.ones(len(clip), dtype=torch.float64)
     )
-    fused = torch.zeros(clips, logits.shape[1], dtype=torch.float64)
-    fused = fused.index_add_(0, position, log_probability) / count[:, None]
+    total = torch.zeros(clips, logits.shape[1], dtype=torch.float64)
+    clip_log_probability = total.index_add_(0, position, log_probability) / count[:, None]
     clip_target = torch.zeros(clips, dtype=torch.int64).scatter_(0, position, target)
     windows = confusion(log_probability.argmax(1), target, logits.shape[1])
-    by_clip = confusion(fused.argmax(1), clip_target, logits.shape[1])
+    by_clip = confusion(clip_log_probability.argmax(1), clip_target, logits.shape[1])
     return Scores(
         loss=loss,
         acc=accuracy(windows),
-        clip_loss=float(-fused.gather(1, clip_target[:, None]).mean()),
+        clip_loss=float(-clip_log_probability.gather(1, clip_target[:, None]).mean()),
         clip_accuracy=accuracy(by_clip),
         macro_f1=macro_f1(windows),
         clip_macro_f1=macro_f1(by_clip),
@@ -62,48 +62,54 @@ def score(logits: Tensor, target: Tensor, clip: Tensor, *, loss: float) -> Score
 
 
 def confusion(predicted: Tensor, target: Tensor, classes: int) -> Tensor:
-    """Counts, int64 [C, C]: row = true class, column = predicted class."""
+    """Return the confusion matrix, int64 [C, C]: rows are true classes, columns predicted ones."""
     flat = torch.bincount(target * classes + predicted, minlength=classes * classes)
     return flat.reshape(classes, classes)
 
 
 def accuracy(counts: Tensor) -> float:
+    """Return the accuracy of a confusion matrix."""
     return int(counts.diagonal().sum()) / int(counts.sum())
 
 
 def macro_f1(counts: Tensor) -> float:
-    """Mean F1 over the classes that occur or are predicted (a class in neither does not count)."""
-    both: list[int] = (counts.sum(0) + counts.sum(1)).tolist()
-    scores = [2 * int(counts[k, k]) / total for k, total in enumerate(both) if total]
+    """Return the mean F1 of a confusion matrix, over the classes that occur or are predicted.
+
+    The F1 of a class that does neither is 0/0, so it is left out of the mean.
+    """
+    totals: list[int] = (counts.sum(0) + counts.sum(1)).tolist()  # 2 TP + FP + FN
+    scores = [2 * int(counts[k, k]) / total for k, total in enumerate(totals) if total]
     return sum(scores) / len(scores)
 
 
-def better(value: float, than: float | None, mode: Mode, *, by: float = 0.0) -> bool:
-    """Whether ``value`` improves on ``than`` by more than ``by``; anything improves on nothing."""
-    if than is None:
-        return True
-    return value > than + by if mode == "max" else value < than - by
+def better(value: float, best: float | None, mode: Mode, *, min_delta: float = 0.0) -> bool:
+    """Return whether ``value`` improves on ``best`` by more than ``min_delta``.
+
+    Args:
+        best: None before the first epoch; every value improves on it.
+    """
+    return best is None or score(value, mode) < score(best, mode) - min_delta
 
 
 def best_epoch(history: Sequence[Mapping[str, Any]], metric: str) -> int:
-    """The first epoch (from 1) with the best value of ``metric``; 0 for an empty history."""
+    """Return the first epoch (from 1) with the best value of ``metric``; 0 if there is none."""
     best: float | None = None
-    found = 0
+    epoch = 0
     for record in history:
         if better(record[metric], best, METRICS[metric]):
-            best, found = record[metric], record["epoch"]
-    return int(found)
+            best, epoch = record[metric], record["epoch"]
+    return int(epoch)
 
 
 def epochs_without_improvement(
     history: Sequence[Mapping[str, Any]], metric: str, min_delta: float
 ) -> int:
-    """Epochs at the end of ``history`` that did not improve on the best before by ``min_delta``."""
+    """Return the number of epochs since ``metric`` last improved by more than ``min_delta``."""
     best: float | None = None
-    waited = 0
+    count = 0
     for record in history:
-        if better(record[metric], best, METRICS[metric], by=min_delta):
-            best, waited = record[metric], 0
+        if better(record[metric], best, METRICS[metric], min_delta=min_delta):
+            best, count = record[metric], 0
         else:
-            waited += 1
-    return waited
+            count += 1
+    return count

@@ -1,8 +1,12 @@
-"""Optimizers by torch's own names, with checked keyword arguments.
+"""Optimizers by their torch names, with validated keyword arguments.
 
-Every torch optimizer whose step needs no closure and takes dense gradients of any shape. Adam and
-AdamW run fused at every determinism level: one kernel, and the only variant whose bits do not
-depend on the CPU's vendor.
+Every torch optimizer whose step needs no closure and accepts dense gradients of any shape. Adam and
+AdamW always run fused: one kernel, and the only variant whose bits do not depend on the CPU's
+vendor.
+
+Each function is one signature, from which the schema and the defaults of the configuration are
+generated. Its body passes all of its arguments, ``locals()``, to the torch class, so it must not
+define other variables.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -29,7 +33,7 @@ def adadelta(
     rho: Decay = 0.9,
     eps: Positive = 1e-6,
 ) -> optim.Optimizer:
-    return optim.Adadelta(params, lr=lr, weight_decay=weight_decay, rho=rho, eps=eps)
+    return optim.Adadelta(**locals())
 
 
 def adafactor(
@@ -41,9 +45,7 @@ def adafactor(
     eps: tuple[Positive | None, Positive] = (None, 1e-3),
     d: Annotated[float, Ge(1.0)] = 1.0,
 ) -> optim.Optimizer:
-    return optim.Adafactor(
-        params, lr=lr, weight_decay=weight_decay, beta2_decay=beta2_decay, eps=eps, d=d
-    )
+    return optim.Adafactor(**locals())
 
 
 def adagrad(
@@ -55,14 +57,7 @@ def adagrad(
     initial_accumulator_value: NotNegative = 0.0,
     eps: Positive = 1e-10,
 ) -> optim.Optimizer:
-    return optim.Adagrad(
-        params,
-        lr=lr,
-        weight_decay=weight_decay,
-        lr_decay=lr_decay,
-        initial_accumulator_value=initial_accumulator_value,
-        eps=eps,
-    )
+    return optim.Adagrad(**locals())
 
 
 def adam(
@@ -74,15 +69,7 @@ def adam(
     eps: Positive = 1e-8,
     amsgrad: bool = False,
 ) -> optim.Optimizer:
-    return optim.Adam(
-        params,
-        lr=lr,
-        weight_decay=weight_decay,
-        betas=betas,
-        eps=eps,
-        amsgrad=amsgrad,
-        fused=True,
-    )
+    return optim.Adam(**locals(), fused=True)
 
 
 def adamw(
@@ -94,15 +81,7 @@ def adamw(
     eps: Positive = 1e-8,
     amsgrad: bool = False,
 ) -> optim.Optimizer:
-    return optim.AdamW(
-        params,
-        lr=lr,
-        weight_decay=weight_decay,
-        betas=betas,
-        eps=eps,
-        amsgrad=amsgrad,
-        fused=True,
-    )
+    return optim.AdamW(**locals(), fused=True)
 
 
 def adamax(
@@ -113,7 +92,7 @@ def adamax(
     betas: Betas = (0.9, 0.999),
     eps: Positive = 1e-8,
 ) -> optim.Optimizer:
-    return optim.Adamax(params, lr=lr, weight_decay=weight_decay, betas=betas, eps=eps)
+    return optim.Adamax(**locals())
 
 
 def asgd(
@@ -125,7 +104,7 @@ def asgd(
     alpha: NotNegative = 0.75,
     t0: NotNegative = 1e6,
 ) -> optim.Optimizer:
-    return optim.ASGD(params, lr=lr, weight_decay=weight_decay, lambd=lambd, alpha=alpha, t0=t0)
+    return optim.ASGD(**locals())
 
 
 def nadam(
@@ -138,15 +117,7 @@ def nadam(
     momentum_decay: NotNegative = 4e-3,
     decoupled_weight_decay: bool = False,
 ) -> optim.Optimizer:
-    return optim.NAdam(
-        params,
-        lr=lr,
-        weight_decay=weight_decay,
-        betas=betas,
-        eps=eps,
-        momentum_decay=momentum_decay,
-        decoupled_weight_decay=decoupled_weight_decay,
-    )
+    return optim.NAdam(**locals())
 
 
 def radam(
@@ -158,14 +129,7 @@ def radam(
     eps: Positive = 1e-8,
     decoupled_weight_decay: bool = False,
 ) -> optim.Optimizer:
-    return optim.RAdam(
-        params,
-        lr=lr,
-        weight_decay=weight_decay,
-        betas=betas,
-        eps=eps,
-        decoupled_weight_decay=decoupled_weight_decay,
-    )
+    return optim.RAdam(**locals())
 
 
 def rmsprop(
@@ -178,15 +142,7 @@ def rmsprop(
     momentum: NotNegative = 0.0,
     centered: bool = False,
 ) -> optim.Optimizer:
-    return optim.RMSprop(
-        params,
-        lr=lr,
-        weight_decay=weight_decay,
-        alpha=alpha,
-        eps=eps,
-        momentum=momentum,
-        centered=centered,
-    )
+    return optim.RMSprop(**locals())
 
 
 def rprop(
@@ -196,7 +152,7 @@ def rprop(
     etas: tuple[Annotated[float, Interval(gt=0.0, lt=1.0)], Annotated[float, Gt(1.0)]] = (0.5, 1.2),
     step_sizes: tuple[Positive, Positive] = (1e-6, 50.0),
 ) -> optim.Optimizer:
-    return optim.Rprop(params, lr=lr, etas=etas, step_sizes=step_sizes)
+    return optim.Rprop(**locals())
 
 
 def sgd(
@@ -208,14 +164,7 @@ def sgd(
     dampening: float = 0.0,
     nesterov: bool = False,
 ) -> optim.Optimizer:
-    return optim.SGD(
-        params,
-        lr=lr,
-        weight_decay=weight_decay,
-        momentum=momentum,
-        dampening=dampening,
-        nesterov=nesterov,
-    )
+    return optim.SGD(**locals())
 
 
 OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
@@ -234,16 +183,20 @@ OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
 }
 
 
-def resolve_optimizer(given: Mapping[str, object]) -> dict[str, object]:
-    """``given`` with every default written out; ModelError names what is wrong."""
-    return resolve("optimizer", OPTIMIZERS, given, context=("params",))
+def resolve_optimizer(settings: Mapping[str, object]) -> dict[str, object]:
+    """Return ``settings`` with every default written out.
+
+    Raises:
+        ModelError: with one line for each invalid argument.
+    """
+    return resolve("optimizer", OPTIMIZERS, settings, context=("params",))
 
 
 def build_optimizer(config: Mapping[str, object], params: Params) -> optim.Optimizer:
-    """The optimizer of a resolved configuration over ``params``.
+    """Build the optimizer of a resolved configuration over ``params``.
 
     Raises:
-        TuneError: arguments that are right one by one do not go together.
+        TuneError: the arguments are valid one by one but not together.
     """
     arguments = {key: value for key, value in config.items() if key != "name"}
     try:

@@ -1,4 +1,4 @@
-"""Whether a trial can be built, found out without the memory and the time that it takes."""
+"""Checks that a trial can be built, without the memory and the time of building it."""
 
 import torch
 from torch import nn
@@ -17,22 +17,25 @@ from genretune.tune.training.optimizers import build_optimizer
 
 
 def windows_of_fold(config: TrialConfig, store: Store) -> FoldWindows:
-    """The windows that train and validate.
+    """Return the training and validation windows of a trial.
 
     Raises:
-        DataError: the corpus cannot be split so.
+        DataError: the corpus cannot be split as configured.
     """
     data = config.data
     return fold_windows(store, split=data.split, window=data.window, exclude=data.exclude)
 
 
-def check_fit(
+def check_components(
     config: TrialConfig, store: Store, fold: FoldWindows, plugins: Plugins | None = None
 ) -> None:
-    """See that a trial's parts fit each other and the data, as far as building them can tell.
+    """Check that a trial's components are compatible with each other and with the data.
+
+    Builds them with the model on torch's ``meta`` device, which allocates no memory, and the
+    optimizer on a single parameter.
 
     Raises:
-        TuneError, DataError, ModelError: they do not.
+        TuneError, DataError, ModelError: the components are not compatible.
     """
     samples = window_length(config.data.window, store.sample_rate)
     classes = len(store.classes)
@@ -50,7 +53,12 @@ def check_fit(
 
 
 def _check_one_window(config: TrialConfig, model: nn.Module, shape: tuple[int, int, int]) -> None:
-    """Raise TuneError where a batch of one window cannot be normalised: one value a channel."""
+    """Raise TuneError if batch normalisation fails on a last batch of one window.
+
+    It cannot normalise a single value per channel, which is what remains of one window where the
+    network has reduced its image to 1 x 1.
+    """
+    # Training mode for batch normalisation only, which then takes statistics of the batch.
     model.eval()
     for module in model.modules():
         module.training = isinstance(module, nn.modules.batchnorm._BatchNorm)
@@ -60,9 +68,9 @@ def _check_one_window(config: TrialConfig, model: nn.Module, shape: tuple[int, i
         if "more than 1 value per channel" in str(error):
             raise TuneError(
                 "batch_size: must not leave a last batch of one window, which batch "
-                f"normalisation cannot take at this input's size, got {config.batch_size} "
-                "(take another, or larger images)"
+                f"normalisation cannot process at this input size, got {config.batch_size} "
+                "(choose another batch size or larger images)"
             ) from error
         raise
     except RuntimeError:
-        pass  # a plug-in that computes with values, which a model without memory does not have
+        pass  # a plug-in that reads values of tensors, which do not exist on the meta device

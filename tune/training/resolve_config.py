@@ -1,7 +1,7 @@
-"""From the settings that a user gives to a complete TrialConfig.
+"""Resolution of a user's settings to a complete ``TrialConfig``.
 
-A module of its own since ``micro_batch_size: auto`` depends on the network, and networks are built
-from configurations: ``config`` is below ``components``, this is above both.
+Separate from ``config`` since ``micro_batch_size: auto`` depends on the network, which is built
+from a ``TrialConfig``: ``components`` imports ``config``, this module imports both.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,63 +34,68 @@ DEFAULTS: dict[str, Any] = {
 
 
 def trial_config(
-    given: Mapping[str, Any], *, plugins: Mapping[str, Any] | None = None
+    user_settings: Mapping[str, Any], *, plugins: Mapping[str, Any] | None = None
 ) -> TrialConfig:
-    """Check a trial's settings, all at once, and write out every default.
+    """Validate a trial's settings and write out every default.
 
     Args:
-        given: keys as in ``config.json``; those with defaults may be left out, and ``device`` and
-            ``micro_batch_size`` may be ``auto``.
+        user_settings: keys as in ``config.json``; those with defaults may be omitted, and
+            ``device`` and ``micro_batch_size`` may be ``auto``.
         plugins: loaded plug-ins by file name.
 
     Raises:
-        TuneError: one line for each thing that is wrong.
+        TuneError: with one line for each problem, all of them at once.
     """
-    settings = DEFAULTS | dict(given)
+    settings = DEFAULTS | dict(user_settings)
     settings.setdefault("plugins", {name: item.sha256 for name, item in (plugins or {}).items()})
     if settings.get("device", "auto") == "auto":
         settings["device"] = available_device()
-    if automatic := settings.get("micro_batch_size") == "auto":
+    if automatic_micro_batch := settings.get("micro_batch_size") == "auto":
         settings["micro_batch_size"] = None
-    wrong: list[str] = []
+    errors: list[str] = []
     extra_models, extra_features = merge((plugins or {}).values())
     epochs = settings.get("epochs", TrialConfig.model_fields["epochs"].default)
     resolvers: dict[str, Callable[[Any], Component]] = {
-        "feature": lambda part: resolve_feature(part, extra=extra_features),
+        "feature": lambda value: resolve_feature(value, extra=extra_features),
         "augment": resolve_augment,
-        "model": lambda part: resolve_model(part, extra=extra_models),
+        "model": lambda value: resolve_model(value, extra=extra_models),
         "loss": resolve_loss,
         "optimizer": resolve_optimizer,
-        "lr_scheduler": lambda part: resolve_lr_scheduler(
-            part, epochs=epochs if isinstance(epochs, int) else 1
+        "lr_scheduler": lambda value: resolve_lr_scheduler(
+            # a wrong type of epochs is reported by TrialConfig below
+            value,
+            epochs=epochs if isinstance(epochs, int) else 1,
         ),
     }
     for key, resolver in resolvers.items():
-        part = settings[key]
-        if not isinstance(part, Mapping):
-            wrong.append(f"{key}: must be a mapping with a name, got {part!r}")
+        component = settings[key]
+        if not isinstance(component, Mapping):
+            errors.append(f"{key}: must be a mapping with a name, got {component!r}")
             settings[key] = {}
             continue
         try:
             if "name" in DEFAULTS[key]:
-                part = {"name": DEFAULTS[key]["name"], **part}
-            settings[key] = resolver(part)
+                component = {"name": DEFAULTS[key]["name"], **component}
+            settings[key] = resolver(component)
         except (ModelError, TuneError) as error:
-            wrong.append(str(error))
+            errors.append(str(error))
             settings[key] = {}
     config = None
     try:
         config = TrialConfig.model_validate(settings)
     except ValidationError as error:
-        wrong += problems(error, TrialConfig)
-    if wrong or config is None:
-        raise TuneError("\n".join(wrong))
-    _check_together(config)
-    return with_automatic_micro_batch(config, plugins) if automatic else config
+        errors += problems(error, TrialConfig)
+    if errors or config is None:
+        raise TuneError("\n".join(errors))
+    _check_combinations(config)
+    return with_automatic_micro_batch(config, plugins) if automatic_micro_batch else config
 
 
-def _check_together(config: TrialConfig) -> None:
-    """Rules that join several keys."""
+def _check_combinations(config: TrialConfig) -> None:
+    """Check the rules that involve several keys.
+
+    Builds the optimizer and its lr scheduler on one parameter: torch itself checks their arguments.
+    """
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = build_optimizer(config.optimizer, [parameter])
     LrSchedule(config.lr_scheduler, optimizer, steps_per_epoch=1, epochs=config.epochs)
@@ -104,6 +109,6 @@ def _check_together(config: TrialConfig) -> None:
             )
         if config.optimizer["name"] not in ("Adam", "AdamW", "SGD"):
             raise TuneError(
-                "determinism: portable keeps its promise for Adam, AdamW and SGD only, got "
-                f"{config.optimizer['name']} (its step goes through torch.sqrt; use strict)"
+                "determinism: portable supports Adam, AdamW and SGD only, got "
+                f"{config.optimizer['name']} (its step uses torch.sqrt; use strict)"
             )

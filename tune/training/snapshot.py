@@ -1,7 +1,7 @@
-"""The state of a trial after an epoch, in memory; ``trial/checkpoint_file.py`` puts it in a file.
+"""The state of a trial after an epoch, in memory; ``trial/checkpoint_file.py`` saves it to a file.
 
-The lr scheduler and the counters of early stopping are not in it: both follow from the history,
-and are walked again.
+It does not contain the lr scheduler or the counters of early stopping: both follow from the
+history and are computed again from it.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ History = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trial after an epoch.
+    """The state of a trial after an epoch.
 
     Attributes:
         history: the record of every epoch so far.
         model: the model's state by name, contiguous and on the CPU.
         optimizer: the optimizer's tensors by ``INDEX.KEY``.
-        feature: figures of the training set that the feature holds; empty where it has none.
+        feature: the feature's statistics of the training set, by name; empty if it has none.
     """
 
     history: tuple[dict[str, Any], ...]
@@ -34,6 +34,7 @@ class Checkpoint:
 
     @property
     def epoch(self) -> int:
+        """Number of finished epochs."""
         return len(self.history)
 
 
@@ -44,10 +45,10 @@ def snapshot(
     *,
     feature: nn.Module | None = None,
 ) -> Checkpoint:
-    """The state of a trial, copied to the CPU.
+    """Return the state of a trial, copied to the CPU.
 
     Args:
-        feature: one that holds figures of the training set.
+        feature: the trial's feature if it has statistics of the training set, else None.
     """
     state = optimizer.state_dict()["state"]
     tensors = {
@@ -59,13 +60,13 @@ def snapshot(
     return Checkpoint(
         history=tuple(dict(record) for record in history),
         model=_state(model),
-        optimizer={name: _plain(value) for name, value in tensors.items()},
+        optimizer={name: _cpu_copy(value) for name, value in tensors.items()},
         feature={} if feature is None else _state(feature),
     )
 
 
 def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: Optimizer) -> None:
-    """Put a snapshot back, in the memory formats that the model's parameters have."""
+    """Load a checkpoint, in the memory formats of the model's parameters."""
     model.load_state_dict(checkpoint.model)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
@@ -73,28 +74,33 @@ def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: Optimizer) -> N
         index, key = name.split(".", 1)
         parameter = parameters[int(index)]
         if value.shape == parameter.shape:
-            # a fused step walks both in memory order, so the strides must agree
+            # A fused step reads parameter and state in memory order, so their strides must agree:
+            # checkpoints are contiguous, parameters may be channels_last.
             value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
         state.setdefault(int(index), {})[key] = value
+    # The hyperparameters come from the configuration and the lr scheduler, not from the checkpoint.
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def weights_digest(model: nn.Module) -> str:
-    """SHA-256 over name, type, shape and bytes of the model's state, by name."""
+    """Return the SHA-256 over name, dtype, shape and bytes of the model's state, sorted by name."""
     return tensors_digest(model.state_dict())
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:
-    return {name: _plain(value) for name, value in module.state_dict().items()}
+    return {name: _cpu_copy(value) for name, value in module.state_dict().items()}
 
 
-def _plain(value: Tensor) -> Tensor:
+def _cpu_copy(value: Tensor) -> Tensor:
     return value.detach().to("cpu", copy=True).contiguous()
 
 
 def tensors_digest(tensors: Mapping[str, Tensor], text: str = "") -> str:
-    """SHA-256 over ``text``, then name, type, shape and bytes of each tensor, by name."""
+    """Return the SHA-256 over ``text`` and the name, dtype, shape and bytes of each tensor.
+
+    Sorted by name and independent of memory format.
+    """
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         value = tensors[name].detach().cpu().contiguous()

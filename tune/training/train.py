@@ -1,4 +1,4 @@
-"""The trial as one function of its configuration, its samples and the machine class."""
+"""Training of a trial: a function of its configuration, its samples and the machine class."""
 
 import math
 from collections.abc import Callable
@@ -24,9 +24,9 @@ class Outcome:
     """How a trial ended.
 
     Attributes:
-        status: ``interrupted`` where ``on_epoch`` asked for no more.
+        status: ``interrupted`` if ``on_epoch`` ended the training.
         history: the record of every finished epoch, with the columns of ``metrics.tsv``.
-        why: one line for people.
+        why: the reason, one line of text.
     """
 
     status: Literal["completed", "diverged", "interrupted"]
@@ -45,15 +45,17 @@ def train(
     on_epoch: OnEpoch | None = None,
     plugins: Plugins | None = None,
 ) -> Outcome:
-    """Train from the start, or from a checkpoint, to the end.
+    """Train a trial to its end, from the start or from a checkpoint.
 
     Args:
-        resume_from: a snapshot of the same trial; the rest is as if it had never stopped.
-        on_epoch: called with a snapshot after each epoch; false ends the training there.
-        plugins: the user's loaded plug-ins by file name.
+        resume_from: a checkpoint of the same trial; the remaining epochs are equal to the bit to
+            those of an uninterrupted run.
+        on_epoch: called with a checkpoint after each epoch; training ends if it returns false.
+        plugins: loaded plug-ins by file name.
 
     Raises:
-        TuneError, DataError, ModelError: the configuration does not fit itself or the data.
+        TuneError, DataError, ModelError: the configuration is inconsistent or does not suit the
+            data.
     """
     determinism.apply(config.determinism, threads=config.threads, precision=config.precision)
     components = build_components(config, store, plugins)
@@ -61,11 +63,12 @@ def train(
     if resume_from is not None:
         restore(resume_from, components.model, components.optimizer)
         history = resume_from.history
-        components.schedule.walk(history)
-    while (why := _finished(config, history)) is None:
+        components.schedule.fast_forward(history)
+    # Checked before the first epoch too: a checkpoint may be of the last one.
+    while (why := _end_reason(config, history)) is None:
         record = run_epoch(components, len(history) + 1)
-        if (wrong := _not_finite(record)) is not None:
-            return Outcome("diverged", history, wrong)
+        if (divergence := _divergence(record)) is not None:
+            return Outcome("diverged", history, divergence)  # the diverged epoch has no record
         history = (*history, record)
         components.schedule.after_epoch(record)
         if on_epoch is not None and not on_epoch(_snapshot(components, history)):
@@ -78,20 +81,21 @@ def _snapshot(components: Components, history: tuple[dict[str, Any], ...]) -> Ch
     return snapshot(components.model, components.optimizer, history, feature=feature)
 
 
-def _finished(config: TrialConfig, history: tuple[dict[str, Any], ...]) -> str | None:
-    """Why the trial is over after ``history``; None while it is not."""
+def _end_reason(config: TrialConfig, history: tuple[dict[str, Any], ...]) -> str | None:
+    """Return why the trial is complete after ``history``, or None if it is not."""
     if len(history) >= config.epochs:
         return f"all {config.epochs} epochs"
     rule = config.early_stopping
     if rule is None:
         return None
-    waited = epochs_without_improvement(history, rule.metric, rule.min_delta)
-    if waited >= rule.patience:
-        return f"out of patience: {rule.metric} did not improve for {waited} epochs"
+    stale = epochs_without_improvement(history, rule.metric, rule.min_delta)
+    if stale >= rule.patience:
+        return f"out of patience: {rule.metric} did not improve for {stale} epochs"
     return None
 
 
-def _not_finite(record: dict[str, Any]) -> str | None:
+def _divergence(record: dict[str, Any]) -> str | None:
+    """Return which loss of an epoch is not finite, or None if all are."""
     for name in ("trn_loss", "val_loss", "trn_clip_loss", "val_clip_loss"):
         if not math.isfinite(record[name]):
             return f"{name} is {record[name]} in epoch {record['epoch']}"

@@ -1,6 +1,6 @@
-"""Checkpoint files: one safetensors file an epoch, with a checksum, replaced atomically.
+"""Checkpoint files: one safetensors file per epoch, with a checksum, written atomically.
 
-No pickle: opening somebody else's checkpoint executes nothing.
+safetensors instead of pickle, so that opening somebody else's checkpoint executes nothing.
 """
 
 import json
@@ -17,31 +17,36 @@ SUFFIX = ".safetensors"
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path, *, mark: str) -> None:
-    """Write ``path`` whole or not at all.
+    """Write a checkpoint atomically.
 
     Args:
-        mark: distinguishes writers of the same path (generation and process).
+        mark: different for each concurrent writer of the path (generation, attempt and process).
+
+    Raises:
+        OSError: the file cannot be written.
     """
-    tensors = {f"model.{k}": v for k, v in checkpoint.model.items()}
-    tensors |= {f"optimizer.{k}": v for k, v in checkpoint.optimizer.items()}
-    tensors |= {f"feature.{k}": v for k, v in checkpoint.feature.items()}
+    tensors = {f"model.{name}": value for name, value in checkpoint.model.items()}
+    tensors |= {f"optimizer.{name}": value for name, value in checkpoint.optimizer.items()}
+    tensors |= {f"feature.{name}": value for name, value in checkpoint.feature.items()}
     history = json.dumps(checkpoint.history, sort_keys=True)
     metadata = {"history": history, "sha256": tensors_digest(tensors, history)}
     write_atomically(path, save(tensors, metadata), mark=mark)
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:
-    """The checkpoint at ``path``; None where it is missing, cut or altered."""
+    """Return the checkpoint at ``path``; None if it is missing, truncated or altered."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError):
         return None
-    history = _history(metadata.get("history", ""))
+    history = _parse_history(metadata.get("history", ""))
+    # The digest covers tensors and history together: a checkpoint with weights of one epoch and a
+    # record of another would resume without an error and train to different bits.
     if history is None or metadata.get("sha256") != tensors_digest(tensors, metadata["history"]):
         return None
-    parts = {
+    state = {
         prefix: {
             name.removeprefix(prefix): value
             for name, value in tensors.items()
@@ -51,23 +56,24 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     }
     return Checkpoint(
         history=history,
-        model=parts["model."],
-        optimizer=parts["optimizer."],
-        feature=parts["feature."],
+        model=state["model."],
+        optimizer=state["optimizer."],
+        feature=state["feature."],
     )
 
 
-def _history(text: str) -> tuple[dict[str, Any], ...] | None:
+def _parse_history(text: str) -> tuple[dict[str, Any], ...] | None:
+    """Return the records in ``text``; None if it is not a JSON list of objects."""
     try:
         records = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    sound = isinstance(records, list) and all(isinstance(record, dict) for record in records)
-    return tuple(records) if sound else None
+    valid = isinstance(records, list) and all(isinstance(record, dict) for record in records)
+    return tuple(records) if valid else None
 
 
-def newest_sound(folder: Path) -> Checkpoint | None:
-    """The checkpoint of the latest epoch in ``folder`` that is whole; None without one."""
+def load_newest_checkpoint(folder: Path) -> Checkpoint | None:
+    """Return the intact checkpoint of the latest epoch in ``folder``; None if there is none."""
     for path in sorted(folder.glob(f"[0-9]*{SUFFIX}"), reverse=True):
         if (checkpoint := load_checkpoint(path)) is not None:
             return checkpoint
@@ -75,4 +81,5 @@ def newest_sound(folder: Path) -> Checkpoint | None:
 
 
 def checkpoint_path(folder: Path, epoch: int) -> Path:
+    """Return the path of an epoch's checkpoint; names sort by epoch."""
     return folder / f"{epoch:05d}{SUFFIX}"

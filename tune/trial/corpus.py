@@ -1,4 +1,4 @@
-"""The samples that a command works on: given by folder, or found again by digest."""
+"""The corpus of a command: opened from a folder, or found in the cache by its digest."""
 
 from pathlib import Path
 
@@ -18,28 +18,29 @@ def open_data(
     sample_rate: int = 22050,
     progress: Progress | None = None,
 ) -> Store:
-    """Open a corpus, packed at first use.
+    """Open a corpus; pack it on first use.
 
     Args:
-        folder: the corpus; None finds the pack with the digest ``samples`` in the cache.
-        samples: the digest that it must have, if any.
-        source: the digest of the files that the record was made from, if known; tells other files
-            from another decoder.
-        progress: told how many clips are packed, where there is no pack yet.
+        folder: the corpus; None for the packed corpus with digest ``samples`` in the cache.
+        samples: required digest of the samples, if any.
+        source: digest of the audio files that the record was made from, if known; distinguishes
+            changed files from a changed decoder in the message.
+        sample_rate: in Hz.
+        progress: called with the number of packed clips and their total while packing.
 
     Raises:
-        DataError: the folder is no corpus.
-        SamplesChanged: it has other samples than the record says.
-        TuneError: neither a folder was given nor a pack found.
+        DataError: the folder is not a corpus.
+        SamplesChanged: the samples differ from those of the record.
+        TuneError: no folder was given and no packed corpus found.
     """
     if folder is not None:
         store = open_corpus(folder, sample_rate=sample_rate, progress=progress)
         if samples is not None:
             require_samples(store, samples, source)
         return store
-    found = None if samples is None else find_store(samples)
-    if found is None:
+    cached = None if samples is None else find_store(samples)
+    if cached is None:
         raise TuneError(
-            "--data: must name the corpus, got nothing and no pack of it in the cache (--data DIR)"
+            "--data: must name the corpus, since it is not in the cache, got nothing (--data DIR)"
         )
-    return found
+    return cached

@@ -1,4 +1,7 @@
-"""Class probabilities of audio files from a trial's best checkpoint, fused over windows."""
+"""Class probabilities of audio files from a trial's best checkpoint, fused over windows.
+
+Shape suffixes: B windows of a batch, T samples.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ from torch import Tensor, nn
 
 from genretune.data.audio import stream
 from genretune.data.corpus import EXTENSIONS
-from genretune.data.errors import DataError, shown
+from genretune.data.errors import DataError, printable_line
 from genretune.data.windows import window_hop, window_length
 from genretune.models.plugins import Plugin
 from genretune.tune.errors import DamagedRecord, TuneError
@@ -25,12 +28,13 @@ from genretune.tune.trial.trial_dir import TrialDir
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says about a file.
+    """The class probabilities of one audio file.
 
     Attributes:
-        windows: how many were fused.
+        file: path as given.
+        windows: number of windows fused.
         seconds: length of the file.
-        probabilities: of each class, by name; they sum to 1.
+        probabilities: probability of each class by name; they sum to 1.
     """
 
     file: str
@@ -40,37 +44,39 @@ class Prediction:
 
     @property
     def best(self) -> str:
+        """The most probable class."""
         return max(self.probabilities, key=lambda name: self.probabilities[name])
 
 
 class Predictor:
-    """A trained network that listens to files.
+    """A trained network that classifies audio files.
 
     Args:
-        folder: a trial's, with a best checkpoint.
+        trial_dir: folder of a trial with a best checkpoint.
         config: the trial's configuration.
         plugins: loaded plug-ins by file name.
 
     Raises:
-        TuneError: the folder has no sound checkpoint.
-        RecordMismatch: it does not say what its classes are, or its parts do not fit together.
+        TuneError: the folder has no intact best checkpoint.
+        RecordMismatch: the record names no classes, or the checkpoint does not fit ``config``.
     """
 
     def __init__(
-        self, folder: TrialDir, config: TrialConfig, plugins: Mapping[str, Plugin]
+        self, trial_dir: TrialDir, config: TrialConfig, plugins: Mapping[str, Plugin]
     ) -> None:
         determinism.apply(config.determinism, threads=config.threads, precision=config.precision)
-        checkpoint = folder.best_checkpoint()
+        checkpoint = trial_dir.best_checkpoint()
         if checkpoint is None:
             raise TuneError(
-                f"{folder.path}: must hold a sound checkpoints/best.safetensors, got none "
-                "(train an epoch first; a stopped trial keeps none unless it is run with --keep "
+                f"{trial_dir.path}: must hold an intact checkpoints/best.safetensors, got none "
+                "(train an epoch first; stopped trials keep their checkpoints only with --keep "
                 "all)"
             )
-        self.classes: tuple[str, ...] = tuple((folder.result() or {}).get("classes", ()))
+        result = trial_dir.result()
+        self.classes: tuple[str, ...] = () if result is None else tuple(result["classes"])
         if not self.classes:
             raise DamagedRecord(
-                f"{folder.path / 'result.json'}: must name the classes, got none (put it back)"
+                f"{trial_dir.path / 'result.json'}: must name the classes, got none (restore it)"
             )
         self.epoch = checkpoint.epoch
         self._config = config
@@ -86,8 +92,8 @@ class Predictor:
                 feature.load_state_dict(checkpoint.feature)
         except RuntimeError as error:
             raise DamagedRecord(
-                f"{folder.path}: best.safetensors must hold the network of config.json, got "
-                "another (put back the files that belong together)"
+                f"{trial_dir.path}: best.safetensors must hold the network of config.json, got "
+                "another one (restore the files of the same trial)"
             ) from error
         device = torch.device(config.device)
         self._device = device
@@ -97,31 +103,37 @@ class Predictor:
             self._model = self._model.to(memory_format=torch.channels_last)
 
     def predict(self, path: Path) -> Prediction:
-        """Listen to a file, in memory that does not depend on its length.
+        """Classify a file, streaming: memory use does not depend on its length.
+
+        Windows are fused as in validation, by the softmax of the mean log-probability.
 
         Raises:
-            DataError: it cannot be read as audio, or the network has no answer to it.
+            DataError: it cannot be decoded, or the network returns a value that is not finite.
         """
+        # float64 as in validation: a long file sums over thousands of windows
         total = torch.zeros(len(self.classes), dtype=torch.float64)
         count = 0
-        heard = _Heard()
-        windows = windows_of(
-            heard.counting(stream(path, self._rate)), length=self._length, hop=self._hop
+        counter = _SampleCounter()
+        windows = stream_windows(
+            counter.counted(stream(path, self._rate)), length=self._length, hop=self._hop
         )
         for batch_BT in _batches(windows, self._config.eval_batch_size):
             total += self._log_probabilities(batch_BT).sum(0)
             count += len(batch_BT)
         if not bool(torch.isfinite(total).all()):
-            raise DataError(f"{shown(path)}: must give finite probabilities, got {total.tolist()}")
+            raise DataError(
+                f"{printable_line(path)}: must give finite probabilities, got {total.tolist()}"
+            )
         fused = torch.softmax(total / count, dim=0).tolist()
         return Prediction(
             file=str(path),
             windows=count,
-            seconds=heard.samples / self._rate,
+            seconds=counter.samples / self._rate,
             probabilities=dict(zip(self.classes, fused, strict=True)),
         )
 
     def _log_probabilities(self, batch_BT: NDArray[np.int16]) -> Tensor:
+        """Return log-probabilities [B, classes], in float64 on the CPU."""
         waves = torch.from_numpy(batch_BT).to(torch.float32).div_(32768.0)
         with torch.no_grad():
             images = self._feature(waves.unsqueeze(1).to(self._device))
@@ -129,42 +141,51 @@ class Predictor:
         return torch.log_softmax(logits.cpu().to(torch.float64), dim=1)
 
 
-class _Heard:
-    """Counts the samples that pass."""
+class _SampleCounter:
+    """The number of samples in a stream of blocks, counted while they are consumed."""
 
     def __init__(self) -> None:
         self.samples = 0
 
-    def counting(self, blocks: Iterable[NDArray[np.int16]]) -> Iterator[NDArray[np.int16]]:
+    def counted(self, blocks: Iterable[NDArray[np.int16]]) -> Iterator[NDArray[np.int16]]:
         for block in blocks:
             self.samples += len(block)
             yield block
 
 
-def windows_of(
+def stream_windows(
     blocks: Iterable[NDArray[np.int16]], *, length: int, hop: int
 ) -> Iterator[NDArray[np.int16]]:
-    """Windows [T] of a stream of samples, from 0 at every ``hop``.
+    """Yield windows [T] of a stream of samples, starting at 0, ``hop``, 2 ``hop`` and so on.
 
-    The last one, which reaches beyond the end and repeats the last sample, is there where it
-    brings at least half a hop that no window before it had; a stream shorter than a window has one.
+    A last window that reaches beyond the end is padded with the last sample. It is left out if
+    fewer than half a hop of its samples are new; a stream shorter than a window has one window.
+
+    Args:
+        blocks: consecutive samples, in blocks of any length.
+        length: samples of a window.
+        hop: samples between the starts of two windows, at most ``length``.
     """
-    kept = np.zeros(0, dtype=np.int16)
+    pending = np.zeros(0, dtype=np.int16)  # from the start of the next window
     first = True
     for block in blocks:
-        kept = np.concatenate([kept, block])
-        at = 0
-        while at + length <= len(kept):
-            yield kept[at : at + length]
-            at, first = at + hop, False
-        kept = kept[at:]
-    new = len(kept) if first else len(kept) - (length - hop)
-    if len(kept) and (first or 2 * new >= hop):
-        yield np.concatenate([kept, np.repeat(kept[-1:], length - len(kept))])
+        pending = np.concatenate([pending, block])
+        start = 0
+        while start + length <= len(pending):
+            yield pending[start : start + length]
+            start, first = start + hop, False
+        pending = pending[start:]
+    # Consecutive windows share length - hop samples, which the last full window has covered.
+    new = len(pending) if first else len(pending) - (length - hop)
+    if len(pending) and (first or 2 * new >= hop):
+        yield np.concatenate([pending, np.repeat(pending[-1:], length - len(pending))])
 
 
-def on_this_machine(config: TrialConfig) -> TrialConfig:
-    """``config``, on the CPU where it names a GPU and there is none: no bits are promised here."""
+def on_available_device(config: TrialConfig) -> TrialConfig:
+    """Return ``config``, moved to the CPU if it names a GPU and this machine has none.
+
+    The CPU has no TF32, which becomes fp32. Predictions are not promised to the bit.
+    """
     if config.device == available_device() or config.device == "cpu":
         return config
     precision = "fp32" if config.precision == "tf32" else config.precision
@@ -172,24 +193,26 @@ def on_this_machine(config: TrialConfig) -> TrialConfig:
 
 
 def audio_files(path: Path) -> list[Path]:
-    """``path``, or all audio files below the folder ``path``, sorted; hidden ones do not count.
+    """Return ``path`` itself, or the audio files below it, sorted, if it is a folder.
+
+    Hidden files and folders are skipped.
 
     Raises:
-        TuneError: there are none.
+        TuneError: the folder contains no audio file.
     """
     if not path.is_dir():
         return [path]
-    found = sorted(
+    files = sorted(
         file
         for file in path.rglob("*")
         if file.suffix.lower() in EXTENSIONS
         and not any(part.startswith(".") for part in file.relative_to(path).parts)
     )
-    if not found:
+    if not files:
         raise TuneError(
             f"{path}: must hold audio files, got none ({', '.join(sorted(EXTENSIONS))})"
         )
-    return found
+    return files
 
 
 def _batches(windows: Iterator[NDArray[np.int16]], size: int) -> Iterator[NDArray[np.int16]]:

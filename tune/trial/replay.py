@@ -1,4 +1,4 @@
-"""Run a recorded trial again and compare it, epoch by epoch, to the bit."""
+"""Train a recorded trial again and compare it with its record, bit for bit in every epoch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,14 +14,20 @@ from genretune.tune.training.snapshot import Checkpoint
 from genretune.tune.training.train import Outcome, train
 
 ReplayVerdict = Literal["exact", "diverged", "not comparable"]
-# Seconds are no part of a result.
+# Everything but the duration of an epoch, which is not a result.
 _COMPARED = ("weights_sha256", *(c for c in COLUMNS if c not in ("seconds", "weights_sha256")))
+# "diverged" means that the bits differ; it is unrelated to the trial status of the same name.
 EXIT_CODES: dict[ReplayVerdict, int] = {"exact": 0, "diverged": 4, "not comparable": 5}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first thing that differs between a record and its replay."""
+    """The first difference between a record and its replay.
+
+    Attributes:
+        what: ``weights_sha256``, a column of ``metrics.tsv``, ``status``, or ``epochs`` if the
+            numbers of epochs differ.
+    """
 
     epoch: int
     what: str
@@ -31,13 +37,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class ReplayResult:
-    """What a replay found.
+    """The verdict of a replay, with its reasons.
 
     Attributes:
         trial: index in its sweep; None for a configuration on its own.
-        epochs: how many were run and compared.
-        environment_differences: ``name: recorded -> current``.
-        distance: largest absolute difference of each metric over the epochs, where not exact.
+        epochs: number of epochs that were trained again.
+        environment_differences: lines ``name: recorded -> current``.
+        distance: largest absolute difference of each metric over the epochs; None if exact.
+        why: one line, if the trial could not be compared.
     """
 
     trial: int | None
@@ -49,6 +56,7 @@ class ReplayResult:
     why: str = ""
 
     def as_json(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
         return asdict(self)
 
 
@@ -60,56 +68,79 @@ def replay(
     trial: int | None = None,
     plugins: Plugins | None = None,
 ) -> ReplayResult:
-    """Train ``config`` as far as ``result`` records and say whether every bit agrees.
+    """Train ``config`` for as many epochs as ``result`` records, and compare every bit.
+
+    The bits decide: equal bits are ``exact`` on any machine class. Different bits are ``diverged``
+    on the recorded machine class, and ``not comparable`` on another one.
 
     Args:
-        result: ``result.json`` of the trial; None trains and has nothing to compare with.
+        result: content of the trial's ``result.json``; None to train without a comparison.
+        trial: index for the report.
+        plugins: loaded plug-ins by file name.
+
+    Raises:
+        DamagedRecord: a recorded epoch lacks a value.
+        TuneError, DataError, ModelError: the configuration cannot be trained on ``store``.
     """
     if result is not None and config.device == "cuda" and available_device() == "cpu":
-        why = "it was recorded on a GPU, and there is none here"
+        why = "it was recorded on a GPU, and this machine has none"
         return ReplayResult(trial, "not comparable", 0, None, [], why=why)
     recorded: Sequence[Mapping[str, Any]] = [] if result is None else result["history"]
-    if lacking := [name for record in recorded for name in _COMPARED if name not in record]:
-        raise DamagedRecord(f"result.json: every epoch must have {lacking[0]}, got one without")
-    ended = result is not None and result["status"] in ("completed", "diverged")
-    wanted = len(recorded) if result is not None and not ended else None
+    if missing := [name for record in recorded for name in _COMPARED if name not in record]:
+        raise DamagedRecord(f"result.json: must have {missing[0]} in every epoch, got one without")
+    # A trial that ran to its end must end at the same epoch again. Any other trial was cut off
+    # (pruned, stopped, failed or still running), so the replay is cut off at its last epoch.
+    last_epoch = len(recorded) if result is not None and not _ended(result) else None
 
     def on_epoch(checkpoint: Checkpoint) -> bool:
-        return wanted is None or checkpoint.epoch < wanted
+        return last_epoch is None or checkpoint.epoch < last_epoch
 
-    if wanted == 0:
-        outcome = Outcome("interrupted", (), "nothing was recorded")
+    if last_epoch == 0:
+        outcome = Outcome("interrupted", (), "no epoch was recorded")
     else:
         outcome = train(config, store, on_epoch=on_epoch, plugins=plugins)
-    present = environment(config.device, config.determinism)
-    if result is None or not result["segments"] or (wanted == 0):
+    current = environment(config.device, config.determinism)
+    if result is None or not result["segments"] or last_epoch == 0:
         why = "there is no record to compare with"
         return ReplayResult(trial, "not comparable", len(outcome.history), None, [], why=why)
-    found = first_difference(recorded, outcome.history)
-    if found is None and ended and outcome.status != result["status"]:
-        found = Difference(len(recorded), "status", result["status"], outcome.status)
-    changed = _environment_differences(result, present)
-    if found is None:
-        return ReplayResult(trial, "exact", len(outcome.history), None, changed)
-    same_class = all(
-        segment["environment"]["machine_class"] == present["machine_class"]
+    return _compare(result, outcome, current, trial)
+
+
+def _compare(
+    result: Mapping[str, Any], outcome: Outcome, current: Mapping[str, Any], trial: int | None
+) -> ReplayResult:
+    """Return the verdict on a replay; ``current`` is the environment that it ran in."""
+    recorded = result["history"]
+    difference = first_difference(recorded, outcome.history)
+    if difference is None and _ended(result) and outcome.status != result["status"]:
+        difference = Difference(len(recorded), "status", result["status"], outcome.status)
+    changes = _environment_differences(result, current)
+    if difference is None:
+        return ReplayResult(trial, "exact", len(outcome.history), None, changes)
+    same_machine_class = all(
+        segment["environment"]["machine_class"] == current["machine_class"]
         for segment in result["segments"]
     )
     return ReplayResult(
         trial,
-        "diverged" if same_class else "not comparable",
+        "diverged" if same_machine_class else "not comparable",
         len(outcome.history),
-        found,
-        changed,
+        difference,
+        changes,
         distance=_distance(recorded, outcome.history),
-        why="" if same_class else "it was recorded on another machine class",
+        why="" if same_machine_class else "it was recorded on another machine class",
     )
+
+
+def _ended(result: Mapping[str, Any]) -> bool:
+    """Return whether a trial ran to its end, rather than being cut off."""
+    return result["status"] in ("completed", "diverged")
 
 
 def first_difference(
     recorded: Sequence[Mapping[str, Any]], replayed: Sequence[Mapping[str, Any]]
 ) -> Difference | None:
-    """The first epoch and value in which two histories differ; seconds do not count."""
+    """Return the first difference between two histories, ignoring ``seconds``; None if equal."""
     for old, new in zip(recorded, replayed, strict=False):
         for name in _COMPARED:
             if old[name] != new[name]:
@@ -120,16 +151,18 @@ def first_difference(
     return None
 
 
-def _environment_differences(result: Mapping[str, Any], present: Mapping[str, Any]) -> list[str]:
-    found: dict[str, None] = {}
+def _environment_differences(result: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
+    """Return the differences of all segments' environments, each once, in order."""
+    lines: dict[str, None] = {}
     for segment in result["segments"]:
-        found |= dict.fromkeys(differences(segment["environment"], present))
-    return list(found)
+        lines |= dict.fromkeys(differences(segment["environment"], current))
+    return list(lines)
 
 
 def _distance(
     recorded: Sequence[Mapping[str, Any]], replayed: Sequence[Mapping[str, Any]]
 ) -> dict[str, float]:
+    """Return the largest absolute difference of each metric over the common epochs."""
     names = [name for name in _COMPARED if name not in ("weights_sha256", "epoch")]
     pairs = list(zip(recorded, replayed, strict=False))
     return {name: max((abs(a[name] - b[name]) for a, b in pairs), default=0.0) for name in names}

@@ -1,4 +1,4 @@
-"""One segment of a trial in its folder: continue, keep every epoch, report, say how it ended."""
+"""One segment of a trial in its folder: resume, save and report every epoch, record the end."""
 
 import traceback
 from collections.abc import Callable, Mapping
@@ -23,52 +23,61 @@ OnReport = Callable[[Mapping[str, Any]], bool]
 def run_trial(
     config: TrialConfig,
     store: Store,
-    folder: TrialDir,
+    trial_dir: TrialDir,
     *,
     on_report: OnReport,
     plugins: Plugins | None = None,
 ) -> Outcome:
-    """Continue a trial from its newest sound checkpoint, or begin it.
+    """Start a trial, or resume it from its newest intact checkpoint.
 
     Args:
-        on_report: called with the record of every epoch, those of the checkpoint included, after
-            all of it is on disk; false ends the segment there.
+        on_report: called with the record of every epoch, including those of the checkpoint, after
+            checkpoint and records are on disk; returning False ends the segment.
+
+    Returns:
+        The outcome; ``interrupted`` if ``on_report`` ended the segment.
 
     Raises:
-        StorageFailure: a record cannot be written (not the trial's fault).
-        Exception: whatever the trial itself raises, after ``error.txt`` is written.
+        StorageFailure: a checkpoint or record cannot be written (infrastructure; retried).
+        Exception: any error of the trial itself, after ``error.txt`` is written.
     """
     determinism.apply(config.determinism, threads=config.threads, precision=config.precision)
-    start = folder.newest_checkpoint()
-    found = environment(config.device, config.determinism)
+    start = trial_dir.newest_checkpoint()
+    current = environment(config.device, config.determinism)
     epoch = 0 if start is None else start.epoch
-    folder.begin_segment(config, found, store.classes, epoch=epoch)
+    trial_dir.begin_segment(config, current, store.classes, epoch=epoch)
     if start is not None:
-        folder.save_epoch(config, start)
+        # Saved again: the last segment may have died after it wrote the checkpoint and before the
+        # records or best.safetensors, which would then lag behind for good.
+        trial_dir.save_epoch(config, start)
+        # Reported again: the driver may never have received these epochs. It ignores those that it
+        # knows, and a report with another digest reveals a resume that is not exact.
         for record in start.history:
             if not on_report(record):
-                return Outcome("interrupted", start.history, f"held after {start.epoch}")
+                return Outcome("interrupted", start.history, f"stopped after epoch {start.epoch}")
 
     def on_epoch(checkpoint: Checkpoint) -> bool:
-        folder.save_epoch(config, checkpoint)
+        # On disk before it is reported: the driver journals the report, and may end this process
+        # inside on_report. An epoch in the journal without a checkpoint could not be resumed from.
+        trial_dir.save_epoch(config, checkpoint)
         return on_report(checkpoint.history[-1])
 
     try:
         outcome = train(config, store, resume_from=start, on_epoch=on_epoch, plugins=plugins)
     except RunFailure:
-        raise
+        raise  # infrastructure: no failure of the trial, so nothing is recorded and it is retried
     except Exception as error:
         if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
-            raise StorageFailure(f"{error.filename or folder.path}: {error.strerror}") from error
-        folder.fail(config, in_one_line(error), traceback.format_exc())
+            raise StorageFailure(f"{error.filename or trial_dir.path}: {error.strerror}") from error
+        trial_dir.fail(config, summarize_error(error), traceback.format_exc())
         raise
     if outcome.status != "interrupted":
-        folder.finish(config, outcome.status, outcome.why)
+        trial_dir.finish(config, outcome.status, outcome.why)
     return outcome
 
 
-def in_one_line(error: BaseException) -> str:
-    """What a trial died of, for tables: ``out of memory`` or the error's type and first line."""
+def summarize_error(error: BaseException) -> str:
+    """Return one line for tables: ``out of memory``, or the error's type and first line."""
     text = str(error)
     out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
     if out_of_memory or "DefaultCPUAllocator: can't allocate memory" in text:

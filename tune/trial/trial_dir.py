@@ -1,9 +1,9 @@
-"""A trial's folder: its configuration, result, metrics and checkpoints, each written whole.
+"""A trial's folder: configuration, result, metrics and checkpoints, each written atomically.
 
 config.json   TrialConfig, written when the trial is created
-result.json   environment a segment, record an epoch, best epoch, why it ended
-metrics.tsv   one line an epoch, rewritten whole from the history
-checkpoints/  the last epochs, best.safetensors, and on request every n-th epoch
+result.json   environment of each segment, record of each epoch, best epoch, why the trial ended
+metrics.tsv   one line per epoch, always rewritten from the history
+checkpoints/  the last epochs, best.safetensors, and optionally every n-th epoch
 stdout.log    what the trial printed
 error.txt     the traceback of a failed trial
 """
@@ -24,7 +24,7 @@ from genretune.tune.storage.atomic_io import (
     write_atomically,
 )
 from genretune.tune.storage.run_dir import Lease, RunDir
-from genretune.tune.storage.untrusted import read_object, read_result
+from genretune.tune.storage.untrusted import read_json_object, read_result
 from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.metrics import COLUMNS, best_epoch
 from genretune.tune.training.snapshot import Checkpoint
@@ -32,7 +32,7 @@ from genretune.tune.trial.checkpoint_file import (
     SUFFIX,
     checkpoint_path,
     load_checkpoint,
-    newest_sound,
+    load_newest_checkpoint,
     save_checkpoint,
 )
 
@@ -42,11 +42,11 @@ BEST = f"best{SUFFIX}"
 
 @dataclass(frozen=True)
 class CheckpointRetention:
-    """Which checkpoints stay on disk beside the best one; changes no result.
+    """Which checkpoints stay on disk in addition to the best one; does not affect results.
 
     Attributes:
-        last: how many of the newest; a damaged newest one is passed over for the one before.
-        every: also each epoch that this divides; None for no others.
+        last: number of newest checkpoints; with 2 or more, a resume skips a damaged newest one.
+        every: also every epoch divisible by this; None for no others.
     """
 
     last: int = 2
@@ -55,17 +55,18 @@ class CheckpointRetention:
     def __post_init__(self) -> None:
         if self.last < 1 or (self.every is not None and self.every < 1):
             raise TuneError(
-                "keep: must keep at least the last 1 checkpoint, and every n-th with n from 1, "
+                "keep: must be at least the last 1 checkpoint, and every n-th with n from 1, "
                 f"got last {self.last} and every {self.every}"
             )
 
     def surplus(self, folder: Path, epoch: int) -> list[Path]:
-        """The checkpoints in ``folder`` that need not stay after ``epoch``.
+        """Return the checkpoints in ``folder`` that are no longer needed after ``epoch``.
 
-        Later ones, which were damaged when the trial went on, do not count: they are written anew.
+        Checkpoints of later epochs were damaged when the trial resumed. They do not count among the
+        last, or they would displace intact ones, and training writes them again.
         """
-        saved = [path for path in sorted(folder.glob(f"*{SUFFIX}")) if path.stem.isdigit()]
-        old = [path for path in saved if int(path.stem) <= epoch][: -self.last]
+        paths = [path for path in sorted(folder.glob(f"*{SUFFIX}")) if path.stem.isdigit()]
+        old = [path for path in paths if int(path.stem) <= epoch][: -self.last]
         return [path for path in old if self.every is None or int(path.stem) % self.every]
 
 
@@ -73,11 +74,15 @@ class TrialDir:
     """Reads and writes one trial's folder.
 
     Args:
-        path: the folder; made when first written to.
-        mark: distinguishes writers of the same folder (generation and process).
-        fence: called before anything is put in place; raises where this writer has been replaced.
-        patience: how long (s) to try again while the storage refuses.
-        keep: which checkpoints stay.
+        path: the folder; created by the first write.
+        mark: different for each concurrent writer of the folder (generation, attempt, process).
+        fence: called before every write; raises Replaced if this writer has been replaced.
+        io_timeout: seconds to retry failing storage.
+        retention: which checkpoints stay.
+
+    Raises:
+        Replaced: (all methods that write) by the fence.
+        StorageFailure: (all methods) the storage fails; writes retry for ``io_timeout``.
     """
 
     def __init__(
@@ -87,26 +92,23 @@ class TrialDir:
         mark: str = "",
         fence: Callable[[], None] | None = None,
         io_timeout: float = 0.0,
-        keep: CheckpointRetention = CheckpointRetention(),  # noqa: B008 (frozen)
+        retention: CheckpointRetention = CheckpointRetention(),  # noqa: B008 (frozen)
     ) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
         self._mark = mark or str(os.getpid())
         self._fence = fence
         self._io_timeout = io_timeout
-        self._kept = keep
+        self._retention = retention
 
     def wait_for_storage(self) -> None:
-        """Return once the folder can be written by this writer.
-
-        Raises:
-            StorageFailure: the patience is over.
-        """
-        self._keep(lambda: None)
+        """Return once the fence allows this writer to write and its storage is readable."""
+        self._with_fence(lambda: None)
 
     def write_config(self, config: TrialConfig) -> None:
+        """Write ``config.json``."""
         text = config.canonical() + "\n"
-        self._keep(lambda: self._write(self.path / "config.json", text))
+        self._with_fence(lambda: self._write(self.path / "config.json", text))
 
     def begin_segment(
         self,
@@ -116,12 +118,12 @@ class TrialDir:
         *,
         epoch: int,
     ) -> None:
-        """Note the environment of a new segment.
+        """Record the environment of a new segment.
 
         Args:
             classes: names of the classes, in the order of the network's outputs.
-            epoch: of the checkpoint that it continues; 0 from the start. Later epochs of the
-                record, whose checkpoints were damaged, will be its own.
+            epoch: epoch of the checkpoint that it resumes from; 0 for none. Later epochs in the
+                record had damaged checkpoints and will be trained again by this segment.
         """
 
         def begin() -> None:
@@ -131,17 +133,26 @@ class TrialDir:
             result |= {"status": "running", "why": None, "classes": list(classes)}
             self._write_json("result.json", result)
 
-        self._keep(begin)
+        self._with_fence(begin)
 
     def newest_checkpoint(self) -> Checkpoint | None:
+        """Return the newest intact checkpoint; None if there is none."""
+        # First, because unreadable checkpoints are skipped as damaged: storage that is only
+        # unreachable for a while would restart the trial at epoch 1.
         self.wait_for_storage()
-        return newest_sound(self.checkpoints)
+        return load_newest_checkpoint(self.checkpoints)
 
     def best_checkpoint(self) -> Checkpoint | None:
+        """Return the checkpoint of the best epoch; None if it is missing or damaged."""
         return load_checkpoint(self.checkpoints / BEST)
 
     def save_epoch(self, config: TrialConfig, checkpoint: Checkpoint) -> None:
-        """Keep an epoch: checkpoint first, then the records that speak of it."""
+        """Write an epoch's checkpoint and records.
+
+        The checkpoint comes first. If the process dies in between, the records lag by one epoch
+        and are rewritten from the checkpoint's history on resume; in the reverse order they would
+        claim an epoch that the trial cannot resume from.
+        """
         path = checkpoint_path(self.checkpoints, checkpoint.epoch)
 
         def save() -> None:
@@ -149,45 +160,55 @@ class TrialDir:
             save_checkpoint(checkpoint, path, mark=self._mark)
             if best_epoch(checkpoint.history, config.best.metric) == checkpoint.epoch:
                 self._link(path, self.checkpoints / BEST)
-            for old in self._kept.surplus(self.checkpoints, checkpoint.epoch):
+            # Deleted last, so that an intact checkpoint exists at every moment.
+            for old in self._retention.surplus(self.checkpoints, checkpoint.epoch):
                 old.unlink(missing_ok=True)
 
-        self._keep(save)
-        self._keep(lambda: self._write_history(config, checkpoint.history))
+        self._with_fence(save)
+        self._with_fence(lambda: self._write_history(config, checkpoint.history))
 
     def finish(self, config: TrialConfig, status: str, why: str) -> None:
-        """Write why the trial ended."""
+        """Record how and why the trial ended."""
 
-        def end() -> None:
+        def write_end() -> None:
             result = self.result() or _new_result(config)
             self._write_json("result.json", result | {"status": status, "why": why})
 
-        self._keep(end)
+        self._with_fence(write_end)
 
     def fail(self, config: TrialConfig, why: str, traceback: str) -> None:
-        self._keep(lambda: self._write(self.path / "error.txt", traceback))
+        """Record that the trial failed; ``error.txt`` first, since the status refers to it."""
+        self._with_fence(lambda: self._write(self.path / "error.txt", traceback))
         self.finish(config, "failed", why)
 
     def write_result(self, result: Mapping[str, Any]) -> None:
-        self._keep(lambda: self._write_json("result.json", result))
+        """Write ``result.json``."""
+        self._with_fence(lambda: self._write_json("result.json", result))
 
     def config(self) -> dict[str, Any]:
-        """``config.json`` as written.
+        """Return the content of ``config.json``.
 
         Raises:
             RecordMismatch: it is missing or not JSON.
         """
-        found = _read_json(self.path / "config.json")
-        if found is None:
-            raise RecordMismatch(f"{self.path / 'config.json'}: must exist, got nothing there")
-        return found
+        path = self.path / "config.json"
+        try:
+            return read_json_object(path)
+        except FileNotFoundError:
+            raise RecordMismatch(f"{path}: must exist, got no such file") from None
+        except OSError as error:
+            raise _as_unreadable(path, error) from error
 
     def result(self) -> dict[str, Any] | None:
-        """``result.json`` as written; None where there is none."""
+        """Return the content of ``result.json``; None if it does not exist.
+
+        Raises:
+            RecordMismatch: it cannot be opened, or does not match the schema.
+        """
         try:
             return read_result(self.path)
         except OSError as error:
-            raise _unreadable(self.path / "result.json", error) from error
+            raise _as_unreadable(self.path / "result.json", error) from error
 
     def _write_history(self, config: TrialConfig, history: Sequence[Mapping[str, Any]]) -> None:
         result = self.result() or _new_result(config)
@@ -197,17 +218,21 @@ class TrialDir:
         self._write(self.path / "metrics.tsv", metrics_tsv(history))
 
     def _link(self, source: Path, target: Path) -> None:
-        beside = target.with_name(f".{target.name}.{self._mark}.tmp")
-        beside.unlink(missing_ok=True)
+        """Replace ``target`` atomically by a hard link to ``source``, which takes no disk space."""
+        temporary = target.with_name(f".{target.name}.{self._mark}.tmp")
+        temporary.unlink(missing_ok=True)
         try:
-            os.link(source, beside)
-        except OSError:  # no hard links on this file system
+            os.link(source, temporary)
+        except OSError:  # a file system without hard links
             write_atomically(target, source.read_bytes(), mark=self._mark)
         else:
-            os.replace(beside, target)
+            os.replace(temporary, target)
 
-    def _keep(self, act: Callable[[], None]) -> None:
-        """Do it if this writer is still wanted, again and again while the storage refuses."""
+    def _with_fence(self, act: Callable[[], None]) -> None:
+        """Call ``act`` if this writer has not been replaced; retry while the storage fails.
+
+        The fence is checked at every attempt: a segment may be given up while it waits for storage.
+        """
 
         def attempt() -> None:
             with as_storage_failure(self.path):
@@ -217,10 +242,12 @@ class TrialDir:
         retry_storage(attempt, seconds=self._io_timeout)
 
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        self._write(self.path / name, to_json(value))
+        self._write(self.path / name, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
     def _write(self, path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Checked again right before the write: reading the old record can hang on slow storage for
+        # minutes, in which a successor may have written the file.
         self._check_fence()
         write_atomically(path, text.encode(), mark=self._mark)
 
@@ -230,7 +257,7 @@ class TrialDir:
 
 
 def open_trial_dir(run: RunDir, index: int, *, lease: Lease | None = None) -> TrialDir:
-    """Return the folder of trial ``index`` of a run directory; with a lease, writes are fenced."""
+    """Return the folder of trial ``index``; with a lease, late writes are rejected."""
     path = run.trial_path(index)
     if lease is None:
         return TrialDir(path)
@@ -243,15 +270,10 @@ def open_trial_dir(run: RunDir, index: int, *, lease: Lease | None = None) -> Tr
 
 
 def metrics_tsv(history: Sequence[Mapping[str, Any]]) -> str:
-    """The history as tab-separated text; floats round-trip."""
+    """Return the history as tab-separated text; floats round-trip."""
     lines = ["\t".join(COLUMNS)]
     lines += ["\t".join(_cell(record[name]) for name in COLUMNS) for record in history]
     return "\n".join(lines) + "\n"
-
-
-def to_json(value: Mapping[str, Any]) -> str:
-    """Readable JSON; raises on NaN and on anything that is not plain."""
-    return json.dumps(value, indent=1, allow_nan=False) + "\n"
 
 
 def _cell(value: object) -> str:
@@ -271,17 +293,8 @@ def _new_result(config: TrialConfig) -> dict[str, Any]:
     }
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        return read_object(path)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> RunFailure | RecordMismatch:
-    """Storage that refuses for a while is tried again; anything else is damage."""
+def _as_unreadable(path: Path, error: OSError) -> RunFailure | RecordMismatch:
+    """Return a transient error, which is retried, or one of a damaged run directory."""
     if error.errno in STORAGE_ERRORS:
         return StorageFailure(f"{path}: must be readable, got {error.strerror}")
     return RecordMismatch(f"{path}: must be readable JSON, got {error}")

@@ -1,4 +1,4 @@
-"""Where a worker reads a sweep and writes a trial: the run directory, or S3 instead of it."""
+"""A worker's access to a sweep and one of its trials, in the run directory or in S3."""
 
 import functools
 import json
@@ -19,27 +19,33 @@ from genretune.tune.trial.trial_dir import TrialDir, open_trial_dir
 
 @dataclass(frozen=True)
 class TrialWorkspace:
-    """What one segment works with.
+    """The inputs and the output folder of one segment.
 
     Attributes:
-        sweep: ``sweep.json``.
-        plugins: the sweep's, by file name.
-        folder: the trial's.
-        s3: the trial in S3, where ``folder`` is a scratch folder of this node.
+        sweep: content of ``sweep.json``.
+        plugins: the sweep's plug-ins by file name.
+        trial_dir: the trial's folder.
+        s3: the trial in S3; None without S3. With S3, ``trial_dir`` is a scratch folder on this
+            node.
     """
 
     sweep: Mapping[str, Any]
     plugins: Mapping[str, Plugin]
-    folder: TrialDir
+    trial_dir: TrialDir
     s3: S3Trial | None = None
 
     def persist_epoch(self, epoch: int) -> None:
-        """Make an epoch durable; must return before the epoch is reported."""
+        """Make an epoch durable; must return before the epoch is reported.
+
+        Raises:
+            StorageFailure: S3 fails for the lease's ``io_timeout``.
+            Replaced: the segment was given up.
+        """
         if self.s3 is not None:
             self.s3.upload_epoch(epoch)
 
     def persist_end(self) -> None:
-        """Make the records of a failed or diverged trial durable."""
+        """Make the records of a failed or diverged trial durable; raises as for an epoch."""
         if self.s3 is not None:
             self.s3.upload_end()
 
@@ -54,18 +60,19 @@ def run_workspace(
         StorageFailure: the run directory fails for the lease's ``io_timeout``.
         Replaced: the segment was given up.
     """
-    folder = open_trial_dir(RunDir(run), trial, lease=lease)
-    folder.wait_for_storage()  # before mkdir: an unmounted path must not be created anew
+    trial_dir = open_trial_dir(RunDir(run), trial, lease=lease)
+    # Before mkdir: it would otherwise create the run directory anew below an empty mount point.
+    trial_dir.wait_for_storage()
     loaded = {path.name: _plugin(path) for path in plugins}
-    folder.path.mkdir(parents=True, exist_ok=True)
-    yield TrialWorkspace(_sweep(run), loaded, folder)
+    trial_dir.path.mkdir(parents=True, exist_ok=True)
+    yield TrialWorkspace(_sweep(run), loaded, trial_dir)
 
 
 @contextmanager
 def s3_workspace(
     uri: str, trial: int, lease: Lease, plugin_names: Sequence[str]
 ) -> Iterator[TrialWorkspace]:
-    """Open a trial in S3 for a ``with`` block, in a scratch folder that is then removed.
+    """Open a trial in S3 for a ``with`` block, in a scratch folder that is removed afterwards.
 
     Raises:
         StorageFailure: S3 fails for the lease's ``io_timeout``.
@@ -75,10 +82,10 @@ def s3_workspace(
         s3 = S3Trial(_object_store(uri), trial, lease, Path(scratch))
         s3.download()
         plugins = {name: _s3_plugin(uri, name) for name in plugin_names}
-        yield TrialWorkspace(_s3_sweep(uri), plugins, s3.folder, s3)
+        yield TrialWorkspace(_s3_sweep(uri), plugins, s3.trial_dir, s3)
 
 
-# Cached: a worker process is reused for many segments of one sweep, and none of these changes.
+# Cached: a worker process serves many segments of a sweep, during which none of these changes.
 
 
 @functools.lru_cache(maxsize=2)
@@ -98,18 +105,19 @@ def _object_store(uri: str) -> ObjectStore:
 
 @functools.lru_cache(maxsize=2)
 def _s3_sweep(uri: str) -> dict[str, Any]:
-    return dict(json.loads(_content(uri, "sweep.json")))
+    return dict(json.loads(_required(uri, "sweep.json")))
 
 
 @functools.lru_cache(maxsize=16)
 def _s3_plugin(uri: str, name: str) -> Plugin:
     with tempfile.TemporaryDirectory(prefix="genretune-plugin-") as scratch:
         path = Path(scratch) / name
-        path.write_bytes(_content(uri, f"plugins/{name}"))
+        path.write_bytes(_required(uri, f"plugins/{name}"))
         return load_plugin(path)
 
 
-def _content(uri: str, name: str) -> bytes:
+def _required(uri: str, name: str) -> bytes:
+    """Return the content of an object that the driver has uploaded."""
     content = _object_store(uri).get(name)
     if content is None:
         raise StorageFailure(f"{uri}: must hold {name}, got none")

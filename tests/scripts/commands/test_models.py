@@ -47,7 +47,7 @@ def test_all_models_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert by_name["resnet18"]["mflops"] > by_name["cnn"]["mflops"] > 1000
 
 
-def test_arguments_are_set(capsys: pytest.CaptureFixture[str]) -> None:
+def test_set_changes_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     (row,) = facts(
         capsys, "models", "--name", "cnn", "--set", "reduction=[32,null,32,32,null]",
         "--set", "pool=gap", "--seconds", "1.5", "--feature", "melspec", "--classes", "4",
@@ -74,7 +74,7 @@ def test_tables(capsys: pytest.CaptureFixture[str]) -> None:
     assert "1 x 513 x 130" in capsys.readouterr().out
 
 
-def test_plug_ins_are_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_plugins_are_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(PLUGIN)
     arguments = ["models", "--plugin", str(path), "--feature", "frames", "--seconds", "1"]
@@ -98,7 +98,7 @@ def test_plug_ins_are_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path)
         (["features", "--plugin", "/none.py"], "must be a readable Python file"),
     ],
 )
-def test_mistakes_are_one_line(
+def test_errors_are_one_line(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(arguments) == 2

@@ -28,7 +28,7 @@ MODELS = {"flat": Flat}
 
 @pytest.fixture(autouse=True)
 def as_the_command_line_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that no process is started anew."""
+    """So that the command does not re-execute itself."""
     from genretune.tune.reproducibility.determinism_env import ENVIRONMENT
 
     for name, value in ENVIRONMENT["strict"].items():
@@ -40,7 +40,7 @@ def as_the_command_line_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     quickstart = str(SPACES / "quickstart.yaml")
-    assert run(["plan", quickstart, "--workers", "4", "--first", "2", "--json"]) == 0
+    assert run(["plan", quickstart, "--concurrency", "4", "--first", "2", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
     assert plan["workers"] == 4
     assert len(plan["first"]) == 2
@@ -55,7 +55,7 @@ def test_the_plan_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert "parameters: 5, 0 of them conditional; 32 configurations" in text
 
 
-def test_an_impossible_value_is_found_with_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_value_is_reported_with_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan", str(SPACES / "se_cnn.yaml"), "trial.model.pool=mean"]) == 2
     error = capsys.readouterr().err
     assert "command line: trial.model.pool:" in error
@@ -69,7 +69,7 @@ def test_an_impossible_value_is_found_with_its_line(capsys: pytest.CaptureFixtur
 def test_measuring_times_steps_on_the_corpus(
     corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With a plug-in, which the process that is timed has to load as well."""
+    """With a plug-in, which the timed process has to load as well."""
     plugin = tmp_path / "mine.py"
     plugin.write_text(PLUGIN)
     mine = ["trial.model={name: flat}", "--plugin", str(plugin), "--first", "1"]
@@ -81,6 +81,14 @@ def test_measuring_times_steps_on_the_corpus(
     assert plan["peak_mb"] > 100
     assert plan["train_windows"] > plan["validation_windows"] > 0
     assert plan["open_trial_bytes"] == 3 * 3 * 4 * (2 * 10 + 10), "Adam's moments, three files"
+
+
+def test_measuring_needs_a_corpus_and_configurations(capsys: pytest.CaptureFixture[str]) -> None:
+    quickstart = str(SPACES / "quickstart.yaml")
+    assert run(["plan", quickstart, "--measure"]) == 2
+    assert "--measure: must have a corpus" in capsys.readouterr().err
+    assert run(["plan", quickstart, "--measure", "--first", "0", "--data", "DIR"]) == 2
+    assert "--measure: must have configurations to time" in capsys.readouterr().err
 
 
 def test_a_plug_in_needs_no_corpus_for_a_plan(
@@ -99,7 +107,7 @@ def test_the_schema_is_printed_as_checked_in(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == (SPACES / "schema.json").read_text()
 
 
-def test_disk_is_for_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+def test_disk_usage_depends_on_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     found = {}
     for keep in ("none", "best", "usual", "all"):
         arguments = [str(SPACES / "quickstart.yaml"), "--first", "0", f"keep={keep}", "--json"]

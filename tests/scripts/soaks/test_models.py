@@ -1,3 +1,5 @@
+"""The models soak test compares two processes and names the models that differ."""
+
 import pytest
 
 from genretune.models.build import MODELS
@@ -13,13 +15,13 @@ def test_two_fresh_processes_train_the_same_weights(capsys: pytest.CaptureFixtur
 def test_models_that_differ_are_named(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = ({"cnn": "a", "lcnn9": "b"}, {"cnn": "a", "lcnn9": "c"})
-    monkeypatch.setattr(soak_models, "_two_processes", lambda names: answers)
+    digests = ({"cnn": "a", "lcnn9": "b"}, {"cnn": "a", "lcnn9": "c"})
+    monkeypatch.setattr(soak_models, "_two_processes", lambda names: digests)
     assert soak_models.main(["cnn", "lcnn9"]) == 1
     out = capsys.readouterr().out
     assert "lcnn9: b in one process, c in another" in out
     assert "1 of 2 models agree" in out
 
 
-def test_the_largest_are_known() -> None:
+def test_the_largest_models_exist() -> None:
     assert set(soak_models.LARGEST) < set(MODELS)

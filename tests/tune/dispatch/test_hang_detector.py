@@ -1,4 +1,4 @@
-"""Silence is measured against how long epochs take."""
+"""Workers hang by the time since their last report, measured against the length of epochs."""
 
 from genretune.tune.dispatch.hang_detector import HangDetector
 from genretune.tune.dispatch.running_segments import RunningSegment
@@ -14,9 +14,11 @@ class Clock:
 def test_hangs_by_timeout_epochs_and_earlier_hangs() -> None:
     clock, segment = Clock(), RunningSegment("a", 0)
     detector = HangDetector(10.0, clock)
-    assert not detector.is_hung(segment, longest_epoch=0.0), "seen for the first time"
+    assert not detector.is_hung(segment, longest_epoch=0.0), (
+        "it has just been seen for the first time"
+    )
     clock.now = 59.0
-    assert not detector.is_hung(segment, longest_epoch=0.0), "it may take long to start"
+    assert not detector.is_hung(segment, longest_epoch=0.0), "a worker may take long to start"
     clock.now = 61.0
     assert detector.is_hung(segment, longest_epoch=1.0)
     detector.reported(segment)
@@ -39,4 +41,4 @@ def test_each_hang_of_a_trial_doubles_its_limit() -> None:
     other = RunningSegment("c", 1)
     detector.reported(other)
     clock.now = 32.0
-    assert detector.is_hung(other, longest_epoch=0.1), "other trials keep theirs"
+    assert detector.is_hung(other, longest_epoch=0.1), "other trials keep their limits"

@@ -54,7 +54,7 @@ def test_keys_that_ray_adds_are_ignored() -> None:
     assert not is_message({"trial_id": "ray-0", "done": True})
 
 
-def test_a_metric_that_is_not_finite_crosses() -> None:
+def test_a_metric_may_be_nan() -> None:
     report = from_json(to_json(EpochReport(1, math.nan, "ab", 0.1)))
     assert isinstance(report, EpochReport) and math.isnan(report.value)
 
@@ -67,7 +67,7 @@ def test_a_metric_that_is_not_finite_crosses() -> None:
         ({"kind": "other"}, "kind"),
     ],
 )
-def test_anything_else_is_refused_by_name(values: dict[str, object], key: str) -> None:
+def test_an_invalid_message_is_refused_with_its_key(values: dict[str, object], key: str) -> None:
     with pytest.raises(RunFailure, match=f"message between driver and worker: .*{key}"):
         from_json(values)
 

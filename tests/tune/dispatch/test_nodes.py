@@ -1,37 +1,48 @@
-"""Machine classes of a cluster: one, a named one, or mixed on request."""
+"""The machine class of a sweep on a cluster: the only one, a named one, or mixed on request."""
 
 import pytest
 
-from genretune.tune.dispatch.nodes import Node, NodeRequirements, Nodes
+from genretune.data.store import Store
+from genretune.tune.dispatch.nodes import Node, NodeRequirements, Nodes, describe_node
 from genretune.tune.errors import TuneError
 
 AVX2, AVX512 = "Intel AVX2 [avx2 fma], torch 2", "Intel AVX512 [avx2 avx512f], torch 2"
 
 
-def nodes(*classes: str) -> Nodes:
-    found = Nodes(NodeRequirements("cpu", "strict", "/store", "abc"), {"CPU": 1.0})
-    for index, name in enumerate(classes):
-        node = Node(f"id{index}", f"host/{index}", name, has_store=True)
-        found.known[node.id] = node
-    return found
+def nodes_of(*machine_classes: str) -> Nodes:
+    nodes = Nodes(NodeRequirements("cpu", "strict", "/store", "abc"), {"CPU": 1.0})
+    for index, machine_class in enumerate(machine_classes):
+        node = Node(f"id{index}", f"host/{index}", machine_class, has_store=True)
+        nodes.known[node.id] = node
+    return nodes
 
 
-def test_one_class_needs_no_word() -> None:
-    one = nodes(AVX2, AVX2)
-    assert one.choose(None, mixed=False) == AVX2
-    assert one.other_classes(AVX2) == []
+def test_a_single_machine_class_is_chosen_without_an_option() -> None:
+    nodes = nodes_of(AVX2, AVX2)
+    assert nodes.choose_machine_class(None, allow_mixed=False) == AVX2
+    assert nodes.nodes_outside(AVX2) == []
 
 
-def test_several_are_asked_about() -> None:
+def test_several_machine_classes_need_a_choice() -> None:
+    nodes = nodes_of(AVX2, AVX512)
     with pytest.raises(TuneError, match=r"got 2 machine classes: Intel AVX2 .* on host/0; Intel"):
-        nodes(AVX2, AVX512).choose(None, mixed=False)
-    assert nodes(AVX2, AVX512).choose(None, mixed=True) is None
+        nodes.choose_machine_class(None, allow_mixed=False)
+    assert nodes.choose_machine_class(None, allow_mixed=True) is None
+    assert nodes.nodes_outside(None) == []
 
 
-def test_a_class_is_named_by_a_part_outside_its_list_of_extensions() -> None:
-    found = nodes(AVX2, AVX512, AVX512)
-    assert found.choose("avx2", mixed=False) == AVX2
-    assert found.other_classes(found.chosen) == ["id1", "id2"]
+def test_a_part_of_the_name_chooses_unless_it_is_a_cpu_extension() -> None:
+    nodes = nodes_of(AVX2, AVX512, AVX512)
+    assert nodes.choose_machine_class("avx2", allow_mixed=False) == AVX2
+    assert nodes.nodes_outside(nodes.machine_class) == ["id1", "id2"]
+    expected = "--machine-class: must be part of one machine class's name"
     for name in ("intel", "sparc"):
-        with pytest.raises(TuneError, match="--machine-class: must be part of one class's name"):
-            found.choose(name, mixed=False)
+        with pytest.raises(TuneError, match=expected):
+            nodes.choose_machine_class(name, allow_mixed=False)
+
+
+def test_a_node_has_the_samples_by_digest_and_not_by_path(store: Store) -> None:
+    requirements = {"device": "cpu", "level": "strict", "store": str(store.path)}
+    same = describe_node(requirements | {"samples": store.samples_digest})
+    assert same["has_store"] and set(same) == {"host", "machine_class", "has_store"}
+    assert not describe_node(requirements | {"samples": "0" * 64})["has_store"]

@@ -1,4 +1,4 @@
-"""The package as a wheel: all of it, nothing else, and the same digest everywhere."""
+"""The wheel holds the whole package and nothing else, and has the same code digest."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 from genretune.tune.dispatch.package_wheel import build_wheel
 from genretune.tune.reproducibility.code_digest import code_digest, package_files
 
-ASK = """\
+PRINT_DIGEST = """\
 import sys
 sys.meta_path[:] = [f for f in sys.meta_path if "genretune" not in repr(f)]
 sys.path.insert(0, sys.argv[1])
@@ -18,7 +18,7 @@ print(code_digest(), genretune.tune.__file__)
 """
 
 
-def test_the_wheel_holds_the_package_and_needs_nothing(tmp_path: Path) -> None:
+def test_the_wheel_holds_the_package_and_requires_nothing(tmp_path: Path) -> None:
     path = build_wheel(tmp_path)
     with zipfile.ZipFile(path) as wheel:
         names = set(wheel.namelist())
@@ -30,7 +30,10 @@ def test_the_wheel_holds_the_package_and_needs_nothing(tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as wheel:
         wheel.extractall(unpacked)
     done = subprocess.run(
-        [sys.executable, "-c", ASK, str(unpacked)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", PRINT_DIGEST, str(unpacked)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    digest, place = done.stdout.split()
-    assert place.startswith(str(unpacked)) and digest == code_digest()
+    digest, imported_from = done.stdout.split()
+    assert imported_from.startswith(str(unpacked)) and digest == code_digest()

@@ -21,7 +21,7 @@ def test_a_trial_runs_in_one_segment_only() -> None:
         table.add("ray-8", 3)
 
 
-def test_segments_can_be_removed_while_the_table_is_walked() -> None:
+def test_segments_can_be_removed_during_iteration() -> None:
     table = RunningSegments()
     for trial in range(3):
         table.add(f"ray-{trial}", trial)

@@ -75,7 +75,7 @@ def test_a_lost_segment_is_requeued_first_and_its_late_messages_are_rejected(
     controller.run.trial_path(0).mkdir(parents=True)
     before = controller.lease(0)
     controller.segment_lost("ray-0", "node lost")
-    controller.segment_lost("ray-0", "node lost")  # Ray says it twice
+    controller.segment_lost("ray-0", "node lost")  # Ray may report it twice
     assert [e.event for e in read_journal(controller.run.journal)].count("lost") == 1
     assert controller.receive("ray-0", epoch(1)) == "stop"
     again = controller.next_segment("ray-2")
@@ -99,7 +99,7 @@ def test_a_sweep_is_done_when_every_trial_has_ended(make: Make) -> None:
     assert isinstance(done, Done) and done.reason == "finished" and controller.done == done
 
 
-def test_a_full_disk_leaves_the_journal_whole(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_journal_intact(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     controller = make(io_timeout=5.0)
     controller.next_segment("ray-0")
     import os
@@ -109,7 +109,7 @@ def test_a_full_disk_leaves_the_journal_whole(make: Make, monkeypatch: pytest.Mo
     def full(file: int, data: bytes) -> int:
         if refusals[0]:
             refusals[0] -= 1
-            write(file, bytes(data)[:7])  # a part of it went through
+            write(file, bytes(data)[:7])  # a partial write
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(file, data)
 
@@ -149,7 +149,7 @@ def test_stop_requests_are_processed_and_old_drains_are_not(
     assert isinstance(done, Done) and done.reason == "drained"
 
 
-def test_a_driver_that_was_replaced_writes_nothing_more(make: Make) -> None:
+def test_a_replaced_driver_writes_nothing_more(make: Make) -> None:
     controller = make()
     controller.next_segment("ray-0")
     before = controller.run.journal.read_bytes()
@@ -160,7 +160,7 @@ def test_a_driver_that_was_replaced_writes_nothing_more(make: Make) -> None:
     assert controller.run.journal.read_bytes() == before
 
 
-def test_a_worker_lost_before_it_made_its_folder_is_fenced_too(
+def test_a_worker_lost_before_it_created_its_folder_is_fenced_too(
     make: Make,
 ) -> None:
     controller = make()
@@ -193,7 +193,7 @@ def test_a_stopped_trial_is_recorded_and_loses_its_checkpoints(
 
 def test_a_new_driver_downloads_records_from_s3(make: Make, s3: S3) -> None:
     controller = make()
-    remote = S3Run(controller.run, ObjectStore(s3.uri("desk")))
+    remote = S3Run(controller.run, ObjectStore(s3.uri("controller")))
     controller.settings = replace(controller.settings, s3=remote)
     controller.next_segment("ray-0")
     controller.next_segment("ray-1")
@@ -202,7 +202,7 @@ def test_a_new_driver_downloads_records_from_s3(make: Make, s3: S3) -> None:
         bundle = io.BytesIO()
         with zipfile.ZipFile(bundle, "w") as file:
             file.writestr("result.json", json.dumps(result))
-        ObjectStore(s3.uri("desk")).put(object_name(trial, 1, 1, 0), bundle.getvalue())
+        ObjectStore(s3.uri("controller")).put(object_name(trial, 1, 1, 0), bundle.getvalue())
     assert controller.machine_class_of(0) is None
     controller.segment_lost("ray-0", "node lost")
     assert controller.machine_class_of(0) == "a class", (

@@ -1,11 +1,11 @@
-"""The environment of a segment: complete, and equal where equal bits are promised."""
+"""The recorded environment: complete, with a machine class that is equal for equal bits."""
 
 import pytest
 import torch
 
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility import environment as module
-from genretune.tune.reproducibility.code_digest import MATTER, code_digest
+from genretune.tune.reproducibility.code_digest import NUMERICS_FOLDERS, code_digest
 from genretune.tune.reproducibility.environment import (
     differences,
     environment,
@@ -20,15 +20,17 @@ EXPECTED = {
 }
 
 
-def test_everything_a_replay_could_trip_over_is_there() -> None:
-    found = environment("cpu", "strict")
-    assert EXPECTED <= set(found)
-    assert found["torch"] == torch.__version__ and found["threads"] >= 1
-    assert found["machine_class"] == machine_class("cpu", "strict")
-    assert found["code"] == code_digest(MATTER) != code_digest()
+def test_everything_that_a_replay_may_depend_on_is_recorded() -> None:
+    recorded = environment("cpu", "strict")
+    assert EXPECTED <= set(recorded)
+    assert recorded["torch"] == torch.__version__ and recorded["threads"] >= 1
+    assert recorded["machine_class"] == machine_class("cpu", "strict")
+    assert recorded["code"] == code_digest(NUMERICS_FOLDERS) != code_digest()
 
 
-def test_a_gpu_is_named_with_all_that_its_bits_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_machine_class_of_a_gpu_names_all_that_its_bits_depend_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     class Properties:
         name = "NVIDIA L4"
         multi_processor_count = 58
@@ -38,33 +40,33 @@ def test_a_gpu_is_named_with_all_that_its_bits_depend_on(monkeypatch: pytest.Mon
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: Properties)
     monkeypatch.setattr(module, "_driver_version", lambda: "570.1")
     monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
-    found = environment("cuda", "strict")
-    assert {"gpu", "sm_count", "driver", "cuda", "cudnn"} <= set(found)
-    assert found["machine_class"].startswith("NVIDIA L4, 58 SMs, driver 570.1, CUDA ")
+    recorded = environment("cuda", "strict")
+    assert {"gpu", "sm_count", "driver", "cuda", "cudnn"} <= set(recorded)
+    assert recorded["machine_class"].startswith("NVIDIA L4, 58 SMs, driver 570.1, CUDA ")
 
 
-def test_portable_is_one_class_for_all_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_portable_is_one_machine_class_for_all_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
     before = machine_class("cpu", "portable"), machine_class("cpu", "strict")
     monkeypatch.setattr(module, "_cpu", lambda: {"model name": "Other", "flags": "avx2 fma"})
     assert machine_class("cpu", "portable") == before[0]
     assert machine_class("cpu", "strict") != before[1]
 
 
-def test_differences_leave_out_the_host() -> None:
+def test_differences_omit_the_host() -> None:
     recorded = {"torch": "2.14.1", "host": "a", "ray": "1"}
     current = {"torch": "2.14.2", "host": "b", "ray": "1", "driver": "5"}
     assert differences(recorded, current) == ["torch: 2.14.1 -> 2.14.2", "driver: None -> 5"]
 
 
-def test_differences_of_code_are_short() -> None:
+def test_differences_of_the_code_digest_are_shortened() -> None:
     recorded, current = {"code": "a" * 64}, {"code": "b" * 64}
     assert differences(recorded, current) == [f"code: {'a' * 12} -> {'b' * 12}"]
     assert differences({}, current) == [f"code: None -> {'b' * 12}"]
 
 
-def test_a_gpu_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_gpu_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     require_device("cpu")
-    for ask in (lambda: require_device("cuda"), lambda: environment("cuda", "strict")):
+    for call in (lambda: require_device("cuda"), lambda: environment("cuda", "strict")):
         with pytest.raises(TuneError, match="device: cuda needs a GPU .*, got none here"):
-            ask()
+            call()

@@ -1,4 +1,4 @@
-"""Seeds: functions of names, and no trace left in the caller's generator."""
+"""Seeds: functions of names, without side effects on the caller's generator."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def test_derive_is_a_fixed_function_of_its_names() -> None:
     assert 0 <= derive(-5, "x") < 2**63
 
 
-def test_isolated_leaves_the_callers_stream_alone() -> None:
+def test_isolated_restores_the_state_of_the_callers_generator() -> None:
     torch.manual_seed(3)
     expected = torch.rand(4)
     torch.manual_seed(3)
@@ -33,7 +33,7 @@ def test_isolated_leaves_the_callers_stream_alone() -> None:
     assert torch.equal(torch.rand(4), expected)
 
 
-def test_initial_weights_do_not_depend_on_history_or_on_other_modules() -> None:
+def test_initial_weights_do_not_depend_on_earlier_draws_or_other_modules() -> None:
     torch.manual_seed(1)
     plain = Small()
     initialise(plain, 7)
@@ -44,7 +44,7 @@ def test_initial_weights_do_not_depend_on_history_or_on_other_modules() -> None:
         assert torch.equal(weights, wider.state_dict()[name])
 
 
-def test_a_module_that_cannot_be_initialised_is_named() -> None:
+def test_a_module_without_reset_parameters_is_reported_by_name() -> None:
     class Bare(nn.Module):
         def __init__(self) -> None:
             super().__init__()

@@ -1,4 +1,4 @@
-"""The journal: what was acted upon is on disk; what is torn never was."""
+"""The journal: appended events are on disk, and a torn last line is dropped."""
 
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def test_a_torn_last_line_is_dropped_wherever_it_is_torn(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("damage", [b"{", b"", b'{"event":"report","trial":0}', b"\x00\xff"])
-def test_damage_elsewhere_names_the_line(tmp_path: Path, damage: bytes) -> None:
+def test_a_damaged_line_elsewhere_is_reported_by_number(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "journal.jsonl"
     with Journal(path) as journal:
         journal.append(EVENTS)

@@ -1,4 +1,4 @@
-"""What a run directory says of a sweep that ran on several machine classes."""
+"""Results of a sweep that ran on several machine classes."""
 
 import csv
 import io
@@ -33,7 +33,7 @@ KEYS = [
 
 
 def sweep(path: Path, machine_class: str) -> RunDir:
-    """Three trials, of which two ran, each on a class of its own."""
+    """A sweep of three trials; two have run, each on a different machine class."""
     space = space_from_text(SPACE, "tiny.yaml", [])
     run = RunDir(path)
     rest = {"overrides": [], "data": DATA, "device": "cpu", "determinism": "strict", "plugins": {}}
@@ -51,11 +51,11 @@ def sweep(path: Path, machine_class: str) -> RunDir:
             folder.mkdir(parents=True)
             ran_on = [{"environment": {"machine_class": f"class {trial}"}}]
             (folder / "result.json").write_text(json.dumps({"segments": ran_on}))
-        journal.append(state_machine.take())
+        journal.append(state_machine.take_events())
     return run
 
 
-def test_a_mixed_sweep_says_the_class_of_each_trial_everywhere(tmp_path: Path) -> None:
+def test_a_mixed_sweep_shows_the_class_of_each_trial_in_every_format(tmp_path: Path) -> None:
     run = sweep(tmp_path / "run", MIXED)
     rows, classes = read_rows(run), machine_classes(run)
     assert classes == {0: "class 0", 1: "class 1", 2: ""}
@@ -81,14 +81,14 @@ def test_a_sweep_on_one_class_has_no_such_column(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("leakage", "told"),
+    ("leakage", "first_line"),
     [({}, ""), ({"split": "contaminated"}, "contaminated: "), ({"leaks": [1, 2]}, "leaking: 2")],
 )
-def test_nothing_that_must_be_said_hides_the_classes(
-    leakage: dict[str, object], told: str, tmp_path: Path
+def test_leakage_warnings_do_not_hide_that_of_machine_classes(
+    leakage: dict[str, object], first_line: str, tmp_path: Path
 ) -> None:
     run = sweep(tmp_path / "run", MIXED)
     run.sweep_json.write_text(json.dumps(run.sweep() | {"leakage": leakage}))
     *before, last = (warnings_of(run) or "").splitlines()
-    assert last == "several machine classes: equal bits are promised within a class only"
-    assert "".join(before).startswith(told)
+    assert last == "several machine classes: bit equality holds within one machine class only"
+    assert "".join(before).startswith(first_line)

@@ -28,7 +28,7 @@ from genretune.tune.sweep.synthetic_trials import SyntheticTrials
 from genretune.tune.sweep.simulate import simulate
 
 for saved in json.load(sys.stdin):
-    trials = SyntheticTrials(digits=1, failing=0.1, clock=int(sys.argv[1]))
+    trials = SyntheticTrials(digits=1, failing=0.1, clock_seed=int(sys.argv[1]))
     state_machine = StateMachine(space_from_json(saved))
     simulate(state_machine, trials, int(sys.argv[1]))
     rows = [[t.parameters, t.seed, t.status, t.reports] for t in state_machine.state.trials]

@@ -1,4 +1,4 @@
-"""Objects in S3, against a server of its protocol."""
+"""Objects in S3, against a local server of the S3 protocol."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from genretune.tune.storage.object_store import ObjectStore
 from tests.s3_server import S3
 
 
-def test_what_was_put_is_read_listed_and_deleted(s3: S3) -> None:
+def test_objects_are_put_read_listed_and_deleted(s3: S3) -> None:
     objects = ObjectStore(s3.uri("objects"))
     assert objects.sizes() == {} and objects.get("a/b") is None
     objects.put("a/b", b"0123456789")
@@ -17,17 +17,17 @@ def test_what_was_put_is_read_listed_and_deleted(s3: S3) -> None:
     assert objects.sizes() == {"a/b": 4, "c": 0}
     assert objects.sizes("a") == {"a/b": 4}
     assert (objects.get("a/b"), objects.get("c")) == (b"0123", b"")
-    with objects.opened("a/b") as file:
+    with objects.open("a/b") as file:
         file.seek(2)
         assert file.read(1) == b"2"
-    assert ObjectStore(s3.uri("object")).sizes() == {}, "another prefix that begins alike"
+    assert ObjectStore(s3.uri("object")).sizes() == {}, "a prefix that another one starts with"
     objects.delete("a/b")
     objects.delete("a/b")
     assert objects.sizes() == {"c": 0}
 
 
 @pytest.mark.parametrize(
-    ("uri", "told"),
+    ("uri", "message"),
     [
         ("runs/here", "must be like s3://BUCKET/PREFIX"),
         ("s3://bucket", "must be like s3://BUCKET/PREFIX"),
@@ -35,10 +35,10 @@ def test_what_was_put_is_read_listed_and_deleted(s3: S3) -> None:
         ("s3://bucket/prefix?regoin=x", "regoin"),
     ],
 )
-def test_a_uri_that_is_none_is_refused(uri: str, told: str) -> None:
+def test_an_invalid_uri_is_refused(uri: str, message: str) -> None:
     with pytest.raises(TuneError, match="--storage: ") as caught:
         ObjectStore(uri)
-    assert told in str(caught.value) and "\n" not in str(caught.value)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_credentials_in_a_uri_are_refused_and_not_repeated() -> None:
@@ -47,7 +47,7 @@ def test_credentials_in_a_uri_are_refused_and_not_repeated() -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_a_bucket_that_is_not_there_is_a_failure_of_storage_in_one_line(s3: S3) -> None:
+def test_a_missing_bucket_is_a_storage_failure_in_one_line(s3: S3) -> None:
     objects = ObjectStore(s3.uri("objects", bucket="another"))
     with pytest.raises(StorageFailure, match="must be reachable and writable, got .*bucket") as e:
         objects.put("a", b"")

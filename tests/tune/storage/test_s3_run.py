@@ -1,4 +1,4 @@
-"""A trial in S3: what a segment leaves there, what the next one continues from, who may write."""
+"""A trial in S3: what a segment stores, what the next one resumes from, who may write."""
 
 import io
 import json
@@ -28,16 +28,16 @@ numbers = iter(range(1000))
 
 @pytest.fixture
 def objects(s3: S3) -> Iterator[ObjectStore]:
-    yield ObjectStore(s3.uri(f"remote-{next(numbers)}"))
+    yield ObjectStore(s3.uri(f"sweep-{next(numbers)}"))
 
 
 @pytest.fixture
-def remote(objects: ObjectStore, tmp_path: Path) -> S3Run:
+def s3_run(objects: ObjectStore, tmp_path: Path) -> S3Run:
     run = RunDir(tmp_path / "run")
     run.create("name: x", {"version": 1}, objects.uri)
-    remote = S3Run(run, objects)
-    remote.claim(1, [])
-    return remote
+    sweep = S3Run(run, objects)
+    sweep.claim(1, [])
+    return sweep
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def segment(
 
 
 def run_until(trial: S3Trial, config: TrialConfig, store: Store, last: int) -> list[int]:
-    """Train up to an epoch; the epochs that were reported."""
+    """Train up to an epoch; return the epochs that were reported."""
     reported = []
 
     def report(record: Any) -> bool:
@@ -63,25 +63,27 @@ def run_until(trial: S3Trial, config: TrialConfig, store: Store, last: int) -> l
         reported.append(record["epoch"])
         return bool(record["epoch"] < last)
 
-    run_trial(config, store, trial.folder, on_report=report)
+    run_trial(config, store, trial.trial_dir, on_report=report)
     return reported
 
 
 def epochs(objects: ObjectStore) -> list[tuple[int, int]]:
-    return [(saved.generation, saved.epoch) for saved in stored_objects(objects, 3)]
+    return [(stored.generation, stored.epoch) for stored in stored_objects(objects, 3)]
 
 
-def test_segments_continue_from_s3_as_if_never_interrupted(
-    objects: ObjectStore, remote: S3Run, config: TrialConfig, store: Store, tmp_path: Path
+def test_segments_resume_from_s3_as_if_never_interrupted(
+    objects: ObjectStore, s3_run: S3Run, config: TrialConfig, store: Store, tmp_path: Path
 ) -> None:
     first = segment(objects, tmp_path / "a")
-    first.folder.write_config(config)
+    first.trial_dir.write_config(config)
     assert run_until(first, config, store, 2) == [1, 2]
-    remote.claim(2, [])
+    s3_run.claim(2, [])
     second = segment(objects, tmp_path / "b", generation=2)
-    assert run_until(second, config, store, 5) == [1, 2, 3, 4, 5], "all are told again"
+    assert run_until(second, config, store, 5) == [1, 2, 3, 4, 5], (
+        "earlier epochs are reported again"
+    )
     straight = train(config, store)
-    remote.download_records(3)
+    s3_run.download_records(3)
     folder = tmp_path / "run" / "trials" / "00003"
     result = json.loads((folder / "result.json").read_text())
     for ours, theirs in zip(result["history"], straight.history, strict=True):
@@ -92,28 +94,28 @@ def test_segments_continue_from_s3_as_if_never_interrupted(
     best = result["best_epoch"]
     stay = sorted({(1 if best <= 2 else 2, best), (2, 4), (2, 5)})
     assert epochs(objects) == stay, "the best and the last two, each written once"
-    remote.download_best(3)
+    s3_run.download_best(3)
     assert (folder / "checkpoints" / "best.safetensors").stat().st_size > 0
 
 
-def test_a_best_epoch_of_long_ago_stays_and_is_written_once(
-    objects: ObjectStore, remote: S3Run, tiny: Tiny, store: Store, tmp_path: Path
+def test_an_old_best_epoch_stays_and_is_written_once(
+    objects: ObjectStore, s3_run: S3Run, tiny: Tiny, store: Store, tmp_path: Path
 ) -> None:
     same = tiny(epochs=6, best={"metric": "val_loss"}, optimizer={"name": "SGD", "lr": 0.0})
     config = trial_config(same)
     run_until(segment(objects, tmp_path / "a"), config, store, 4)
     assert epochs(objects) == [(1, 1), (1, 3), (1, 4)]
-    remote.claim(2, [])
+    s3_run.claim(2, [])
     run_until(segment(objects, tmp_path / "b", generation=2), config, store, 6)
     assert epochs(objects) == [(1, 1), (2, 5), (2, 6)]
-    remote.download_records(3)
-    remote.download_best(3)
+    s3_run.download_records(3)
+    s3_run.download_best(3)
     best = TrialDir(tmp_path / "run" / "trials" / "00003").best_checkpoint()
     assert best is not None and best.epoch == 1
 
 
-def test_a_damaged_epoch_is_passed_over_for_the_one_before(
-    objects: ObjectStore, remote: S3Run, config: TrialConfig, store: Store, tmp_path: Path
+def test_a_damaged_epoch_is_skipped_for_the_one_before(
+    objects: ObjectStore, s3_run: S3Run, config: TrialConfig, store: Store, tmp_path: Path
 ) -> None:
     run_until(segment(objects, tmp_path / "a"), config, store, 3)
     newest = stored_objects(objects, 3)[-1]
@@ -121,41 +123,41 @@ def test_a_damaged_epoch_is_passed_over_for_the_one_before(
     content[len(content) // 2] ^= 1
     objects.put(newest.name, bytes(content))
     again = segment(objects, tmp_path / "b")
-    checkpoint = again.folder.newest_checkpoint()
+    checkpoint = again.trial_dir.newest_checkpoint()
     assert checkpoint is not None and checkpoint.epoch == 2
     objects.put(newest.name, b"not a zip file")
-    remote.download_records(3)
+    s3_run.download_records(3)
     result = TrialDir(tmp_path / "run" / "trials" / "00003").result()
-    assert result is not None and len(result["history"]) == 2, "the driver passes it over, too"
+    assert result is not None and len(result["history"]) == 2, "the driver skips it, too"
     assert run_until(segment(objects, tmp_path / "c"), config, store, 3) == [1, 2, 3]
-    checkpoint = segment(objects, tmp_path / "d").folder.newest_checkpoint()
+    checkpoint = segment(objects, tmp_path / "d").trial_dir.newest_checkpoint()
     assert checkpoint is not None and checkpoint.epoch == 3, "it was written again"
 
 
-def test_a_replaced_writer_leaves_nothing(
-    objects: ObjectStore, remote: S3Run, config: TrialConfig, store: Store, tmp_path: Path
+def test_late_writes_of_a_replaced_writer_are_rejected(
+    objects: ObjectStore, s3_run: S3Run, config: TrialConfig, store: Store, tmp_path: Path
 ) -> None:
     old = segment(objects, tmp_path / "a")
     run_until(old, config, store, 1)
-    remote.revoke(3)
+    s3_run.revoke(3)
     with pytest.raises(Replaced, match="given up"):
         run_until(old, config, store, 5)
     assert epochs(objects) == [(1, 1)]
     given_up = segment(objects, tmp_path / "b", attempt=1)
-    remote.claim(2, [])
+    s3_run.claim(2, [])
     with pytest.raises(Replaced, match="driver 1 was replaced by 2"):
         run_until(given_up, config, store, 5)
     assert epochs(objects) == [(1, 1)]
 
 
-def test_an_end_that_was_not_heard_is_forgotten(
-    objects: ObjectStore, remote: S3Run, config: TrialConfig, store: Store, tmp_path: Path
+def test_an_end_that_the_driver_never_received_is_deleted(
+    objects: ObjectStore, s3_run: S3Run, config: TrialConfig, store: Store, tmp_path: Path
 ) -> None:
     trial = segment(objects, tmp_path / "a")
     run_until(trial, config, store, 1)
-    trial.folder.fail(config, "out of memory", "Traceback")
+    trial.trial_dir.fail(config, "out of memory", "Traceback")
     trial.upload_end()
-    remote.download_records(3)
+    s3_run.download_records(3)
     folder = tmp_path / "run" / "trials" / "00003"
     assert (folder / "error.txt").read_text() == "Traceback"
     assert json.loads((folder / "result.json").read_text())["why"] == "out of memory"
@@ -163,37 +165,37 @@ def test_an_end_that_was_not_heard_is_forgotten(
     assert epochs(objects) == [(1, 1)]
 
 
-def test_what_need_not_stay_is_found_and_deleted(
-    objects: ObjectStore, remote: S3Run, config: TrialConfig, store: Store, tmp_path: Path
+def test_surplus_objects_are_deleted(
+    objects: ObjectStore, s3_run: S3Run, config: TrialConfig, store: Store, tmp_path: Path
 ) -> None:
     run_until(segment(objects, tmp_path / "a"), config, store, 3)
-    remote.delete(remote.surplus(3, {3}))
+    s3_run.delete(s3_run.surplus(3, {3}))
     assert epochs(objects) == [(1, 3)]
-    assert remote.trials() == {3}
-    remote.delete(remote.surplus(3, set()))
-    assert remote.trials() == set()
-    remote.download_records(3)  # nothing to bring is no error
+    assert s3_run.trials() == {3}
+    s3_run.delete(s3_run.surplus(3, set()))
+    assert s3_run.trials() == set()
+    s3_run.download_records(3)  # no object is no error
 
 
-def test_a_later_drivers_object_counts_for_more(objects: ObjectStore, remote: S3Run) -> None:
+def test_a_later_drivers_object_is_newer(objects: ObjectStore, s3_run: S3Run) -> None:
     for epoch, generation, attempt in [(5, 1, 0), (4, 2, 0), (2, 1, 1), (None, 1, 1)]:
         objects.put(object_name(3, epoch, generation, attempt), b"")
     order = [(one.generation, one.attempt, one.epoch) for one in stored_objects(objects, 3)]
     assert order[:2] == [(1, 0, 5), (1, 1, 2)] and order[-1] == (2, 0, 4)
     assert stored_objects(objects, 3)[2].is_end
     objects.put("trials/00003/surprise.zip", b"")
-    assert len(stored_objects(objects)) == 4, "what is not ours is left alone"
+    assert len(stored_objects(objects)) == 4, "other objects are ignored"
 
 
 def test_names_in_an_object_cannot_leave_the_run_directory(
-    objects: ObjectStore, remote: S3Run, tmp_path: Path
+    objects: ObjectStore, s3_run: S3Run, tmp_path: Path
 ) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as bundle:
         bundle.writestr("../../../outside.txt", "x")
         bundle.writestr("result.json", "{}")
     objects.put(object_name(3, 1, 1, 0), buffer.getvalue())
-    remote.download_records(3)
+    s3_run.download_records(3)
     assert [path.name for path in (tmp_path / "run" / "trials" / "00003").iterdir()] == [
         "result.json"
     ]
@@ -201,7 +203,7 @@ def test_names_in_an_object_cannot_leave_the_run_directory(
 
 
 def test_a_prefix_with_a_sweep_or_an_old_copy_of_a_run_is_refused(
-    s3: S3, objects: ObjectStore, remote: S3Run, tmp_path: Path
+    s3: S3, objects: ObjectStore, s3_run: S3Run, tmp_path: Path
 ) -> None:
     require_new(s3.uri("free"))
     assert ObjectStore(s3.uri("free")).sizes() == {}
@@ -213,6 +215,6 @@ def test_a_prefix_with_a_sweep_or_an_old_copy_of_a_run_is_refused(
     other.create("name: y", {"version": 1, "name": "y"}, objects.uri)
     with pytest.raises(RecordMismatch, match="must hold this sweep, got another one"):
         S3Run(other, objects).claim(9, [])
-    remote.claim(5, [])
+    s3_run.claim(5, [])
     with pytest.raises(TuneError, match="must not be held by a later driver, got generation 5"):
-        remote.claim(4, [])
+        s3_run.claim(4, [])

@@ -1,4 +1,4 @@
-"""A small space without data, and what counts as the outcome of a sweep."""
+"""A small search space without data, and the outcome of a sweep for comparisons."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,13 +30,13 @@ parameters:
 
 @pytest.fixture(scope="session")
 def space() -> Callable[..., Space]:
-    """The simulated space with overrides."""
+    """Return the space of this folder, with overrides."""
     return lambda *overrides: space_from_text(SPACE, "simulated.yaml", overrides)
 
 
 @pytest.fixture(scope="session")
 def outcome() -> Callable[[StateMachine], Any]:
-    """The leaderboard, and every verdict with what it was compared with."""
+    """Return the leaderboard and every verdict with its comparison."""
     return lambda state_machine: (
         leaderboard(state_machine.state),
         [

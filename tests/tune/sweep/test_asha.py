@@ -1,4 +1,4 @@
-"""Verdicts against the rule written out plainly."""
+"""ASHA's verdicts against a plain implementation of the rule."""
 
 from collections.abc import Callable
 
@@ -29,10 +29,12 @@ def test_verdicts_follow_the_definition(
 ) -> None:
     asha = f"early_terminate={{type: asha, reduction_factor: {factor}, brackets: {brackets}}}"
     name = "val_acc" if mode == "max" else "val_loss"
-    given = space("trials=60", asha, f"metric={{name: {name}, mode: {mode}}}")
-    state_machine = StateMachine(given)
-    simulate(state_machine, SyntheticTrials(digits=1, failing=0.1, patience=0.1, broken=0.05), 8)
-    rules = rules_from_space(given)
+    given_space = space("trials=60", asha, f"metric={{name: {name}, mode: {mode}}}")
+    state_machine = StateMachine(given_space)
+    simulate(
+        state_machine, SyntheticTrials(digits=1, failing=0.1, patience=0.1, not_finite=0.05), 8
+    )
+    rules = rules_from_space(given_space)
     sign = -1 if mode == "max" else 1
     judged = 0
     for trial in state_machine.state.trials:
@@ -52,8 +54,8 @@ def test_verdicts_follow_the_definition(
                 return (best, trial.index)
 
             ranked = sorted((other.index for other in rivals), key=key)
-            go_on = ranked[: max(1, len(ranked) // factor)]
-            expected = "continue" if trial.index in go_on else "stop"
+            promoted = ranked[: max(1, len(ranked) // factor)]
+            expected = "continue" if trial.index in promoted else "stop"
             assert trial.verdicts[rung].verdict == expected
             judged += 1
     assert judged > 60 / brackets

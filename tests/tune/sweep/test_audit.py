@@ -1,4 +1,4 @@
-"""The journal alone derives every decision again; what was tampered with is found."""
+"""Every decision can be derived again from the journal, and tampering is found."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,57 +14,57 @@ from genretune.tune.sweep.state_machine import StateMachine
 from genretune.tune.sweep.synthetic_trials import SyntheticTrials
 
 Spaces = Callable[..., Space]
-WORLD = SyntheticTrials(digits=1, failing=0.1, diverging=0.1, patience=0.1, losing=0.05)
+BEHAVIOUR = SyntheticTrials(digits=1, failing=0.1, diverging=0.1, patience=0.1, losing=0.05)
 
 
 def swept(space: Space) -> tuple[StateMachine, list[Event]]:
     state_machine, events = StateMachine(space, retries=100), []
-    simulate(state_machine, WORLD, 4, journal=events.extend)
+    simulate(state_machine, BEHAVIOUR, 4, journal=events.extend)
     state_machine.extend(state_machine.state.total + 5)
-    simulate(state_machine, WORLD, 3, journal=events.extend)
+    simulate(state_machine, BEHAVIOUR, 3, journal=events.extend)
     return state_machine, events
 
 
 @pytest.mark.parametrize("sampler", ["random", "qmc", "tpe"])
 @pytest.mark.parametrize("order", ["index", "arrival"])
 def test_a_sweep_is_derived_again(space: Spaces, sampler: str, order: str) -> None:
-    given = space(f"sampler={{type: {sampler}}}", f"early_terminate.order={order}")
-    _, events = swept(given)
-    assert audit(given, events) == []
-    # recorded decisions are not decided anew, whatever is derived
-    assert StateMachine(given, events).take() == []
+    given_space = space(f"sampler={{type: {sampler}}}", f"early_terminate.order={order}")
+    _, events = swept(given_space)
+    assert audit(given_space, events) == []
+    # a restored state machine decides nothing again
+    assert StateMachine(given_space, events).take_events() == []
 
 
-def test_what_was_tampered_with_is_found(space: Spaces) -> None:
-    given = space()
-    _, events = swept(given)
+def test_tampering_is_found(space: Spaces) -> None:
+    given_space = space()
+    _, events = swept(given_space)
     at = next(i for i, e in enumerate(events) if isinstance(e, Verdict) and e.verdict == "stop")
     verdict = events[at]
     assert isinstance(verdict, Verdict)
     changed = [*events[:at], replace(verdict, verdict="continue"), *events[at + 1 :]]
-    assert audit(given, changed)[0].startswith(
+    assert audit(given_space, changed)[0].startswith(
         f"trial {verdict.trial}, epoch {verdict.rung}: verdict must be stop (rank "
     )
     first = next(i for i, e in enumerate(events) if isinstance(e, Created))
     created = events[first]
     assert isinstance(created, Created)
     other = replace(created, parameters={**created.parameters, "optimizer.lr": 0.5}, seed=1)
-    lines = audit(given, [*events[:first], other, *events[first + 1 :]])
+    lines = audit(given_space, [*events[:first], other, *events[first + 1 :]])
     assert lines[0].startswith("trial 0: must have other parameters, got optimizer.lr 0.5 instead")
     assert lines[1].startswith("trial 0: must have seed ")
 
 
 def test_recorded_verdicts_are_authoritative(space: Spaces) -> None:
-    """As after an upgrade that would judge otherwise: the past stands, the trial goes on."""
-    given = space("trials=2")
-    state_machine = StateMachine(given)
+    """After an upgrade that would decide differently, the trial continues as recorded."""
+    given_space = space("trials=2")
+    state_machine = StateMachine(given_space)
     for trial in (0, 1):
         state_machine.next_segment(range(trial))
         state_machine.report(trial, 1, 0.5 - trial / 10, f"{trial}")
-    events = state_machine.take()
+    events = state_machine.take_events()
     stop = next(e for e in events if isinstance(e, Verdict) and e.verdict == "stop")
     judged = [replace(e, verdict="continue") if e is stop else e for e in events]
-    assert not StateMachine(given, judged).state.trials[stop.trial].final
+    assert not StateMachine(given_space, judged).state.trials[stop.trial].final
 
 
 def test_a_stopped_trial_is_explained(space: Spaces) -> None:

@@ -9,7 +9,7 @@ from genretune.tune.sweep.state_machine import StateMachine
 from genretune.tune.sweep.synthetic_trials import SyntheticTrials
 
 
-def test_a_plan_tells_sizes_rungs_and_work(space: Callable[..., Space]) -> None:
+def test_a_plan_has_sizes_rungs_and_work(space: Callable[..., Space]) -> None:
     plan = make_plan(space(), workers=4, first=3)
     assert (plan.trials, plan.parameters, plan.conditional, plan.size) == (20, 4, 1, None)
     assert [rung.epoch for rung in plan.rungs] == [1, 2, 4, 8]
@@ -20,13 +20,13 @@ def test_a_plan_tells_sizes_rungs_and_work(space: Callable[..., Space]) -> None:
     assert 0.3 < plan.utilisation <= 1
 
 
-def test_a_finite_space_has_no_more_work_than_configurations(space: Callable[..., Space]) -> None:
+def test_a_finite_space_has_no_more_trials_than_configurations(space: Callable[..., Space]) -> None:
     two = "parameters={optimizer.lr: {values: [0.1, 0.2]}}"
     plan = make_plan(space(two, "early_terminate={type: none}"), workers=4)
     assert (plan.trials, plan.epochs, plan.epochs_without_rungs) == (2, 20, 20)
 
 
-def test_draws_of_a_list_are_conditional_inside_an_option_only(
+def test_values_in_a_list_are_conditional_only_inside_an_option(
     space: Callable[..., Space],
 ) -> None:
     drawn = "{values: [4, 8]}"
@@ -44,7 +44,7 @@ def test_first_configurations_are_those_of_the_sweep(space: Callable[..., Space]
     assert plan.first == [trial.parameters for trial in state_machine.state.trials[:3]]
 
 
-def test_a_sampler_that_waits_shows_what_is_certain(space: Callable[..., Space]) -> None:
+def test_only_configurations_within_the_lag_are_certain(space: Callable[..., Space]) -> None:
     plan = make_plan(space("sampler={type: tpe, lag: 2}"), workers=4, first=5)
     assert len(plan.first) == 2
     assert plan.lag == 2

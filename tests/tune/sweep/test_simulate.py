@@ -19,7 +19,7 @@ from genretune.tune.sweep.synthetic_trials import SyntheticTrials
 
 Spaces = Callable[..., Space]
 Outcome = Callable[[StateMachine], Any]
-TROUBLE = SyntheticTrials(digits=1, failing=0.1, diverging=0.1, patience=0.15, broken=0.02)
+TROUBLE = SyntheticTrials(digits=1, failing=0.1, diverging=0.1, patience=0.15, not_finite=0.02)
 SAMPLERS = (
     "sampler={type: random}",
     "sampler={type: qmc}",
@@ -27,9 +27,9 @@ SAMPLERS = (
 )
 
 
-def run(space: Space, world: SyntheticTrials, workers: int) -> tuple[StateMachine, list[Event]]:
+def run(space: Space, trials: SyntheticTrials, workers: int) -> tuple[StateMachine, list[Event]]:
     state_machine, events = StateMachine(space, retries=1000), []
-    simulate(state_machine, world, workers, journal=events.extend)
+    simulate(state_machine, trials, workers, journal=events.extend)
     return state_machine, events
 
 
@@ -43,16 +43,16 @@ CASES = {
 }
 
 
-def is_one_worker(
+def assert_same_as_one_worker(
     make: Callable[[str], Space], outcome: Outcome, *, results: int, clock: int, rule: str
 ) -> None:
-    """2, 4 and 8 workers under another clock and with losses, against one without."""
-    world = replace(TROUBLE, results=results)
-    whole, _ = run(make(rule), world, 1)
+    """Assert that 2, 4 and 8 workers with another clock and losses give the outcome of one."""
+    trials = replace(TROUBLE, result_seed=results)
+    alone, _ = run(make(rule), trials, 1)
     for workers in (2, 4, 8):
-        shuffled = replace(world, clock=clock + workers, sigma=1.0, losing=0.05)
+        shuffled = replace(trials, clock_seed=clock + workers, sigma=1.0, losing=0.05)
         other, _ = run(make(rule), shuffled, workers)
-        assert outcome(other) == outcome(whole)
+        assert outcome(other) == outcome(alone)
 
 
 def early_rule(early: str, factor: int, brackets: int) -> str:
@@ -62,29 +62,29 @@ def early_rule(early: str, factor: int, brackets: int) -> str:
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(kind=st.sampled_from(["random", "qmc"]), **CASES)
-def test_any_number_of_workers_is_one_worker(
+def test_the_number_of_workers_does_not_matter(
     space: Spaces, outcome: Outcome, kind: str, metric: str, results: int, clock: int, **rule: Any
 ) -> None:
     def make(early: str) -> Space:
         return space(f"sampler={{type: {kind}}}", f"metric={metric}", early)
 
-    is_one_worker(make, outcome, results=results, clock=clock, rule=early_rule(**rule))
+    assert_same_as_one_worker(make, outcome, results=results, clock=clock, rule=early_rule(**rule))
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(lag=st.integers(1, 9), **CASES)
-def test_any_number_of_workers_is_one_worker_for_tpe(
+def test_the_number_of_workers_does_not_matter_for_tpe(
     space: Spaces, outcome: Outcome, lag: int, metric: str, results: int, clock: int, **rule: Any
 ) -> None:
     def make(early: str) -> Space:
         tpe = f"sampler={{type: tpe, lag: {lag}, n_startup: 3}}"
         return space(tpe, f"metric={metric}", early, "trials=14")
 
-    is_one_worker(make, outcome, results=results, clock=clock, rule=early_rule(**rule))
+    assert_same_as_one_worker(make, outcome, results=results, clock=clock, rule=early_rule(**rule))
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_journal_cut_after_any_line_and_continued_is_the_whole(
+def test_a_sweep_resumed_after_any_event_has_the_same_outcome(
     space: Spaces, outcome: Outcome, sampler: str
 ) -> None:
     given_space = space(sampler)
@@ -92,19 +92,19 @@ def test_journal_cut_after_any_line_and_continued_is_the_whole(
     for cut in range(len(events) + 1):
         state_machine = StateMachine(given_space, events[:cut], retries=1000)
         state_machine.begin(host="here", pid=cut, environment={})
-        simulate(state_machine, replace(TROUBLE, clock=cut, sigma=1.0), 3)
+        simulate(state_machine, replace(TROUBLE, clock_seed=cut, sigma=1.0), 3)
         assert outcome(state_machine) == outcome(whole)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("early", ["asha", "none"])
-def test_extended_is_the_same_as_at_once(
+def test_an_extended_sweep_is_the_same_as_a_longer_one(
     space: Spaces, outcome: Outcome, sampler: str, early: str
 ) -> None:
     rule = f"early_terminate={{type: {early}}}"
     state_machine, _ = run(space(sampler, rule, "trials=20"), TROUBLE, 4)
     state_machine.extend(50)
-    assert simulate(state_machine, replace(TROUBLE, clock=1), 3).reason == "finished"
+    assert simulate(state_machine, replace(TROUBLE, clock_seed=1), 3).reason == "finished"
     at_once, _ = run(space(sampler, rule, "trials=50"), TROUBLE, 8)
     assert outcome(state_machine) == outcome(at_once)
 
@@ -122,26 +122,26 @@ def test_the_journal_file_gives_the_same_sweep(
 def test_a_trial_that_is_always_lost_leaves_the_sweep_undecided(
     space: Spaces, outcome: Outcome
 ) -> None:
-    calm = SyntheticTrials(digits=2)
+    no_losses = SyntheticTrials(digits=2)
     state_machine, events = StateMachine(space()), []
-    result = simulate(state_machine, replace(calm, cursed=5), 4, journal=events.extend)
+    result = simulate(state_machine, replace(no_losses, always_lost=5), 4, journal=events.extend)
     assert result.reason == "undecided"
     assert state_machine.state.trials[5].status is None
     assert all(trial.final for trial in state_machine.state.trials[:5])
     assert [e.event for e in events].count("lost") == 1 + 3
-    # what was decided without it is what is decided with it
+    # what was decided without the trial agrees with what is decided with it
     resumed = StateMachine(space(), events)
     resumed.begin(host="here", pid=1, environment={})
-    assert simulate(resumed, calm, 4).reason == "finished"
-    assert outcome(resumed) == outcome(run(space(), calm, 1)[0])
+    assert simulate(resumed, no_losses, 4).reason == "finished"
+    assert outcome(resumed) == outcome(run(space(), no_losses, 1)[0])
 
 
 def test_a_trial_given_up_settles_the_rungs_it_did_not_reach(space: Spaces) -> None:
     state_machine = StateMachine(space())
-    world = SyntheticTrials(digits=2, cursed=5)
-    simulate(state_machine, world, 4)
+    trials = SyntheticTrials(digits=2, always_lost=5)
+    simulate(state_machine, trials, 4)
     state_machine.give_up(5, "the node has no disk")
-    assert simulate(state_machine, world, 4).reason == "finished"
+    assert simulate(state_machine, trials, 4).reason == "finished"
     assert state_machine.state.trials[5].status == "failed"
     assert all(trial.final for trial in state_machine.state.trials)
 

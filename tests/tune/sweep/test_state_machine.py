@@ -1,4 +1,4 @@
-"""What the state machine answers a driver, step by step."""
+"""The decisions of the state machine, step by step."""
 
 from collections.abc import Callable
 
@@ -16,15 +16,15 @@ Spaces = Callable[..., Space]
 
 @pytest.fixture
 def state_machine(space: Spaces) -> StateMachine:
-    """Three trials, rungs at 1, 2, 4 and 8 of 10 epochs, one of two goes on."""
+    """Three trials, rungs at 1, 2, 4 and 8 of 10 epochs, one of two is promoted."""
     return StateMachine(space("trials=3"))
 
 
 def start(state_machine: StateMachine, busy: set[int]) -> int:
-    answer = state_machine.next_segment(busy)
-    assert isinstance(answer, Segment)
-    busy.add(answer.trial)
-    return answer.trial
+    decision = state_machine.next_segment(busy)
+    assert isinstance(decision, Segment)
+    busy.add(decision.trial)
+    return decision.trial
 
 
 def test_an_early_trial_is_held_until_lower_ones_are_settled(state_machine: StateMachine) -> None:
@@ -40,10 +40,10 @@ def test_an_early_trial_is_held_until_lower_ones_are_settled(state_machine: Stat
     assert state_machine.report(0, 1, 0.5, "a1") == CONTINUE
     assert state_machine.report(1, 1, 0.5, "b1") == STOP  # a tie goes to the lower index
     busy.remove(1)
-    answer = state_machine.next_segment(busy)
-    assert isinstance(answer, Segment)
-    assert (answer.trial, answer.epochs, answer.new) == (2, 1, False)
-    assert [event.event for event in state_machine.take()] == [
+    decision = state_machine.next_segment(busy)
+    assert isinstance(decision, Segment)
+    assert (decision.trial, decision.epochs, decision.new) == (2, 1, False)
+    assert [event.event for event in state_machine.take_events()] == [
         *["created"] * 3, "report", "report", "verdict", "report", "verdict", "verdict",
     ]  # fmt: skip
     assert state_machine.counts(busy) == {
@@ -52,14 +52,14 @@ def test_an_early_trial_is_held_until_lower_ones_are_settled(state_machine: Stat
     }  # fmt: skip
 
 
-def test_repeated_reports_are_no_news(state_machine: StateMachine) -> None:
+def test_repeated_reports_cause_no_events(state_machine: StateMachine) -> None:
     start(state_machine, set())
     state_machine.report(0, 1, 0.5, "a1")
     state_machine.report(0, 2, 0.6, "a2")
-    state_machine.take()
+    state_machine.take_events()
     assert [state_machine.report(0, epoch, value, d) for epoch, value, d in
             ((1, 0.5, "a1"), (2, 0.6, "a2"))] == [CONTINUE, CONTINUE]  # fmt: skip
-    assert state_machine.take() == []
+    assert state_machine.take_events() == []
 
 
 def test_the_same_epoch_with_other_weights_is_a_contradiction(state_machine: StateMachine) -> None:
@@ -88,7 +88,7 @@ def test_a_value_that_is_not_finite_is_the_worst(state_machine: StateMachine) ->
     assert state_machine.state.trials[0].best is None
 
 
-def test_a_stopped_trial_counts_where_it_was_and_is_passed_over_later(space: Spaces) -> None:
+def test_a_stopped_trial_counts_at_its_rungs_and_is_skipped_later(space: Spaces) -> None:
     state_machine = StateMachine(space("trials=3"))
     busy: set[int] = set()
     [start(state_machine, busy) for _ in range(2)]
@@ -108,7 +108,7 @@ def test_a_stopped_trial_counts_where_it_was_and_is_passed_over_later(space: Spa
         state_machine.give_up(2, "why")
 
 
-def test_draining_holds_everything_and_changes_nothing(state_machine: StateMachine) -> None:
+def test_draining_holds_every_trial_and_changes_nothing(state_machine: StateMachine) -> None:
     busy: set[int] = set()
     start(state_machine, busy)
     state_machine.stop(None)
@@ -116,12 +116,12 @@ def test_draining_holds_everything_and_changes_nothing(state_machine: StateMachi
     assert state_machine.report(0, 1, 0.5, "a1") == HOLD
     busy.clear()
     assert state_machine.next_segment(busy) == Done("drained")
-    resumed = StateMachine(state_machine.space, state_machine.take())
+    resumed = StateMachine(state_machine.space, state_machine.take_events())
     assert resumed.next_segment(busy) == Done("drained")
     resumed.begin(host="here", pid=1, environment={})
-    answer = resumed.next_segment(busy)
-    assert isinstance(answer, Segment)
-    assert (answer.trial, answer.epochs) == (0, 1)
+    decision = resumed.next_segment(busy)
+    assert isinstance(decision, Segment)
+    assert (decision.trial, decision.epochs) == (0, 1)
 
 
 def test_the_last_epoch_of_a_draining_sweep_may_end(space: Spaces) -> None:
@@ -135,7 +135,7 @@ def test_the_last_epoch_of_a_draining_sweep_may_end(space: Spaces) -> None:
     assert state_machine.next_segment(set()) == Done("finished")
 
 
-def test_a_lost_trial_comes_again_and_progress_counts_anew(space: Spaces) -> None:
+def test_a_lost_trial_is_requeued_and_progress_resets_its_retries(space: Spaces) -> None:
     state_machine = StateMachine(space("trials=1", "early_terminate={type: none}"), retries=1)
     for epoch in (1, 2, 3):
         assert isinstance(state_machine.next_segment(set()), Segment)
@@ -160,7 +160,7 @@ def test_tpe_waits_for_its_lag(space: Spaces) -> None:
     assert start(state_machine, busy) == 2
 
 
-def test_seeds_are_the_trials_or_shared(space: Spaces) -> None:
+def test_seeds_are_per_trial_or_shared(space: Spaces) -> None:
     for seeds, different in (("per_trial", 3), ("shared", 1)):
         state_machine = StateMachine(space(f"seeds={seeds}"))
         busy: set[int] = set()
@@ -168,11 +168,11 @@ def test_seeds_are_the_trials_or_shared(space: Spaces) -> None:
         assert len({trial.seed for trial in state_machine.state.trials}) == different
 
 
-def test_extension_goes_upward_only(state_machine: StateMachine) -> None:
+def test_a_sweep_cannot_be_shortened(state_machine: StateMachine) -> None:
     with pytest.raises(TuneError, match="trials: must not become fewer, got 2 after 3"):
         state_machine.extend(2)
     state_machine.extend(3)
-    assert state_machine.take() == []
+    assert state_machine.take_events() == []
     state_machine.extend(4)
     assert state_machine.state.total == 4
 

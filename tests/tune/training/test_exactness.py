@@ -1,7 +1,7 @@
-"""Equality to the bit: interrupted and straight, over pairs of components; processes and load.
+"""Equality to the bit: with and without interruption for all pairs of components, and under load.
 
-The cases are an orthogonal array: every optimizer meets every kind of lr scheduler, every
-augmentation and every family of models, and these meet each other.
+The cases are an orthogonal array: every optimizer is combined with every kind of lr scheduler,
+every augmentation and every family of models, and these with each other.
 """
 
 import json
@@ -81,11 +81,11 @@ def schedule(kind: str, case: int, momentum: bool) -> dict[str, Any]:
 
 def settings(tiny: Tiny, case: int) -> dict[str, Any]:
     optimizer, kind, augment, model = CASES[case]
-    whole = MODELS[model]["name"] in ("lcnn_stc", "resnet18")  # they normalise batches
-    given = tiny(
+    batch_norm = MODELS[model]["name"] in ("lcnn_stc", "resnet18")
+    chosen = tiny(
         epochs=3,
         batch_size=8,
-        micro_batch_size=None if whole or case % 2 else 3,
+        micro_batch_size=None if batch_norm or case % 2 else 3,
         precision="bf16" if case % 7 == 3 else "fp32",
         clip_grad_norm=1.0 if case % 3 == 1 else None,
         optimizer={"name": optimizer, "lr": 0.003},
@@ -95,7 +95,7 @@ def settings(tiny: Tiny, case: int) -> dict[str, Any]:
         loss=LOSSES[case % len(LOSSES)],
     )
     window = {"seconds": 1.0, "clip_seconds": 1.0, "random_offset": case % 4 == 2}
-    return given | {"data": given["data"] | {"window": window}}
+    return chosen | {"data": chosen["data"] | {"window": window}}
 
 
 def values(outcome: Outcome) -> list[dict[str, Any]]:
@@ -110,32 +110,34 @@ def test_the_cases_cover_all_pairs() -> None:
 
 
 @pytest.mark.parametrize("case", range(len(CASES)))
-def test_straight_equals_interrupted(store: Store, tiny: Tiny, case: int, tmp_path: Path) -> None:
+def test_an_interrupted_trial_equals_an_uninterrupted_one(
+    store: Store, tiny: Tiny, case: int, tmp_path: Path
+) -> None:
     config = trial_config(settings(tiny, case)).model_copy(update={"epochs": 2})
     path = tmp_path / "00001.safetensors"
 
-    def keep(checkpoint: Checkpoint) -> bool:
+    def save(checkpoint: Checkpoint) -> bool:
         if checkpoint.epoch == 1:
             save_checkpoint(checkpoint, path, mark="test")
         return True
 
-    straight = train(config, store, on_epoch=keep)
-    assert straight.status == "completed"
+    uninterrupted = train(config, store, on_epoch=save)
+    assert uninterrupted.status == "completed"
     rest = train(config, store, resume_from=load_checkpoint(path))
-    assert values(rest) == values(straight)
+    assert values(rest) == values(uninterrupted)
 
 
-def test_every_epoch_can_be_continued(store: Store, tiny: Tiny) -> None:
+def test_a_trial_can_be_resumed_from_every_epoch(store: Store, tiny: Tiny) -> None:
     config = trial_config(tiny(epochs=5, lr_scheduler={"name": "OneCycleLR", "max_lr": 0.01}))
-    kept: list[Checkpoint] = []
+    checkpoints: list[Checkpoint] = []
 
-    def keep(checkpoint: Checkpoint) -> bool:
-        kept.append(checkpoint)
+    def save(checkpoint: Checkpoint) -> bool:
+        checkpoints.append(checkpoint)
         return True
 
-    straight = train(config, store, on_epoch=keep)
-    for checkpoint in kept:
-        assert values(train(config, store, resume_from=checkpoint)) == values(straight)
+    uninterrupted = train(config, store, on_epoch=save)
+    for checkpoint in checkpoints:
+        assert values(train(config, store, resume_from=checkpoint)) == values(uninterrupted)
 
 
 CHILD = """
@@ -151,17 +153,17 @@ print(json.dumps([record["weights_sha256"] for record in outcome.history]))
 BUSY = "while True: sum(range(100000))"
 
 
-def test_fresh_beside_others_equals_reused_alone(store: Store, tiny: Tiny) -> None:
+def test_new_processes_under_load_equal_a_reused_process(store: Store, tiny: Tiny) -> None:
     config: TrialConfig = trial_config(tiny(epochs=2, augment={"noise": {}, "specaugment": {}}))
     command = [sys.executable, "-c", CHILD, config.canonical()]
     busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(2)]
     try:
         fresh = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
-        found = [json.loads(process.communicate()[0]) for process in fresh]
+        digests = [json.loads(process.communicate()[0]) for process in fresh]
     finally:
         for process in busy:
             process.kill()
             process.wait()
     train(trial_config(tiny(epochs=1, precision="bf16", model={"name": "lcnn4"})), store)
     reused = [record["weights_sha256"] for record in train(config, store).history]
-    assert found == [reused, reused]
+    assert digests == [reused, reused]

@@ -1,4 +1,4 @@
-"""Losses: torch's own mean, whole, in parts, and weighed by class."""
+"""Losses: means and gradients equal to those of torch, also in micro-batches and weighted."""
 
 from typing import Any
 
@@ -33,8 +33,8 @@ CASES: list[tuple[dict[str, Any], nn.Module]] = [
 ]
 
 
-def build(given: dict[str, Any], sizes: tuple[int, ...] = (2, 2, 2, 2)) -> Loss:
-    return build_loss(resolve_loss(given), class_sizes=torch.tensor(sizes))
+def build(settings: dict[str, Any], sizes: tuple[int, ...] = (2, 2, 2, 2)) -> Loss:
+    return build_loss(resolve_loss(settings), class_sizes=torch.tensor(sizes))
 
 
 def batch() -> tuple[Tensor, Tensor]:
@@ -43,31 +43,31 @@ def batch() -> tuple[Tensor, Tensor]:
     return logits, torch.arange(16) % 4
 
 
-@pytest.mark.parametrize(("given", "theirs"), CASES)
-def test_the_mean_is_torchs_own(given: dict[str, Any], theirs: nn.Module) -> None:
-    loss = build(given)
+@pytest.mark.parametrize(("settings", "reference"), CASES)
+def test_the_mean_equals_that_of_torch(settings: dict[str, Any], reference: nn.Module) -> None:
+    loss = build(settings)
     logits, target = batch()
     mean = loss.values(logits, target).sum() / loss.weights(target).sum()
-    assert torch.allclose(mean, theirs(logits, target), rtol=1e-6, atol=0.0)
+    assert torch.allclose(mean, reference(logits, target), rtol=1e-6, atol=0.0)
 
 
-@pytest.mark.parametrize(("given", "theirs"), CASES)
-def test_gradients_of_parts_add_up(given: dict[str, Any], theirs: nn.Module) -> None:
-    loss = build(given)
+@pytest.mark.parametrize(("settings", "reference"), CASES)
+def test_gradients_of_micro_batches_add_up(settings: dict[str, Any], reference: nn.Module) -> None:
+    loss = build(settings)
     logits, target = batch()
     logits.requires_grad_()
-    (whole,) = torch.autograd.grad(theirs(logits, target), [logits])
+    (whole,) = torch.autograd.grad(reference(logits, target), [logits])
     total = loss.weights(target).sum()
-    parts = torch.zeros_like(whole)
+    summed = torch.zeros_like(whole)
     for rows in torch.arange(16).split(5):
-        (part,) = torch.autograd.grad(
+        (gradient,) = torch.autograd.grad(
             loss.values(logits[rows], target[rows]).sum() / total, [logits]
         )
-        parts += part
-    assert torch.allclose(parts, whole, rtol=1e-5, atol=1e-8)
+        summed += gradient
+    assert torch.allclose(summed, whole, rtol=1e-5, atol=1e-8)
 
 
-def test_balanced_weights_are_of_the_training_side() -> None:
+def test_balanced_weights_are_inverse_to_the_class_sizes() -> None:
     loss = build({"name": "CrossEntropyLoss", "class_weights": "balanced"}, (1, 2, 5, 8))
     assert loss.class_weight is not None
     assert loss.class_weight.tolist() == [4.0, 2.0, pytest.approx(0.8), 0.5]
@@ -75,21 +75,25 @@ def test_balanced_weights_are_of_the_training_side() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "sizes", "said"),
+    ("settings", "sizes", "message"),
     [
-        ({"class_weights": "balanced"}, (1, 0, 1, 1), "a training window of every class"),
-        ({"class_weights": [1.0, 2.0]}, (1, 1, 1, 1), r"one weight a class \(4\), got 2"),
+        (
+            {"class_weights": "balanced"},
+            (1, 0, 1, 1),
+            "training windows of every class, got none of class 1",
+        ),
+        ({"class_weights": [1.0, 2.0]}, (1, 1, 1, 1), r"one weight per class \(4\), got 2"),
     ],
 )
-def test_weights_that_do_not_fit_are_named(
-    given: dict[str, Any], sizes: tuple[int, ...], said: str
+def test_class_weights_that_do_not_match_the_classes_are_refused(
+    settings: dict[str, Any], sizes: tuple[int, ...], message: str
 ) -> None:
-    with pytest.raises(TuneError, match=f"loss.class_weights: .*{said}"):
-        build({"name": "CrossEntropyLoss", **given}, sizes)
+    with pytest.raises(TuneError, match=f"loss.class_weights: .*{message}"):
+        build({"name": "CrossEntropyLoss", **settings}, sizes)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("settings", "message"),
     [
         ({"name": "CrossEntropyLoss", "label_smoothing": 1.0}, "loss.label_smoothing"),
         ({"name": "CrossEntropyLoss", "class_weights": "balance"}, "loss.class_weights"),
@@ -98,6 +102,6 @@ def test_weights_that_do_not_fit_are_named(
         ({"name": "crossentropy"}, "did you mean 'CrossEntropyLoss'"),
     ],
 )
-def test_wrong_arguments_are_named(given: dict[str, Any], said: str) -> None:
-    with pytest.raises(ModelError, match=said):
-        resolve_loss(given)
+def test_invalid_arguments_are_reported_by_name(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        resolve_loss(settings)

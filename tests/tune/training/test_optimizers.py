@@ -1,4 +1,4 @@
-"""Optimizers: torch's own steps, their arguments, and their state put back."""
+"""Optimizers: steps and defaults equal to those of torch, invalid arguments, restored state."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from genretune.models.errors import ModelError
 from genretune.tune.training.optimizers import OPTIMIZERS, build_optimizer, resolve_optimizer
 from genretune.tune.training.snapshot import restore, snapshot
 
-# Those whose step needs a closure, or takes other gradients than dense ones of any shape.
-LEFT_OUT = {"LBFGS", "SparseAdam", "Muon", "Optimizer"}
-GIVEN: dict[str, dict[str, Any]] = {
+# Their steps need a closure, or do not accept dense gradients of any shape.
+UNSUPPORTED = {"LBFGS", "SparseAdam", "Muon", "Optimizer"}
+ARGUMENTS: dict[str, dict[str, Any]] = {
     "Adafactor": {"lr": 0.02, "weight_decay": 0.01},
     "Adam": {"lr": 0.02, "weight_decay": 0.01, "amsgrad": True},
     "AdamW": {"lr": 0.02, "betas": [0.8, 0.9]},
@@ -32,7 +32,7 @@ def network() -> nn.Module:
     return model
 
 
-def walk(model: nn.Module, optimizer: optim.Optimizer, steps: range) -> None:
+def train(model: nn.Module, optimizer: optim.Optimizer, steps: range) -> None:
     for step in steps:
         generator = torch.Generator().manual_seed(step)
         x = torch.randn(5, 2, 5, 5, generator=generator)
@@ -41,37 +41,37 @@ def walk(model: nn.Module, optimizer: optim.Optimizer, steps: range) -> None:
         optimizer.step()
 
 
-def same(one: nn.Module, other: nn.Module) -> bool:
+def equal(one: nn.Module, other: nn.Module) -> bool:
     pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_every_optimizer_of_torch_is_there() -> None:
+def test_every_suitable_optimizer_of_torch_is_supported() -> None:
     theirs = {
         name
         for name, item in vars(optim).items()
         if isinstance(item, type) and issubclass(item, optim.Optimizer)
     }
-    assert theirs - LEFT_OUT == set(OPTIMIZERS)
+    assert theirs - UNSUPPORTED == set(OPTIMIZERS)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_steps_are_torchs_own(name: str) -> None:
-    given = GIVEN.get(name, {"lr": 0.02})
+def test_steps_equal_those_of_torch(name: str) -> None:
+    arguments = ARGUMENTS.get(name, {"lr": 0.02})
     ours, theirs = network(), network()
-    walk(
+    train(
         ours,
-        build_optimizer(resolve_optimizer({"name": name, **given}), ours.parameters()),
+        build_optimizer(resolve_optimizer({"name": name, **arguments}), ours.parameters()),
         range(4),
     )
     fused = {"fused": True} if name in ("Adam", "AdamW") else {}
-    arguments = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
-    walk(theirs, vars(optim)[name](theirs.parameters(), **arguments, **fused), range(4))
-    assert same(ours, theirs)
+    as_tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
+    train(theirs, vars(optim)[name](theirs.parameters(), **as_tuples, **fused), range(4))
+    assert equal(ours, theirs)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_defaults_are_torchs_own(name: str) -> None:
+def test_defaults_equal_those_of_torch(name: str) -> None:
     resolved = resolve_optimizer({"name": name})
     theirs = vars(optim)[name](network().parameters()).defaults
     for key, value in resolved.items():
@@ -81,23 +81,23 @@ def test_defaults_are_torchs_own(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_state_put_back_goes_on_as_if_nothing_had_been(name: str) -> None:
-    config = resolve_optimizer({"name": name, **GIVEN.get(name, {"lr": 0.02})})
+def test_training_continues_equally_from_a_restored_state(name: str) -> None:
+    config = resolve_optimizer({"name": name, **ARGUMENTS.get(name, {"lr": 0.02})})
     straight = network().to(memory_format=torch.channels_last)
-    walk(straight, build_optimizer(config, straight.parameters()), range(5))
+    train(straight, build_optimizer(config, straight.parameters()), range(5))
     first = network().to(memory_format=torch.channels_last)
     optimizer = build_optimizer(config, first.parameters())
-    walk(first, optimizer, range(2))
-    kept = snapshot(first, optimizer, [])
+    train(first, optimizer, range(2))
+    checkpoint = snapshot(first, optimizer, [])
     second = network().to(memory_format=torch.channels_last)
     optimizer = build_optimizer(config, second.parameters())
-    restore(kept, second, optimizer)
-    walk(second, optimizer, range(2, 5))
-    assert same(straight, second)
+    restore(checkpoint, second, optimizer)
+    train(second, optimizer, range(2, 5))
+    assert equal(straight, second)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("settings", "message"),
     [
         ({"name": "Adam", "lr": -1.0}, "optimizer.lr: must be a number >= 0, got -1.0"),
         ({"name": "Adam", "lr": "1e-3"}, "optimizer.lr: must be a number"),
@@ -108,6 +108,6 @@ def test_a_state_put_back_goes_on_as_if_nothing_had_been(name: str) -> None:
         ({"name": "Adam", "eps": 0.0}, "optimizer.eps: must be a number > 0, got 0.0"),
     ],
 )
-def test_wrong_arguments_are_named(given: dict[str, Any], said: str) -> None:
-    with pytest.raises(ModelError, match=said):
-        resolve_optimizer(given)
+def test_invalid_arguments_are_reported_by_name(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        resolve_optimizer(settings)

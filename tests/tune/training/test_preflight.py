@@ -1,4 +1,4 @@
-"""Trials that cannot be built are refused before anything is written, whatever does not fit."""
+"""Trials with incompatible components are refused before anything is written."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,15 +11,15 @@ from genretune.models.errors import ModelError
 from genretune.tune.errors import TuneError
 from genretune.tune.run.sweep_setup import new_sweep
 from genretune.tune.space.load import space_from_text
-from genretune.tune.training.preflight import check_fit, windows_of_fold
+from genretune.tune.training.preflight import check_components, windows_of_fold
 from genretune.tune.training.resolve_config import trial_config
 
 Tiny = Callable[..., dict[str, Any]]
 
-UNFIT: list[tuple[dict[str, Any], str]] = [
+INCOMPATIBLE: list[tuple[dict[str, Any], str]] = [
     (
         {"loss": {"name": "CrossEntropyLoss", "class_weights": [1.0, 2.0]}},
-        r"loss\.class_weights: needs one weight a class \(10\), got 2",
+        r"loss\.class_weights: must have one weight per class \(10\), got 2",
     ),
     (
         {"lr_scheduler": {"name": "OneCycleLR", "max_lr": 0.1, "total_steps": 5}},
@@ -32,13 +32,13 @@ UNFIT: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "said"), UNFIT)
-def test_what_does_not_fit_is_named(
-    store: Store, tiny: Tiny, changes: dict[str, Any], said: str
+@pytest.mark.parametrize(("changes", "message"), INCOMPATIBLE)
+def test_incompatible_components_are_reported_by_key(
+    store: Store, tiny: Tiny, changes: dict[str, Any], message: str
 ) -> None:
     config = trial_config(tiny(**changes))
-    with pytest.raises(TuneError, match=said):
-        check_fit(config, store, windows_of_fold(config, store))
+    with pytest.raises(TuneError, match=message):
+        check_components(config, store, windows_of_fold(config, store))
 
 
 @pytest.mark.parametrize(
@@ -50,23 +50,25 @@ def test_what_does_not_fit_is_named(
         {"model": {"name": "resnet18"}, "batch_size": 99, "feature": {"name": "powerspec"}},
     ],
 )
-def test_what_fits_is_let_through(store: Store, tiny: Tiny, changes: dict[str, Any]) -> None:
+def test_compatible_components_are_accepted(
+    store: Store, tiny: Tiny, changes: dict[str, Any]
+) -> None:
     config = trial_config(tiny(**changes))
-    check_fit(config, store, windows_of_fold(config, store))
+    check_components(config, store, windows_of_fold(config, store))
 
 
-def test_a_network_too_small_for_its_input_is_named(store: Store, tiny: Tiny) -> None:
+def test_an_input_too_small_for_the_network_is_refused(store: Store, tiny: Tiny) -> None:
     model = {"name": "cnn", "filters": [4, 6, 8, 8, 8], "pool": "gap"}
     config = trial_config(tiny(model=model, feature={"name": "melspec", "n_mels": 8}))
     with pytest.raises(ModelError, match=r"^model"):
-        check_fit(config, store, windows_of_fold(config, store))
+        check_components(config, store, windows_of_fold(config, store))
 
 
 def test_a_sweep_is_refused_before_its_first_trial(corpus: Path, cache: Path) -> None:
     space = space_from_text(
         """\
 version: 1
-name: unfit
+name: incompatible
 seed: 1
 trials: 2
 metric: {name: val_loss, mode: min}
@@ -82,5 +84,7 @@ parameters:
         "space.yaml",
         [],
     )
-    with pytest.raises(TuneError, match=r"class_weights: needs one weight a class \(10\), got 2"):
+    with pytest.raises(
+        TuneError, match=r"class_weights: must have one weight per class \(10\), got 2"
+    ):
         new_sweep(space, corpus)

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, and nothing lost in between."""
+"""Checkpoint files: intact or absent, and exact after a round trip."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from genretune.tune.training.snapshot import Checkpoint, weights_digest
 from genretune.tune.trial.checkpoint_file import (
     checkpoint_path,
     load_checkpoint,
-    newest_sound,
+    load_newest_checkpoint,
     save_checkpoint,
 )
 
@@ -41,17 +41,17 @@ def equal(one: Checkpoint, other: Checkpoint) -> bool:
     )
 
 
-def test_what_is_saved_comes_back(tmp_path: Path) -> None:
+def test_a_saved_checkpoint_loads_unchanged(tmp_path: Path) -> None:
     path = checkpoint_path(tmp_path, 2)
     save_checkpoint(checkpoint(2), path, mark="m")
-    found = load_checkpoint(path)
-    assert found is not None and equal(found, checkpoint(2)) and found.epoch == 2
+    loaded = load_checkpoint(path)
+    assert loaded is not None and equal(loaded, checkpoint(2)) and loaded.epoch == 2
     assert [p.name for p in tmp_path.iterdir()] == ["00002.safetensors"]
-    assert "model.a.weight" in load_file(path)  # no pickle: any reader of safetensors can
+    assert "model.a.weight" in load_file(path)  # any safetensors reader can open it
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "header", "missing"])
-def test_the_newest_sound_one_is_used(tmp_path: Path, damage: str) -> None:
+def test_the_newest_intact_checkpoint_is_loaded(tmp_path: Path, damage: str) -> None:
     for epoch in (8, 9, 10):
         save_checkpoint(checkpoint(epoch), checkpoint_path(tmp_path, epoch), mark="m")
     newest = checkpoint_path(tmp_path, 10)
@@ -67,17 +67,17 @@ def test_the_newest_sound_one_is_used(tmp_path: Path, damage: str) -> None:
         newest.write_bytes(content.replace(b"0.30000000000000004", b"0.30000000000000005", 1))
     else:
         newest.unlink()
-    found = newest_sound(tmp_path)
-    assert found is not None and found.epoch == 9
+    loaded = load_newest_checkpoint(tmp_path)
+    assert loaded is not None and loaded.epoch == 9
 
 
-def test_no_checkpoint_is_none(tmp_path: Path) -> None:
-    assert newest_sound(tmp_path / "nothing") is None
+def test_a_folder_without_a_checkpoint_has_none(tmp_path: Path) -> None:
+    assert load_newest_checkpoint(tmp_path / "nothing") is None
     (tmp_path / "best.safetensors").write_bytes(b"x")
-    assert newest_sound(tmp_path) is None
+    assert load_newest_checkpoint(tmp_path) is None
 
 
-def test_the_digest_is_of_values_names_and_types() -> None:
+def test_the_digest_depends_on_values_and_not_on_memory_format() -> None:
     model = nn.Conv2d(2, 3, 3)
     with torch.no_grad():
         model.weight.fill_(0.5)

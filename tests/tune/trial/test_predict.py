@@ -1,4 +1,4 @@
-"""Predictions: windows of a stream, and the scores that training itself had."""
+"""Predictions: windows of a stream, and the same scores as in validation."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ from genretune.tune.training.components import build_components
 from genretune.tune.training.epoch import evaluate
 from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.trial import predict as module
-from genretune.tune.trial.predict import Predictor, audio_files, on_this_machine, windows_of
+from genretune.tune.trial.predict import Predictor, audio_files, on_available_device, stream_windows
 from genretune.tune.trial.run_trial import run_trial
 from genretune.tune.trial.trial_dir import TrialDir
 from tests.rounding import sums_to_one
@@ -32,24 +32,24 @@ def noise(length: int) -> np.ndarray[Any, np.dtype[np.int16]]:
 
 @pytest.mark.parametrize("block", [1, 7, 40, 1000])
 @pytest.mark.parametrize("length", [60, 100, 104, 105, 107])
-def test_windows_of_a_stream_are_those_of_the_whole(length: int, block: int) -> None:
+def test_windows_of_a_stream_equal_those_of_the_whole_file(length: int, block: int) -> None:
     samples = noise(length)
     blocks = [samples[at : at + block] for at in range(0, length, block)]
-    found = list(windows_of(blocks, length=20, hop=10))
+    windows = list(stream_windows(blocks, length=20, hop=10))
     starts = window_starts(length, window=20, hop=10, max_start=None)
     missing = length - (starts[-1] + 20)
     if missing < 0 and 10 + missing < 5:  # the last brings less than half a hop that is new
         starts = starts[:-1]
-    assert len(found) == len(starts)
-    for window, start in zip(found, starts, strict=True):
+    assert len(windows) == len(starts)
+    for window, start in zip(windows, starts, strict=True):
         whole = samples[start : start + 20]
         assert np.array_equal(window, np.pad(whole, (0, 20 - len(whole)), mode="edge"))
 
 
 def test_a_short_stream_has_one_padded_window() -> None:
-    (window,) = windows_of([noise(3)], length=20, hop=10)
+    (window,) = stream_windows([noise(3)], length=20, hop=10)
     assert np.array_equal(window, np.pad(noise(3), (0, 17), mode="edge"))
-    assert list(windows_of([], length=20, hop=10)) == []
+    assert list(stream_windows([], length=20, hop=10)) == []
 
 
 @pytest.mark.parametrize("rate", [22050, 44100])
@@ -61,7 +61,7 @@ def test_a_stream_is_the_decoded_file(tmp_path: Path, rate: int) -> None:
     assert np.array_equal(np.concatenate(blocks), decode(path, 22050).samples)
 
 
-def test_what_is_no_audio_is_named(tmp_path: Path) -> None:
+def test_files_that_are_not_audio_are_named(tmp_path: Path) -> None:
     (tmp_path / "x.wav").write_bytes(b"RIFF")
     with pytest.raises(DataError, match=r"x\.wav: must be an audio file, got"):
         list(stream(tmp_path / "x.wav", 22050))
@@ -72,7 +72,7 @@ def test_what_is_no_audio_is_named(tmp_path: Path) -> None:
         list(stream(tmp_path / "z.wav", 22050))
 
 
-def test_a_damaged_mp3_says_one_thing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_mp3_is_one_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     whole = tmp_path / "whole.mp3"
     soundfile.write(whole, noise(100_000), 22050, format="MP3")
     assert sum(map(len, stream(whole, 22050))) >= 100_000
@@ -104,17 +104,17 @@ def test_a_clip_is_scored_as_in_validation(
     right = []
     for clip in sorted(set(parts.validation.windows.clip.tolist())):
         label = store.classes[store.labels[clip]]
-        found = predictor.predict(corpus / label / f"{store.names[clip]}.wav")
-        assert sums_to_one(found.probabilities.values())
-        assert (found.windows, found.seconds) == (5, 1.5)
-        right.append(found.best == label)
+        prediction = predictor.predict(corpus / label / f"{store.names[clip]}.wav")
+        assert sums_to_one(prediction.probabilities.values())
+        assert (prediction.windows, prediction.seconds) == (5, 1.5)
+        right.append(prediction.best == label)
     assert sum(right) / len(right) == expected.clip_accuracy
 
 
 def test_a_folder_without_a_best_checkpoint_is_named(
     store: Store, tiny: Tiny, tmp_path: Path
 ) -> None:
-    with pytest.raises(TuneError, match=r"must hold a sound checkpoints/best\.safetensors"):
+    with pytest.raises(TuneError, match=r"must hold an intact checkpoints/best\.safetensors"):
         Predictor(TrialDir(tmp_path), trial_config(tiny()), {})
 
 
@@ -125,7 +125,7 @@ def trained(store: Store, tiny: Tiny, tmp_path: Path) -> TrialDir:
     return folder
 
 
-def test_a_folder_whose_parts_do_not_fit_is_named(trained: TrialDir, tiny: Tiny) -> None:
+def test_a_checkpoint_of_another_network_is_refused(trained: TrialDir, tiny: Tiny) -> None:
     other = trial_config(tiny(model=tiny()["model"] | {"filters": [4, 6, 10]}))
     with pytest.raises(RecordMismatch, match="must hold the network of config.json, got another"):
         Predictor(trained, other, {})
@@ -134,7 +134,7 @@ def test_a_folder_whose_parts_do_not_fit_is_named(trained: TrialDir, tiny: Tiny)
         Predictor(trained, trial_config(tiny(epochs=1)), {})
 
 
-def test_no_answer_is_no_prediction(
+def test_non_finite_probabilities_are_an_error(
     trained: TrialDir, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     soundfile.write(tmp_path / "x.wav", noise(30_000), 22050)
@@ -146,16 +146,16 @@ def test_no_answer_is_no_prediction(
         predictor.predict(tmp_path / "x.wav")
 
 
-def test_a_network_of_a_gpu_predicts_without_one(
+def test_a_network_trained_on_a_gpu_predicts_on_the_cpu(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     config = trial_config(tiny(device="cuda", precision="tf32"))
-    here = on_this_machine(config)
+    here = on_available_device(config)
     assert (here.device, here.precision) == ("cpu", "fp32")
-    assert on_this_machine(here) == here
+    assert on_available_device(here) == here
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert on_this_machine(config) == config
+    assert on_available_device(config) == config
 
 
 def test_audio_below_a_folder_is_found(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Replay: the first difference, and the word for it."""
+"""Replay: the first difference, and the verdict."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +28,7 @@ def recorded(store: Store, tiny: Tiny, tmp_path: Path) -> tuple[TrialConfig, dic
 
 
 def test_the_same_trial_is_exact(store: Store, recorded: tuple[TrialConfig, Any]) -> None:
-    verdict = replay(*[recorded[0], store, recorded[1]])
+    verdict = replay(recorded[0], store, recorded[1])
     assert (verdict.verdict, verdict.epochs) == ("exact", 2)
     assert verdict.first_difference is None and verdict.environment_differences == []
 
@@ -43,13 +43,13 @@ def test_one_bit_is_a_divergence(store: Store, recorded: tuple[TrialConfig, Any]
     assert verdict.distance is not None and max(verdict.distance.values()) == 0.0
 
 
-def test_another_machine_is_not_comparable_unless_equal(
+def test_another_machine_class_is_not_comparable_unless_equal(
     store: Store, recorded: tuple[TrialConfig, Any]
 ) -> None:
     config, result = recorded
     result["segments"][0]["environment"]["machine_class"] = "another"
     verdict = replay(config, store, result)
-    assert verdict.verdict == "exact"  # the bits say so
+    assert verdict.verdict == "exact"  # equal bits decide, on any machine
     assert any(
         line.startswith("machine_class: another ->") for line in verdict.environment_differences
     )
@@ -78,13 +78,13 @@ def test_without_a_record_there_is_nothing_to_compare(store: Store, tiny: Tiny) 
     )
 
 
-def test_a_gpus_trial_is_not_trained_where_there_is_none(
+def test_a_trial_of_a_gpu_is_not_trained_without_one(
     store: Store, recorded: tuple[TrialConfig, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     verdict = replay(recorded[0].model_copy(update={"device": "cuda"}), store, recorded[1])
     assert (verdict.verdict, verdict.epochs) == ("not comparable", 0)
-    assert verdict.why == "it was recorded on a GPU, and there is none here"
+    assert verdict.why == "it was recorded on a GPU, and this machine has none"
 
 
 def test_histories_of_different_lengths_differ() -> None:

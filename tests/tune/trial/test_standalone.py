@@ -1,4 +1,4 @@
-"""One training without a sweep: settings against a corpus, folds, and their summary."""
+"""A training without a sweep: settings against a corpus, folds, and their summary."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from genretune.tune.trial.standalone import prepare, run_standalone, summary
 Tiny = Callable[..., dict[str, Any]]
 
 
-def test_what_is_left_out_is_written_out(corpus: Path) -> None:
+def test_defaults_are_written_out(corpus: Path) -> None:
     standalone = prepare({}, data=corpus)
     config = standalone.config
     assert (config.seed, config.data.split.folds) == (0, 5)
@@ -29,7 +29,7 @@ def test_a_folder_holds_one_trial(corpus: Path, tiny: Tiny, tmp_path: Path) -> N
     first = run_standalone(standalone, path)
     assert run_standalone(standalone, path).history == first.history
     other = prepare(tiny(epochs=2), data=corpus)
-    with pytest.raises(TuneError, match="--out: must be new or hold this same trial"):
+    with pytest.raises(TuneError, match="--out: must be new or hold the same trial"):
         run_standalone(other, path)
 
 
@@ -61,22 +61,24 @@ def test_a_split_without_folds_has_no_cross_validation(
         standalone.folds()
 
 
-def test_leaks_are_refused_or_told(corpus: Path, tiny: Tiny) -> None:
+def test_leaks_are_refused_or_reported(corpus: Path, tiny: Tiny) -> None:
     given = tiny()
     split = {"name": "contaminated", "i_know_this_leaks": True}
-    told = prepare(given | {"data": {**given["data"], "split": split}}, data=corpus)
-    assert told.check().leaks
+    leaking = prepare(given | {"data": {**given["data"], "split": split}}, data=corpus)
+    assert leaking.check().leaks
     data = {**given["data"], "leakage": "of"}
     with pytest.raises(TuneError, match="data.leakage: must be error, warn or off, got 'of'"):
         prepare(given | {"data": data}, data=corpus)
     assert not prepare(given, data=corpus).check().leaks
 
 
-def test_another_corpus_or_plugin_than_the_recorded_is_refused(corpus: Path, tiny: Tiny) -> None:
+def test_a_corpus_or_plugin_that_differs_from_the_record_is_refused(
+    corpus: Path, tiny: Tiny
+) -> None:
     given = tiny()
-    with pytest.raises(SamplesChanged, match="data: samples 000000000000 as recorded"):
+    with pytest.raises(SamplesChanged, match="data: must have the recorded samples 000000000000"):
         prepare(given | {"data": {**given["data"], "samples": "0" * 64}}, data=corpus)
-    with pytest.raises(RecordMismatch, match="--plugin: the record needs mine.py"):
+    with pytest.raises(RecordMismatch, match="--plugin: must include the recorded mine.py"):
         prepare(given | {"plugins": {"mine.py": "0" * 64}}, data=corpus)
 
 
@@ -89,5 +91,5 @@ def test_the_summary_is_taken_at_each_folds_best_epoch() -> None:
 
     found = summary([outcome(0.1, 0.5, 0.2), outcome(0.7, 0.1)], "val_acc")
     assert found["val_loss"] == {"mean": pytest.approx(0.6), "std": pytest.approx(0.02**0.5)}
-    with pytest.raises(RunFailure, match="needs two finished folds, got 1"):
+    with pytest.raises(RunFailure, match="needs at least two finished folds, got 1"):
         summary([outcome(0.1), Outcome("diverged", (), "")], "val_acc")

@@ -1,4 +1,4 @@
-"""A trial's folder: which checkpoints stay, and what a full disk leaves behind."""
+"""A trial's folder: which checkpoints stay, and what remains after a full disk."""
 
 import errno
 import json
@@ -32,7 +32,7 @@ def names(folder: TrialDir) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("keep", "left"),
+    ("retention", "remaining"),
     [
         (CheckpointRetention(), ["00005", "00006"]),
         (CheckpointRetention(last=1), ["00006"]),
@@ -41,12 +41,12 @@ def names(folder: TrialDir) -> list[str]:
     ],
 )
 def test_best_last_and_every_nth_stay(
-    store: Store, tiny: Tiny, tmp_path: Path, keep: CheckpointRetention, left: list[str]
+    store: Store, tiny: Tiny, tmp_path: Path, retention: CheckpointRetention, remaining: list[str]
 ) -> None:
-    folder = TrialDir(tmp_path / "trial", keep=keep)
+    folder = TrialDir(tmp_path / "trial", retention=retention)
     config = trial_config(tiny(epochs=6, best={"metric": "trn_loss"}))
     run_trial(config, store, folder, on_report=always)
-    assert names(folder) == [*left, "best"]
+    assert names(folder) == [*remaining, "best"]
     best = folder.best_checkpoint()
     result = folder.result()
     assert best is not None and result is not None
@@ -55,13 +55,13 @@ def test_best_last_and_every_nth_stay(
     assert result["classes"] == list(store.classes)
 
 
-def test_damaged_checkpoints_take_no_sound_ones_place(
+def test_damaged_checkpoints_do_not_displace_intact_ones(
     store: Store, tiny: Tiny, tmp_path: Path
 ) -> None:
     folder = TrialDir(tmp_path / "trial")
     config = trial_config(tiny())
     run_trial(config, store, folder, on_report=lambda record: record["epoch"] < 3)
-    for epoch in (2, 3):  # all that is kept, and the best with them
+    for epoch in (2, 3):  # all that are left; best is a link to one of them
         path = folder.checkpoints / f"{epoch:05d}.safetensors"
         path.write_bytes(path.read_bytes()[:-1])
     (folder.checkpoints / "00003 (copy).safetensors").touch()
@@ -75,7 +75,7 @@ def test_damaged_checkpoints_take_no_sound_ones_place(
     assert names(folder) == ["00003", "00003 (copy)", "00004", "best"]
 
 
-def test_the_best_is_a_copy_where_files_have_one_name(
+def test_the_best_is_a_copy_without_hard_links(
     store: Store, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*names: Path) -> None:
@@ -89,7 +89,7 @@ def test_the_best_is_a_copy_where_files_have_one_name(
     assert names(folder) == ["00001", "best"]
 
 
-def test_storage_that_cannot_be_read_for_a_while_is_tried_again(
+def test_temporarily_unreadable_storage_is_retried(
     store: Store, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = TrialDir(tmp_path / "trial", io_timeout=5.0)
@@ -106,7 +106,7 @@ def test_storage_that_cannot_be_read_for_a_while_is_tried_again(
     assert next(calls) > 4 and not (folder.path / "error.txt").exists()
 
 
-def test_nothing_kept_is_refused() -> None:
+def test_retention_of_no_checkpoint_is_refused() -> None:
     with pytest.raises(TuneError, match="at least the last 1 checkpoint.*got last 0"):
         CheckpointRetention(last=0)
 
@@ -127,7 +127,7 @@ def test_metrics_are_rewritten_whole_and_round_trip(
 
 @contextmanager
 def files_up_to(size: int) -> Iterator[None]:
-    """The operating system refuses files larger than ``size`` bytes, as a full disk would."""
+    """Limit files to ``size`` bytes; larger writes fail as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -136,7 +136,7 @@ def files_up_to(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_disk_that_fills_up_leaves_the_last_checkpoint_whole(
+def test_a_full_disk_leaves_the_last_checkpoint_intact(
     store: Store, tiny: Tiny, tmp_path: Path
 ) -> None:
     config = trial_config(tiny())
@@ -154,7 +154,7 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint_whole(
     ]
 
 
-def test_a_full_disk_is_no_fault_of_the_trial(
+def test_a_full_disk_does_not_fail_the_trial(
     store: Store, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = TrialDir(tmp_path / "trial")
@@ -176,7 +176,7 @@ def test_a_full_disk_is_no_fault_of_the_trial(
     assert not [path for path in folder.path.rglob(".*.tmp")]
 
 
-def test_records_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+def test_unreadable_records_are_named(tmp_path: Path) -> None:
     folder = TrialDir(tmp_path)
     with pytest.raises(RecordMismatch, match=r"config\.json: must exist"):
         folder.config()

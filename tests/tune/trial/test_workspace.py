@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from genretune.tune.errors import RecordMismatch
 from genretune.tune.storage.atomic_io import StorageFailure
 from genretune.tune.storage.object_store import ObjectStore
 from genretune.tune.storage.run_dir import Lease, RunDir
@@ -25,7 +24,7 @@ MODELS = {"mine": mine}
 
 
 def test_sweep_and_plugins_come_from_s3(s3: S3, tmp_path: Path) -> None:
-    uri = s3.uri("places")
+    uri = s3.uri("workspace")
     with pytest.raises(StorageFailure, match="must hold driver.json"):
         with s3_workspace(uri, 4, Lease(1), ["my_model.py"]):
             pass
@@ -38,15 +37,7 @@ def test_sweep_and_plugins_come_from_s3(s3: S3, tmp_path: Path) -> None:
         assert workspace.sweep["space"] == {"name": "x"}
         assert list(workspace.plugins) == ["my_model.py"]
         assert list(workspace.plugins["my_model.py"].models) == ["mine"]
-        scratch = workspace.folder.path
+        scratch = workspace.trial_dir.path
         assert scratch.is_dir() and run.path not in scratch.parents
     assert not scratch.exists()
     assert run.storage() == uri
-
-
-def test_a_storage_file_that_says_nothing_is_one_line(tmp_path: Path) -> None:
-    run = RunDir(tmp_path)
-    assert run.storage() is None
-    run.storage_json.write_text('{"url": 1}')
-    with pytest.raises(RecordMismatch, match="storage.json: must say uri"):
-        run.storage()
