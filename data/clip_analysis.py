@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from genretune.data.arrow_file import numbers, samples_sha256
 from genretune.data.audio import decode
 from genretune.data.corpus import Clip, Corpus
-from genretune.data.near_duplicate_hash import near_duplicate_hash
+from genretune.data.duplicates.near_duplicate_hash import near_duplicate_hash
 from genretune.data.suppress_stderr import suppress_stderr
 from genretune.data.versions import decoder_versions
 

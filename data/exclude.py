@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from genretune.data.arrow_file import Store
+from genretune.data.duplicates.store_duplicates import store_duplicates
 from genretune.data.errors import DataError, printable_line
 from genretune.data.name_suggestions import did_you_mean
-from genretune.data.store_duplicates import store_duplicates
 
 RULES = ("faults", "duplicates")
 

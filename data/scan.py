@@ -20,10 +20,10 @@ from genretune.data.clip_analysis import (
     save_analyses,
 )
 from genretune.data.corpus import Corpus, list_corpus
-from genretune.data.duplicates import Duplicates, find_duplicates
+from genretune.data.duplicates.detection import Duplicates, find_duplicates
+from genretune.data.duplicates.near_duplicate_hash import frames_per_second
 from genretune.data.fingerprint import source_digest
 from genretune.data.headers import unreadable_reason
-from genretune.data.near_duplicate_hash import frames_per_second
 from genretune.data.store import cache_folder
 
 TYPICAL_TOLERANCE = 0.05

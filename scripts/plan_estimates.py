@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from genretune.data.errors import DataError
-from genretune.data.splits import fold_windows
+from genretune.data.splits.fold_windows import fold_windows
 from genretune.data.store import Store
 from genretune.data.windows import WindowSet, window_length
 from genretune.models.errors import ModelError

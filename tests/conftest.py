@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from genretune.data.store import Store, open_corpus
-from genretune.data.synth import write_corpus
+from genretune.data.synthetic.synth import write_corpus
 from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, MALLOC_ENVIRONMENT
 from tests.s3_server import CREDENTIALS, S3, s3_server
 

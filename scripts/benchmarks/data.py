@@ -26,7 +26,7 @@ from genretune.data.corpus import list_corpus
 from genretune.data.scan import read_headers, scan_corpus
 from genretune.data.specs import WindowSpec
 from genretune.data.store import Store, open_corpus
-from genretune.data.synth import write_corpus
+from genretune.data.synthetic.synth import write_corpus
 from genretune.data.windows import WindowSet, spec_starts, window_length
 
 BATCH = 64

@@ -166,7 +166,7 @@ def _measure_ours(trials: int, *, sleeping: bool) -> dict[str, float]:
 
 def _create_run(folder: Path, trials: int) -> None:
     """Create a run directory that is ready for a driver, and print the driver's job."""
-    from genretune.data.synth import write_corpus
+    from genretune.data.synthetic.synth import write_corpus
     from genretune.scripts.launch import driver_job
     from genretune.tune.dispatch.run_options import Resources, RunOptions
     from genretune.tune.run.sweep_setup import new_sweep

@@ -15,7 +15,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from genretune.data.synth import write_corpus
+from genretune.data.synthetic.synth import write_corpus
 from genretune.scripts.benchmarks.train_accuracy import accuracy, print_accuracy
 from genretune.scripts.benchmarks.train_workers import Measured, Worker, measure_together
 from genretune.tune.reproducibility.environment import has_native_bf16

@@ -6,7 +6,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from genretune.data.synth import write_corpus
+from genretune.data.synthetic.synth import write_corpus
 from genretune.scripts.benchmarks.train_workers import Worker
 
 CLIPS, SECONDS = 20, 12.0

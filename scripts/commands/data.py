@@ -17,13 +17,13 @@ from rich.text import Text
 from genretune.data.clip_analysis import Progress as ProgressCallback
 from genretune.data.errors import DataError, printable_line
 from genretune.data.exclude import resolve_exclusions
-from genretune.data.inject_faults import COPIES, FAULTS, GROUPS, parse_fault_counts
 from genretune.data.scan import ScanReport, read_headers, scan_corpus
 from genretune.data.specs import SplitSpec, read_spec
-from genretune.data.split_file import resolve_split
-from genretune.data.splits import split_clips
+from genretune.data.splits.fold_windows import split_clips
+from genretune.data.splits.split_file import resolve_split
 from genretune.data.store import open_corpus
-from genretune.data.synth import write_corpus
+from genretune.data.synthetic.inject_faults import COPIES, FAULTS, GROUPS, parse_fault_counts
+from genretune.data.synthetic.synth import write_corpus
 
 app = typer.Typer(
     no_args_is_help=True, help="Scan a corpus, pack it, list its folds, or write a synthetic one."

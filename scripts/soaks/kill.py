@@ -269,7 +269,7 @@ def _reports(run: Path) -> int:
 
 
 def _corpus(work: Path) -> Path:
-    from genretune.data.synth import write_corpus
+    from genretune.data.synthetic.synth import write_corpus
 
     folder = work / "corpus"
     if not folder.exists():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from genretune.data.duplicates import Duplicates
+from genretune.data.duplicates.detection import Duplicates
 from genretune.data.errors import DataError
 from genretune.data.exclude import resolve_exclusions
 

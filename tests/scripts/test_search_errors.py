@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from genretune.data.specs import SplitSpec
-from genretune.data.splits import split_clips
+from genretune.data.splits.fold_windows import split_clips
 from genretune.data.store import Store
 from genretune.scripts.cli import run
 from genretune.tune.run.sweep_setup import new_sweep

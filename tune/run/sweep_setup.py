@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from genretune.data.errors import DataError
-from genretune.data.leakage import enforce_leakage_policy
 from genretune.data.specs import SplitSpec, WindowSpec, read_spec
-from genretune.data.split_file import resolve_split
-from genretune.data.splits import FoldWindows, fold_windows
+from genretune.data.splits.fold_windows import FoldWindows, fold_windows
+from genretune.data.splits.leakage import enforce_leakage_policy
+from genretune.data.splits.split_file import resolve_split
 from genretune.models.errors import ModelError
 from genretune.models.plugins import Plugin
 from genretune.tune.errors import TuneError

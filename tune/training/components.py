@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from genretune.data.batches import gather, labels, max_offsets
 from genretune.data.errors import DataError
-from genretune.data.splits import fold_windows
+from genretune.data.splits.fold_windows import fold_windows
 from genretune.data.store import Store
 from genretune.data.windows import WindowSet, window_hop, window_length
 from genretune.models.augment import Mixup, SpecAugment

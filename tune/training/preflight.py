@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from genretune.data.batches import labels
-from genretune.data.splits import FoldWindows, fold_windows
+from genretune.data.splits.fold_windows import FoldWindows, fold_windows
 from genretune.data.store import Store
 from genretune.data.windows import window_length
 from genretune.models.build import feature_shape

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from genretune.data.leakage import LeakagePolicy, LeakageReport, enforce_leakage_policy
 from genretune.data.specs import SplitSpec, read_spec
-from genretune.data.split_file import resolve_split
-from genretune.data.splits import split_clips
+from genretune.data.splits.fold_windows import split_clips
+from genretune.data.splits.leakage import LeakagePolicy, LeakageReport, enforce_leakage_policy
+from genretune.data.splits.split_file import resolve_split
 from genretune.models.plugins import Plugin, load_plugin, merge
 from genretune.tune.errors import RecordMismatch, RunFailure, TuneError
 from genretune.tune.metric_names import METRICS

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from genretune.data.synth import write_corpus
+from genretune.data.synthetic.synth import write_corpus
 from genretune.scripts.commands.data import app
 
 

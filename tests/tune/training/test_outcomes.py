@@ -83,7 +83,7 @@ def test_a_class_without_a_training_clip_is_refused(store: Store, tiny: Tiny) ->
 
 def train_and_validation(store: Store) -> tuple[list[str], list[str]]:
     from genretune.data.specs import SplitSpec
-    from genretune.data.splits import split_clips
+    from genretune.data.splits.fold_windows import split_clips
 
     subsets = split_clips(store, SplitSpec(folds=3), ())[1]
     return subsets["train"], subsets["validation"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from genretune.data.clip_names import GTZAN_GENRES, gtzan_names
 from genretune.data.errors import DataError
 from genretune.data.specs import SplitSpec, WindowSpec
-from genretune.data.splits import fold_windows, split_clips
+from genretune.data.splits.fold_windows import fold_windows, split_clips
 
 WINDOW = WindowSpec()
 LEAKING = SplitSpec(name="contaminated", i_know_this_leaks=True)

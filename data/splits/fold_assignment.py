@@ -16,7 +16,7 @@ from genretune.data.arrow_file import Store
 from genretune.data.clip_names import GTZAN_CLIPS, GTZAN_GENRES, gtzan_names, is_gtzan
 from genretune.data.errors import DataError, printable_line
 from genretune.data.specs import SplitSpec
-from genretune.data.split_file import file_folds
+from genretune.data.splits.split_file import file_folds
 
 Subsets = dict[str, set[str]]
 """Clip names by subset: train, validation, test."""

@@ -10,8 +10,8 @@ from sklearn.model_selection import StratifiedKFold
 from genretune.data.arrow_file import Store
 from genretune.data.clip_names import is_gtzan
 from genretune.data.errors import DataError, printable_line
-from genretune.data.fold_assignment import assign_folds, clips_to_assign
 from genretune.data.specs import SplitSpec, WindowSpec
+from genretune.data.splits.fold_assignment import assign_folds, clips_to_assign
 from genretune.data.windows import WindowSet, spec_starts
 
 SUBSETS = ("train", "validation", "test")

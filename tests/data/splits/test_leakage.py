@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from genretune.data.duplicates import Duplicates, NearDuplicate
+from genretune.data.duplicates.detection import Duplicates, NearDuplicate
 from genretune.data.errors import DataError
-from genretune.data.leakage import check_leakage, enforce_leakage_policy
 from genretune.data.specs import SplitSpec, WindowSpec
-from genretune.data.splits import fold_windows
+from genretune.data.splits.fold_windows import fold_windows
+from genretune.data.splits.leakage import check_leakage, enforce_leakage_policy
 
 NAMES = [f"{label}.{n:05d}" for label in "ab" for n in range(4)]
 
@@ -18,7 +18,9 @@ def fold(make_store, monkeypatch):
 
     def make(split: SplitSpec, duplicates: Duplicates, exclude=(), **how):
         store = make_store(NAMES, **how)
-        monkeypatch.setattr("genretune.data.leakage.store_duplicates", lambda store: duplicates)
+        monkeypatch.setattr(
+            "genretune.data.splits.leakage.store_duplicates", lambda store: duplicates
+        )
         windows = fold_windows(store, split=split, window=WindowSpec(), exclude=exclude)
         return store, windows, split
 

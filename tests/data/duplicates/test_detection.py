@@ -7,9 +7,9 @@ import pytest
 import soundfile
 
 from genretune.data.clip_names import GTZAN_GENRES
-from genretune.data.duplicates import Duplicates, NearDuplicate, find_duplicates
-from genretune.data.near_duplicate_hash import near_duplicate_hash
-from genretune.data.synth import render
+from genretune.data.duplicates.detection import Duplicates, NearDuplicate, find_duplicates
+from genretune.data.duplicates.near_duplicate_hash import near_duplicate_hash
+from genretune.data.synthetic.synth import render
 
 RATE = 22050
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from genretune.data.clip_names import GTZAN_GENRES
 from genretune.data.errors import DataError, printable_line
-from genretune.data.inject_faults import inject_faults
+from genretune.data.synthetic.inject_faults import inject_faults
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def write_corpus(
     Args:
         directory: a new or empty folder.
         clips: files per genre.
-        faults: faults to inject, by kind (see ``genretune.data.inject_faults``).
+        faults: faults to inject, by kind (see ``genretune.data.synthetic.inject_faults``).
 
     Raises:
         DataError: the folder is not empty, or a number is out of range.

@@ -8,8 +8,8 @@ import pytest
 
 from genretune.data.errors import DataError
 from genretune.data.specs import SplitSpec
-from genretune.data.split_file import resolve_split
-from genretune.data.splits import split_clips
+from genretune.data.splits.fold_windows import split_clips
+from genretune.data.splits.split_file import resolve_split
 
 NAMES = [f"{label}.{n:05d}" for label in "ab" for n in range(3)]
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genretune.data.errors import DataError
-from genretune.data.fold_assignment import assign_folds, choose_test_clips, clip_groups
 from genretune.data.specs import SplitSpec
+from genretune.data.splits.fold_assignment import assign_folds, choose_test_clips, clip_groups
 
 NAMES = [f"{label}.{n:05d}" for label in "ab" for n in range(8)]
 ARTISTS = {name: {"artist": f"{name[0]}{int(name[2:]) // 2}"} for name in NAMES}

@@ -13,11 +13,11 @@ from typing import Literal
 import numpy as np
 
 from genretune.data.arrow_file import Store
+from genretune.data.duplicates.store_duplicates import store_duplicates
 from genretune.data.errors import DataError, printable_line
-from genretune.data.fold_assignment import clip_groups
 from genretune.data.specs import SplitSpec
-from genretune.data.splits import SUBSETS, FoldWindows
-from genretune.data.store_duplicates import store_duplicates
+from genretune.data.splits.fold_assignment import clip_groups
+from genretune.data.splits.fold_windows import SUBSETS, FoldWindows
 
 LeakagePolicy = Literal["error", "warn", "off"]
 

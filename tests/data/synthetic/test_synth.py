@@ -10,7 +10,7 @@ import soundfile
 from genretune.data.clip_names import GTZAN_GENRES
 from genretune.data.errors import DataError
 from genretune.data.scan import scan_corpus
-from genretune.data.synth import render, write_corpus
+from genretune.data.synthetic.synth import render, write_corpus
 
 
 def digests(root: Path) -> dict[str, str]:

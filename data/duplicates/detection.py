@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from genretune.data.near_duplicate_hash import SILENT_HASH
+from genretune.data.duplicates.near_duplicate_hash import SILENT_HASH
 
 MAX_DIFFERING_BITS = 0.18
 """Share of differing bits up to which two clips count as one recording."""

@@ -7,9 +7,9 @@ import pytest
 
 from genretune.data.corpus import list_corpus
 from genretune.data.errors import DataError
-from genretune.data.inject_faults import COPIES, FAULTS, parse_fault_counts
 from genretune.data.scan import scan_corpus
-from genretune.data.synth import write_corpus
+from genretune.data.synthetic.inject_faults import COPIES, FAULTS, parse_fault_counts
+from genretune.data.synthetic.synth import write_corpus
 
 SCAN_NAMES = {"not-audio": "not audio", "wrong-length": "wrong length", "nan": "NaN"}
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from genretune.data.arrow_file import Store
 from genretune.data.atomic_text import write_text_atomically
 from genretune.data.clip_analysis import analyses_path, load_analyses
-from genretune.data.duplicates import Duplicates, NearDuplicate, find_duplicates
-from genretune.data.near_duplicate_hash import near_duplicate_hash
+from genretune.data.duplicates.detection import Duplicates, NearDuplicate, find_duplicates
+from genretune.data.duplicates.near_duplicate_hash import near_duplicate_hash
 
 VERSION = 1
 

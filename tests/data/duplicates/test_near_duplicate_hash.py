@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from genretune.data.near_duplicate_hash import frames_per_second, near_duplicate_hash
-from genretune.data.synth import render
+from genretune.data.duplicates.near_duplicate_hash import frames_per_second, near_duplicate_hash
+from genretune.data.synthetic.synth import render
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100])

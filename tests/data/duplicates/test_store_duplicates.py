@@ -3,14 +3,14 @@
 import shutil
 from pathlib import Path
 
-from genretune.data import store_duplicates as module
+from genretune.data.duplicates import store_duplicates as module
+from genretune.data.duplicates.store_duplicates import store_duplicates
 from genretune.data.exclude import resolve_exclusions
-from genretune.data.leakage import check_leakage
 from genretune.data.specs import SplitSpec, WindowSpec
-from genretune.data.splits import fold_windows
+from genretune.data.splits.fold_windows import fold_windows
+from genretune.data.splits.leakage import check_leakage
 from genretune.data.store import open_corpus
-from genretune.data.store_duplicates import store_duplicates
-from genretune.data.synth import write_corpus
+from genretune.data.synthetic.synth import write_corpus
 from genretune.data.transfer import install_store, store_bytes
 
 
