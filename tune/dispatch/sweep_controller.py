@@ -170,7 +170,7 @@ class SweepController:
         """
         events = self.state_machine.take_events()
         if events:
-            self.run.check_driver(self.settings.generation)
+            self._with_retries(lambda: self.run.check_driver(self.settings.generation))
         self._with_retries(lambda: self._journal.append(events))
         for event in events:
             trial = getattr(event, "trial", None)

@@ -6,6 +6,7 @@ event here before it acts upon it.
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -59,6 +60,8 @@ class Journal:
         os.ftruncate(self._file, len(content))
         os.lseek(self._file, len(content), os.SEEK_SET)
         os.fsync(self._file)
+        self._size = len(content)
+        self._torn = b""  # what a failed append may have written after ``_size``
         # The file may be new: until its directory is synced, a power cut can remove it.
         _sync_directory(path.parent)
 
@@ -71,24 +74,37 @@ class Journal:
         """
         if not events:
             return
-        remaining = memoryview("".join(to_line(event) + "\n" for event in events).encode())
+        data = "".join(to_line(event) + "\n" for event in events).encode()
+        self._drop_torn_tail()
+        size = self._size
         # Fencing: a driver that was taken over, but does not know it yet, must not write over the
         # events of its successor.
-        size = os.lseek(self._file, 0, os.SEEK_CUR)
         if (actual := os.fstat(self._file).st_size) != size:
             raise RunFailure(
                 f"{self.path}: must be written by one driver only, got {actual} bytes instead of "
                 f"the {size} of this one (another driver has taken over)"
             )
         try:
+            remaining = memoryview(data)
             while remaining:
                 remaining = remaining[os.write(self._file, remaining) :]
             os.fsync(self._file)
         except OSError:
             # A full disk writes part of the events: drop it, or a retry would append after it.
-            os.ftruncate(self._file, size)
-            os.lseek(self._file, size, os.SEEK_SET)
+            # On a file system that is away dropping fails as well; the retry then begins with it.
+            self._torn = data
+            with suppress(OSError):
+                self._drop_torn_tail()
             raise
+        self._size += len(data)
+
+    def _drop_torn_tail(self) -> None:
+        """Cut off what a failed ``append`` has written, unless another driver has written since."""
+        tail = os.pread(self._file, len(self._torn) + 1, self._size) if self._torn else b""
+        if self._torn and self._torn.startswith(tail):
+            os.ftruncate(self._file, self._size)
+            os.lseek(self._file, self._size, os.SEEK_SET)
+            self._torn = b""
 
     def close(self) -> None:
         """Close the file."""

@@ -30,11 +30,17 @@ def read_holder(run: Path) -> dict[str, Any]:
 
     Raises:
         DamagedRecord: ``driver.json`` is damaged.
+        StorageFailure: it cannot be read.
     """
+    path = run / DRIVER_JSON
     try:
-        holder = read_json_object(run / DRIVER_JSON)
-    except OSError:
+        holder = read_json_object(path)
+    except FileNotFoundError:
         return {"generation": 0, "pid": None}
+    except OSError as error:
+        # Not generation 0: generations would begin again below those of workers that still run,
+        # and fence nothing.
+        raise StorageFailure(f"{path}: must be readable, got {error.strerror or error}") from error
     check_schema("holder", holder, run / DRIVER_JSON)
     return {"host": "", "started": 0.0} | holder
 
@@ -55,12 +61,12 @@ def hold_lock(run: Path, *, takeover: bool) -> Iterator[int]:
     try:
         yield generation
     finally:
-        holder = read_holder(run)
-        # Checked again, because a driver on another host may have taken over in the meantime:
-        # releasing then would unlock the directory under the new driver.
-        if holder["generation"] == generation:
-            # Best effort: a dead process is recognised without it.
-            with suppress(OSError):
+        # Best effort: a dead process is recognised without it.
+        with suppress(OSError, StorageFailure):
+            holder = read_holder(run)
+            # Checked again, because a driver on another host may have taken over in the meantime:
+            # releasing then would unlock the directory under the new driver.
+            if holder["generation"] == generation:
                 _write_holder(run, holder | {"pid": None})
 
 

@@ -1,5 +1,7 @@
 """The journal: appended events are on disk, and a torn last line is dropped."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,8 @@ from genretune.tune.sweep.events import (
     Stop,
     Verdict,
 )
+
+write = os.write
 
 EVENTS: list[Event] = [
     Driver(1, "here", 7, {"torch": "2.14.1"}),
@@ -85,3 +89,42 @@ def test_two_writers_never_overwrite_each_other(tmp_path: Path) -> None:
         with pytest.raises(RunFailure, match="must be written by one driver only"):
             old.append(EVENTS[2:3])
     assert read_journal(path) == EVENTS[:2]
+
+
+def fail(*arguments: object) -> None:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_partial_write_that_cannot_be_cut_off_is_cut_off_by_the_retry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.append(EVENTS[:2])
+        with monkeypatch.context() as patch:  # the file system goes away in the middle of a line
+            patch.setattr(os, "write", lambda file, data: write(file, bytes(data)[:7]) and fail())
+            patch.setattr(os, "ftruncate", fail)
+            with pytest.raises(OSError, match="Input/output error"):
+                journal.append(EVENTS[2:4])
+            with pytest.raises(OSError, match="Input/output error"):
+                journal.append(EVENTS[2:4])
+        journal.append(EVENTS[2:4])
+    assert read_journal(path) == EVENTS[:4]
+
+
+def test_a_retry_never_cuts_off_what_another_driver_has_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as old:
+        old.append(EVENTS[:2])
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", lambda file, data: write(file, bytes(data)[:7]) and fail())
+            patch.setattr(os, "ftruncate", fail)
+            with pytest.raises(OSError, match="Input/output error"):
+                old.append(EVENTS[2:4])
+        with Journal(path) as new:
+            new.append(EVENTS[4:6])
+        with pytest.raises(RunFailure, match="another driver has taken over"):
+            old.append(EVENTS[2:4])
+    assert read_journal(path) == [*EVENTS[:2], *EVENTS[4:6]]

@@ -1,5 +1,6 @@
 """Run directories: one driver at a time, and late writes of older generations are rejected."""
 
+import errno
 import json
 import os
 import platform
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from genretune.tune.errors import RecordMismatch, TuneError
+from genretune.tune.storage import untrusted
 from genretune.tune.storage.atomic_io import StorageFailure
 from genretune.tune.storage.run_dir import Lease, Replaced, RunDir
 from genretune.tune.trial.trial_dir import TrialDir, open_trial_dir
@@ -87,3 +89,21 @@ def test_a_missing_driver_json_is_a_storage_failure_and_no_fence_at_zero(run: Ru
     with pytest.raises(Replaced, match="this segment of trial 0 was given up"):
         run.check_lease(0, Lease(4))
     run.check_lease(0, Lease(4, attempt=1))
+
+
+def test_a_driver_json_that_cannot_be_read_is_not_generation_zero(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with run.drive() as generation:
+        assert generation == 1
+
+    def stale(path: Path) -> bytes:
+        raise OSError(errno.ESTALE, "Stale file handle", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(untrusted, "read_file", stale)
+        with pytest.raises(StorageFailure, match="driver.json: must be readable, got Stale"):
+            with run.drive():
+                pass
+    with run.drive() as generation:
+        assert generation == 2
