@@ -101,7 +101,7 @@ def test_ctrl_c_prints_one_line_and_the_training_can_continue(
         (["model.name=cn"], "did you mean 'cnn'"),
         (["epoch=3"], "epoch: unknown key (did you mean 'epochs'?)"),
         (["determinism=stict"], "determinism: must be"),
-        (["--fold", "7"], "got fold 7"),
+        (["--fold", "7"], "fold must be from 1 to folds (3), got 7"),
     ],
 )
 def test_mistakes_are_one_line_and_write_nothing(
