@@ -6,7 +6,7 @@ that nothing of ours is pickled. Imports neither Ray nor torch.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -43,12 +43,12 @@ class SegmentOrder:
     parameters: dict[str, Any]
     seed: int
     metric: str
-    run: str
-    storage: str | None
     store: str
-    plugins: tuple[str, ...]
     io_timeout: float
     bundle: dict[str, float]
+    run: str = ""
+    storage: str | None = None
+    plugins: tuple[str, ...] = ()
     machine_class: str | None = None
     excluded_nodes: tuple[str, ...] = ()
     kind: Literal["order"] = "order"
@@ -90,8 +90,14 @@ _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discrimina
 
 
 def to_json(message: Message) -> dict[str, Any]:
-    """Return the message as plain JSON values."""
-    return dict(json.loads(json.dumps(asdict(message))))
+    """Return the message as plain JSON values, without fields at their default.
+
+    Ray copies every key of a config several times and keeps it for as long as the driver runs.
+    """
+    defaults = {field.name: field.default for field in fields(message) if field.name != "kind"}
+    values = asdict(message)
+    sent = {name: value for name, value in values.items() if value != defaults.get(name, MISSING)}
+    return dict(json.loads(json.dumps(sent)))
 
 
 def is_message(values: Mapping[str, Any]) -> bool:

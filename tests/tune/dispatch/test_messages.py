@@ -47,6 +47,12 @@ def test_a_message_comes_back_equal(message: Message) -> None:
     assert from_json(json.loads(json.dumps(values))) == message
 
 
+def test_fields_at_their_default_are_not_sent() -> None:
+    values = to_json(ORDER)
+    assert {"storage", "machine_class"}.isdisjoint(values) and values["kind"] == "order"
+    assert values["excluded_nodes"] == ["n1", "n2"]
+
+
 def test_keys_that_ray_adds_are_ignored() -> None:
     report = MESSAGES[1]
     values = to_json(report) | {"trial_id": "ray-0", "training_iteration": 3, "done": False}
