@@ -133,10 +133,10 @@ def test_every_package_says_what_lives_in_it() -> None:
     for path, tree in SOURCES.items():
         if path.endswith("__init__.py") and path != "search_spaces/__init__.py":
             text = ast.get_docstring(tree) or ""
-            assert len(text.splitlines()) == 3, f"{path}: what lives here, who may import it, begin"
+            assert len(text.splitlines()) == 3, f"{path} must say what, for whom, where to begin"
 
 
-def test_no_folder_grows_beyond_a_look() -> None:
+def test_no_folder_has_too_many_modules() -> None:
     for folder in {(ROOT / path).parent for path in SOURCES}:
         modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
         assert len(modules) <= LARGEST_FOLDER, f"{folder} has {len(modules)} modules"

@@ -283,7 +283,7 @@ def test_aliases_that_expand_to_billions(run: RunDir, refused: Refused) -> None:
     run.space_yaml.write_text(f"trial:\n  k0: &a0 [x]\n{levels}\n")
     assert "must have at most" in refused("resume")
     run.space_yaml.write_text(f"a: {DEEP}\n")
-    assert "got too deep a nesting" in refused("resume")
+    assert "got it nested too deeply" in refused("resume")
 
 
 def test_a_closed_output_is_no_error(run: RunDir) -> None:

@@ -136,4 +136,4 @@ def test_unknown_options_and_commands(refused: Refused, tmp_path: Path) -> None:
     assert "No such option: --nope" in refused("search", "x.yaml", "--nope")
     assert "Did you mean 'search'" in refused("serach")
     assert "must be a run directory" in refused("results", tmp_path)
-    assert "but does not exist" in refused("search", tmp_path / "none.yaml", "--data", tmp_path)
+    assert "got no such file" in refused("search", tmp_path / "none.yaml", "--data", tmp_path)

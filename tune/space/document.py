@@ -59,7 +59,7 @@ def read_document(text: str, name: str) -> Document:
     try:
         data = _build(node, (), _Context(name, locations, problems))
     except RecursionError:
-        raise SpaceError([f"{name}: must be a search space, got too deep a nesting"]) from None
+        raise SpaceError([f"{name}: must be a search space, got it nested too deeply"]) from None
     return Document(data, locations, problems)
 
 
@@ -103,7 +103,7 @@ def _compose(text: str, name: str, *, lines: bool = True) -> Node | None:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SpaceError([f"{name}: must be valid YAML: {first}"]) from error
     except RecursionError:
-        raise SpaceError([f"{name}: must be valid YAML, got too deep a nesting"]) from None
+        raise SpaceError([f"{name}: must be valid YAML, got it nested too deeply"]) from None
 
 
 def _build(node: Node, path: Path, context: _Context) -> object:

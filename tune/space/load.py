@@ -29,7 +29,7 @@ def load_space(path: FilePath | str, overrides: Sequence[str] = ()) -> Space:
     try:
         text = FilePath(path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise SpaceError([f"{name}: must be a search space file, but does not exist"]) from None
+        raise SpaceError([f"{name}: must be a search space file, got no such file"]) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise SpaceError([f"{name}: must be a readable file, got: {reason}"]) from None

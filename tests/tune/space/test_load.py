@@ -33,7 +33,7 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "none.yaml"
     with pytest.raises(SpaceError) as error:
         load_space(path)
-    assert str(error.value) == f"{path}: must be a search space file, but does not exist"
+    assert str(error.value) == f"{path}: must be a search space file, got no such file"
 
 
 def test_defaults_are_written_out_and_read_back(good: str) -> None:
