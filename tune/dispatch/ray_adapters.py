@@ -101,8 +101,8 @@ class SegmentScheduler(FIFOScheduler):
         return str(TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        controller, why = self._controller, _why_ended(trial)
-        controller.guarded(lambda: controller.segment_lost(trial.trial_id, why), None)
+        controller = self._controller
+        controller.guarded(lambda: controller.segment_lost(trial.trial_id, _why_ended(trial)), None)
 
     def _receive(self, segment_id: str, result: dict[str, Any]) -> Reply:
         message = from_json(result)

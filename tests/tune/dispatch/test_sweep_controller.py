@@ -6,43 +6,22 @@ import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from genretune.tune.dispatch.messages import EpochReport, TrialEnd
 from genretune.tune.dispatch.running_segments import RunningSegment
-from genretune.tune.dispatch.sweep_controller import DriverSettings, SweepController
-from genretune.tune.run.journal import Journal, read_journal
+from genretune.tune.dispatch.sweep_controller import SweepController
+from genretune.tune.run.journal import read_journal
 from genretune.tune.run.stop_requests import discard_drain_requests, request_stop
-from genretune.tune.space.load import space_from_text
 from genretune.tune.storage.atomic_io import StorageFailure
 from genretune.tune.storage.object_store import ObjectStore
-from genretune.tune.storage.run_dir import Replaced, RunDir
+from genretune.tune.storage.run_dir import Replaced
 from genretune.tune.storage.s3_run import S3Run, object_name
 from genretune.tune.sweep.decisions import Done, Segment
-from genretune.tune.sweep.state_machine import StateMachine
 from tests.s3_server import S3
-from tests.spaces import tiny_space
 
-SPACE = tiny_space(2)
 Make = Callable[..., SweepController]
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Make:
-    run = RunDir(tmp_path / "run")
-    run.create(SPACE, {"version": 1})
-
-    def controller(io_timeout: float = 0.0) -> SweepController:
-        journal = Journal(run.journal)
-        state_machine = StateMachine(space_from_text(SPACE, "tiny.yaml", []), journal.events)
-        state_machine.begin(host="here", pid=1, environment={})
-        return SweepController(
-            run, state_machine, journal, DriverSettings(1, 2, io_timeout=io_timeout)
-        )
-
-    return controller
 
 
 def epoch(number: int, value: float = 1.0) -> EpochReport:
