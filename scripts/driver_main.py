@@ -58,6 +58,7 @@ def drive_and_show(job: DriverJob, stop_signal: StopSignal) -> int:
     with progress() as show:
         hooks = DriverHooks(
             show=tolerate_closed_stdout(show),
+            warn=print_error,
             prepare=lambda state_machine: apply_changes(state_machine, job),
         )
         end = drive(run, job, stop_signal=stop_signal, hooks=hooks)

@@ -1,6 +1,7 @@
 """A Ray cluster of several nodes on one machine, made with Ray's own test utility."""
 
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -13,13 +14,19 @@ _MEMORY = 80 * 1024 * 1024  # bytes of each node's object store
 class LocalNodes:
     """A head node without CPUs, and worker nodes that can be killed and replaced.
 
+    Args:
+        token: whether it wants a token, which this process's children then have in their
+            environment.
+
     Attributes:
         nodes: the worker nodes.
     """
 
-    def __init__(self, nodes: int, *, cpus: float = 1) -> None:
+    def __init__(self, nodes: int, *, cpus: float = 1, token: bool = True) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        if token:
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
         from ray.cluster_utils import Cluster
 
         head = {"num_cpus": 0, "num_gpus": 0, "object_store_memory": _MEMORY}
@@ -100,9 +107,9 @@ def _pid(node: Any) -> int:
 
 
 @contextmanager
-def local_nodes(nodes: int, *, cpus: float = 1) -> Iterator[LocalNodes]:
+def local_nodes(nodes: int, *, cpus: float = 1, token: bool = True) -> Iterator[LocalNodes]:
     """Start a cluster with ``nodes`` worker nodes for a ``with`` block."""
-    cluster = LocalNodes(nodes, cpus=cpus)
+    cluster = LocalNodes(nodes, cpus=cpus, token=token)
     try:
         yield cluster
     finally:

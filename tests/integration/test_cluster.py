@@ -84,6 +84,15 @@ with cluster(address, level="strict", gpus=False, log=Path(os.devnull)):
     nodes.wait_until_ready()
     assert [node.has_store for node in nodes.known.values()] == [False], nodes.known
 """
+OPEN_CLUSTER = """\
+import sys
+
+from genretune.scripts.soaks.local_nodes import local_nodes
+
+with local_nodes(1, token=False) as nodes:
+    print("at", nodes.address, flush=True)
+    sys.stdin.readline()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +135,37 @@ def test_four_trials_a_gpu_are_spread_and_share_nothing(
     assert leaderboard_of(alone) == leaderboard_of(run)
     lines = [line.split("|") for line in trace.read_text().splitlines()][len(lines) :]
     assert {line[1] for line in lines} == {""}, "no GPU granted, none seen"
+
+
+def test_a_cluster_without_a_token_is_joined_with_a_warning(
+    space: Path,
+    corpus: Path,
+    tmp_path: Path,
+    genretune: Genretune,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))  # of an account that never ran Ray
+    # in a process of its own: Ray reads the mode once a process
+    with subprocess.Popen(
+        [sys.executable, "-c", OPEN_CLUSTER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as cluster:
+        assert cluster.stdin is not None and cluster.stdout is not None
+        address = next(line for line in cluster.stdout if line.startswith("at ")).split()[1]
+        how = ("--data", corpus, "--address", address, "trials=1", "trial.epochs=2")
+        done = genretune("search", space, *how, "--out", tmp_path / "run")
+        monkeypatch.setenv("RAY_AUTH_MODE", "token")
+        refused = genretune("search", space, *how, "--out", tmp_path / "other")
+        cluster.communicate("end\n", timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "this Ray cluster has no token" in done.stderr
+    assert not (tmp_path / ".ray").exists()
+    assert refused.returncode == 2 and "needs the token of the cluster" in refused.stderr
 
 
 def test_resources_that_no_node_has_are_refused(

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -50,13 +51,13 @@ def cluster(address: str, *, level: Level, gpus: bool, log: Path) -> Iterator[No
         log: file for Ray's log messages.
 
     Raises:
-        TuneError: no cluster answers at the address.
+        TuneError: no cluster answers at the address, or it wants another token.
         RunFailure: Ray did not start.
     """
     os.environ.update(_RAY_SETTINGS)
     if address == "local":
         os.environ.update(_LOOPBACK)
-    os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray's own default, set to avoid its banner
+    _choose_authentication(address)
     import ray
 
     variables = worker_environment(level, gpus)
@@ -72,6 +73,50 @@ def cluster(address: str, *, level: Level, gpus: bool, log: Path) -> Iterator[No
         finally:
             ray.shutdown()
             _redirect_log(None)
+
+
+def _choose_authentication(address: str) -> None:
+    """Set Ray's authentication mode by the token at hand, unless the user has set the mode.
+
+    It must be set before Ray is imported. A client with a token can join a cluster without
+    authentication, but not the other way round.
+    """
+    if "RAY_AUTH_MODE" in os.environ:
+        return
+    if _has_token():
+        os.environ["RAY_AUTH_MODE"] = "token"
+    elif address == "local":
+        # for this process and its children only; Ray would write one that everybody may read to
+        # ~/.ray, where it would be taken for the token of a cluster later
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        os.environ["RAY_AUTH_MODE"] = "token"
+
+
+def _has_token() -> bool:
+    """Return whether Ray would find a token: in the environment, a named file or the home folder.
+
+    Source: https://docs.ray.io/en/latest/ray-security/token-auth.html
+    """
+    if os.environ.get("RAY_AUTH_TOKEN"):
+        return True
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return Path(named or Path.home() / ".ray" / "auth_token").is_file()
+
+
+def cluster_is_open() -> bool:
+    """Return whether the cluster that Ray is connected to takes jobs from everybody on its network.
+
+    A worker is asked, since this process may have a token that the cluster does not want.
+    """
+    import ray
+
+    def mode() -> str:  # local, so that it is sent by value: the node may lack this package
+        import os
+
+        return os.environ.get("RAY_AUTH_MODE", "")
+
+    task: Any = ray.remote(mode)
+    return str(ray.get(task.options(num_cpus=0).remote())).lower() != "token"
 
 
 def _connect(address: str, log: Path, runtime_env: dict[str, Any]) -> None:
@@ -93,7 +138,13 @@ def _connect(address: str, log: Path, runtime_env: dict[str, Any]) -> None:
         _redirect_log(log)  # again: ray.init has added its own handlers
     except ConnectionError as error:
         raise TuneError(
-            f"--address: must be a running Ray cluster, got {address} ({first_line(error)})"
+            f"--address: must be a running Ray cluster that takes this token, got {address} "
+            f"{'with' if _has_token() else 'without'} a token ({first_line(error)})"
+        ) from error
+    except ray.exceptions.AuthenticationError as error:
+        raise TuneError(
+            "RAY_AUTH_MODE: token needs the token of the cluster, got none "
+            "(set RAY_AUTH_TOKEN, or copy the cluster's ~/.ray/auth_token)"
         ) from error
     except SystemExit as error:  # Ray's own reaction to SIGTERM while it starts
         raise Interrupted from error

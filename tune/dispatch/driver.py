@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from genretune.tune.dispatch.cluster import cluster, require_capacity
+from genretune.tune.dispatch.cluster import cluster, cluster_is_open, require_capacity
 from genretune.tune.dispatch.driver_job import DriverJob
 from genretune.tune.dispatch.messages import SegmentOrder
 from genretune.tune.dispatch.nodes import NodeRequirements, Nodes
@@ -38,6 +38,10 @@ EXIT_CODES: dict[End, int] = {
     "terminated": 75,
     "interrupted": 130,
 }
+_OPEN_CLUSTER = (
+    "warning: this Ray cluster has no token, so everybody on its network can run code on it "
+    "(ray get-auth-token --generate, then start Ray anew on each machine with that token)"
+)
 Show = Callable[[SweepController], None]
 Trainable = Callable[[Mapping[str, Any]], None]
 
@@ -48,12 +52,14 @@ class DriverHooks:
 
     Attributes:
         show: displays progress; called about twice a second.
+        warn: shows one line to the user.
         prepare: applies the user's changes to the state machine before it runs: an extension,
             trials to give up.
         trainable: runs on a worker in place of training; for benchmarks.
     """
 
     show: Show
+    warn: Callable[[str], None] = lambda line: None
     prepare: Callable[[StateMachine], None] = lambda state_machine: None
     trainable: Trainable = run_segment
 
@@ -78,6 +84,8 @@ def drive(run: RunDir, job: DriverJob, *, stop_signal: StopSignal, hooks: Driver
             return "finished"
         try:
             with _join(run, job, journal) as workers:
+                if options.address != "local" and cluster_is_open():
+                    hooks.warn(_OPEN_CLUSTER)
                 stop_signal.install_handlers()  # ray.init has put its own handlers in place
                 stop_signal.raise_immediately = False
                 state_machine.begin(
@@ -94,7 +102,8 @@ def drive(run: RunDir, job: DriverJob, *, stop_signal: StopSignal, hooks: Driver
                     s3=_claim_s3(run, job, generation),
                 )
                 controller = SweepController(run, state_machine, journal, settings)
-                _dispatch(controller, workers, job, hooks)
+                # Ray Tune has installed its handler of USR1 by then, which would end the sweep
+                _dispatch(controller, workers, job, hooks, begin=stop_signal.install_handlers)
                 return _end(controller)
         except Interrupted:
             # without a kind it was SIGTERM while Ray, which had its handler then, was starting
@@ -171,16 +180,24 @@ def _default_resources(job: DriverJob) -> Resources:
 
 def _end(controller: SweepController) -> End:
     if controller.done is None:
-        return "undecided"
+        return "terminated"  # by USR1 in the moment in which Ray Tune had its handler
     if controller.done.reason == "drained" and controller.state_machine.state.draining:
         return "stopped"  # the drain is journaled, so the user asked for it
     return controller.done.reason
 
 
 def _dispatch(
-    controller: SweepController, workers: _Workers, job: DriverJob, hooks: DriverHooks
+    controller: SweepController,
+    workers: _Workers,
+    job: DriverJob,
+    hooks: DriverHooks,
+    *,
+    begin: Callable[[], None],
 ) -> None:
     """Let Ray Tune run segments until the state machine is done.
+
+    Args:
+        begin: called once Ray Tune has installed its signal handlers.
 
     Raises:
         Interrupted: a signal or a deadline ends the driver before.
@@ -220,7 +237,9 @@ def _dispatch(
                 name="run",
                 storage_path=scratch,
                 callbacks=[
-                    ControllerCallback(controller, tick=tick, show=lambda: hooks.show(controller))
+                    ControllerCallback(
+                        controller, begin=begin, tick=tick, show=lambda: hooks.show(controller)
+                    )
                 ],
                 failure_config=ray_tune.FailureConfig(max_failures=0),
                 verbose=0,

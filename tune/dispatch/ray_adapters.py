@@ -118,17 +118,27 @@ class ControllerCallback(Callback):
     """The one clock of the driver: Ray calls it at every turn of its loop.
 
     Args:
+        begin: called once, after Ray Tune has installed its signal handlers.
         tick: what is due about twice a second.
         show: displays progress.
     """
 
     def __init__(
-        self, controller: SweepController, *, tick: Callable[[], None], show: Callable[[], None]
+        self,
+        controller: SweepController,
+        *,
+        begin: Callable[[], None],
+        tick: Callable[[], None],
+        show: Callable[[], None],
     ) -> None:
         self._controller = controller
+        self._begin = begin
         self._tick = tick
         self._show = show
         self._ticked = 0.0
+
+    def setup(self, *arguments: Any, **info: Any) -> None:
+        self._begin()
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._controller.settings.check()

@@ -70,7 +70,9 @@ def test_a_whole_sweep(make: Make) -> None:
         scheduler.on_trial_result(None, last, report(epoch))
     assert scheduler.on_trial_result(None, last, END) == "STOP"
     assert searcher.suggest("ray-3") == Searcher.FINISHED
-    callback = ControllerCallback(controller, tick=lambda: None, show=lambda: None)
+    callback = ControllerCallback(
+        controller, begin=lambda: None, tick=lambda: None, show=lambda: None
+    )
     with pytest.raises(Interrupted):
         callback.on_step_begin(1, [])
 
@@ -100,7 +102,9 @@ def test_an_error_of_ours_ends_the_driver_and_is_not_the_trials(make: Make) -> N
     assert scheduler.on_trial_result(None, ray_trial("ray-0"), broken) == "STOP"
     assert isinstance(controller.failure, RunFailure)
     assert searcher.suggest("ray-1") == Searcher.FINISHED
-    callback = ControllerCallback(controller, tick=lambda: None, show=lambda: None)
+    callback = ControllerCallback(
+        controller, begin=lambda: None, tick=lambda: None, show=lambda: None
+    )
     with pytest.raises(Interrupted):
         callback.on_step_begin(1, [])
 
@@ -112,7 +116,7 @@ def test_the_callback_ticks_twice_a_second_and_keeps_errors(make: Make) -> None:
         ticks.append(1)
         raise RunFailure("no disk")
 
-    callback = ControllerCallback(controller, tick=tick, show=lambda: None)
+    callback = ControllerCallback(controller, begin=lambda: None, tick=tick, show=lambda: None)
     callback.on_step_begin(1, [])
     assert ticks == [1] and isinstance(controller.failure, RunFailure)
 
@@ -122,7 +126,7 @@ def test_hooks_carry_nothing_into_a_pickle(make: Make) -> None:
     hooks: tuple[Any, ...] = (
         SegmentSearcher(controller, order),
         SegmentScheduler(controller),
-        ControllerCallback(controller, tick=lambda: None, show=lambda: None),
+        ControllerCallback(controller, begin=lambda: None, tick=lambda: None, show=lambda: None),
     )
     for hook in hooks:
         assert hook.__getstate__() == {}
