@@ -119,6 +119,7 @@ def run_options(
 
 
 def _resources(text: str) -> Resources:
+    """Return the resources that ``text`` names; what it leaves out depends on the device."""
     amounts = {}
     for part in text.split(","):
         name, _, amount = part.partition("=")
@@ -126,8 +127,15 @@ def _resources(text: str) -> Resources:
             amounts[name.strip()] = float(amount)
         except ValueError:
             amounts[name.strip()] = -1.0  # refused below
-    if not amounts.keys() <= {"cpu", "gpu"} or not all(value >= 0 for value in amounts.values()):
+    is_number = all(0 <= value < float("inf") for value in amounts.values())  # not so for a NaN
+    if not amounts.keys() <= {"cpu", "gpu"} or not is_number:
         raise TuneError(f"--resources: must be like cpu=1,gpu=0.25, got {text}")
+    gpu = amounts.get("gpu", 0.0)
+    if gpu > 1 and not gpu.is_integer():
+        raise TuneError(
+            "--resources: gpu must be a fraction up to 1 or a whole number, "
+            f"got {gpu:g} (Ray places a fraction on one GPU: set gpu=1 or less)"
+        )
     return Resources(**amounts)
 
 

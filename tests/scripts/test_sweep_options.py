@@ -28,6 +28,8 @@ def options(address: str = "local", resources: str | None = None, **more: Any) -
 
 def test_options_are_parsed() -> None:
     assert options(resources="cpu=2, gpu=0.25").resources == Resources(2.0, 0.25)
+    assert options(resources="cpu=2").resources == Resources(cpu=2.0, gpu=None)
+    assert options(resources="gpu=2").resources == Resources(cpu=None, gpu=2.0)
     assert options("10.0.0.1:6379").address == "10.0.0.1:6379"
     until = options(time="1h30m").until
     assert until is not None and abs(until - time.time() - 5400) < 5
@@ -43,6 +45,12 @@ def test_options_are_parsed() -> None:
         ({"address": "somewhere"}, "--address: must be local, auto or HOST:PORT, got somewhere"),
         ({"resources": "gpu"}, "--resources: must be like cpu=1,gpu=0.25, got gpu"),
         ({"resources": "tpu=1"}, "--resources"),
+        ({"resources": "cpu=nan"}, "--resources: must be like cpu=1,gpu=0.25, got cpu=nan"),
+        ({"resources": "gpu=inf"}, "--resources: must be like cpu=1,gpu=0.25, got gpu=inf"),
+        (
+            {"resources": "cpu=1,gpu=1.5"},
+            "--resources: gpu must be a fraction up to 1 or a whole number, got 1.5 (",
+        ),
         ({"time": "soon"}, "--time: must be a duration such as 8h, 90m or 1h30m, got soon"),
         ({"time": ""}, "--time"),
         ({"until": "07:30+02:00"}, "--until: must be a time of day such as 07:30, got 07:30+02:00"),
