@@ -38,18 +38,28 @@ _REASONS = {
 
 
 def main(arguments: list[str]) -> int:
-    """Run the job given as JSON; return the exit code."""
+    """Run the job in an open file; return the exit code.
+
+    Args:
+        arguments: the run directory, for lists of processes, and the number of the file.
+    """
     with handle_signals() as stop_signal:
         try:
             # exec_driver blocked them; a signal that came meanwhile is delivered, and raises, here
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED_SIGNALS)
-            return drive_and_show(job_from_json(arguments[0]), stop_signal)
+            return drive_and_show(_read_job(int(arguments[1])), stop_signal)
         except Interrupted:
             print_error("interrupted before the first trial was dispatched")
             return INTERRUPTION_EXIT_CODES[stop_signal.kind or "interrupted"]
         except TuneError as error:
             print_error(*str(error).splitlines())
             return error.exit_code
+
+
+def _read_job(descriptor: int) -> DriverJob:
+    with os.fdopen(descriptor, "rb") as file:
+        file.seek(0)
+        return job_from_json(file.read().decode())
 
 
 def drive_and_show(job: DriverJob, stop_signal: StopSignal) -> int:

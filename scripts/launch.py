@@ -3,17 +3,25 @@
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from genretune.tune.dispatch.driver_job import DriverJob
-from genretune.tune.dispatch.run_options import RunOptions
+from genretune.tune.dispatch.run_options import Resources, RunOptions
 from genretune.tune.dispatch.signals import HANDLED_SIGNALS
 from genretune.tune.errors import TuneError
-from genretune.tune.reproducibility.environment import environment
-from genretune.tune.run.sweep_setup import Sweep
+from genretune.tune.reproducibility.environment import (
+    available_device,
+    environment,
+    require_device,
+)
+from genretune.tune.reproducibility.literals import Device, Level
+from genretune.tune.run.sweep_setup import Sweep, add_location
 from genretune.tune.space.load import changed_keys, space_from_json, space_from_text
 from genretune.tune.space.settings import Keep
+from genretune.tune.space.space import Space
 from genretune.tune.storage.object_store import ObjectStore
 from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.storage.s3_run import S3Run
@@ -71,14 +79,32 @@ def storage_of(run: RunDir, storage: str | None) -> str | None:
     return storage
 
 
+def sweep_device(space: Space, options: RunOptions) -> Device:
+    """Return the device that the trials of a new sweep train on.
+
+    Raises:
+        TuneError: nothing tells it, it contradicts the resources, or this machine lacks it.
+    """
+    setting = str(space.trial.get("device", "auto"))
+    try:
+        device = options.device(setting, available_device)
+        if options.address == "local":
+            require_device(device)
+    except TuneError as error:
+        raise TuneError(add_location(space, str(error))) from None
+    return device
+
+
 def driver_job(run: RunDir, sweep: Sweep, options: RunOptions, **changes: Any) -> DriverJob:
     """Return the job of driving a sweep.
 
     Args:
-        changes: further fields of the job: ``trials``, ``give_up``, ``strict_exit``.
+        options: with the resources of a trial as the user asked for them.
+        changes: further fields of the job: ``new_run``, ``trials``, ``give_up``, ``strict_exit``.
     """
     device: Any = sweep.device
     threads: Any = sweep.space.trial.get("threads", 1)
+    resources = (options.resources or Resources()).resolved(sweep.device, int(threads))
     return DriverJob(
         run=str(run.path),
         device=sweep.device,
@@ -87,19 +113,34 @@ def driver_job(run: RunDir, sweep: Sweep, options: RunOptions, **changes: Any) -
         store=str(sweep.store.path.absolute()),
         samples=sweep.data["samples"],
         plugins=tuple(str(path.absolute()) for path in sweep.plugin_files),
-        environment=environment(device, sweep.level),
-        options=options,
+        environment=_environment(device, sweep.level, options),
+        options=replace(options, resources=resources),
         **changes,
     )
+
+
+def _environment(device: Device, level: Level, options: RunOptions) -> dict[str, Any]:
+    """Return the environment of this machine, without what only a cluster's nodes can tell."""
+    if options.address == "local":
+        return environment(device, level)
+    facts = environment("cpu", level)
+    del facts["machine_class"]
+    return facts
 
 
 def exec_driver(job: DriverJob) -> NoReturn:
     """Exec the driver, which needs no torch: half a gigabyte less for as long as the sweep runs.
 
-    Signals are blocked until the driver has its handlers, so that none is lost in between.
+    The job is in a file without a name: a large search space does not fit into an argument. Signals
+    are blocked until the driver has its handlers, so that none is lost in between.
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
-    command = [sys.executable, "-m", "genretune.scripts.driver_main", job.as_json()]
-    os.execv(sys.executable, command)
+    with tempfile.TemporaryFile() as file:
+        file.write(job.as_json().encode())
+        file.flush()
+        os.set_inheritable(file.fileno(), True)
+        signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
+        module = "genretune.scripts.driver_main"
+        command = [sys.executable, "-m", module, job.run, str(file.fileno())]
+        os.execv(sys.executable, command)

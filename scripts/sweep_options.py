@@ -30,10 +30,15 @@ HangTimeout = Annotated[
     float,
     typer.Option(
         min=1.0,
-        help="seconds without a report before a worker counts as hung (at least 20 epochs)",
+        help="seconds of silence before a worker counts as hung (at least 20 epochs)",
     ),
 ]
 IoTimeout = Annotated[float, typer.Option(min=0.0, help="seconds to retry failing storage")]
+
+GiveUpAfter = Annotated[
+    int | None,
+    typer.Option(min=1, help="workers that a trial may kill before it is declared failed"),
+]
 
 
 class KeepChoice(StrEnum):
@@ -89,6 +94,7 @@ def run_options(
     takeover: bool = False,
     accept_environment: bool = False,
     storage: str | None = None,
+    give_up_after: int | None = None,
 ) -> RunOptions:
     """Return the run options of command-line options.
 
@@ -115,6 +121,7 @@ def run_options(
         allow_mixed=allow_mixed,
         accept_environment=accept_environment,
         storage=storage,
+        give_up_after=give_up_after,
     )
 
 

@@ -1,6 +1,7 @@
 """Exceptions of ``tune`` and their exit codes.
 
     TuneError                 exit 2: bad usage or configuration
+    ├── RefusedEnvironment    the process was not started as the determinism level needs it
     ├── RunFailure            exit 1: something failed at run time
     │   └── Contradiction     a second report of (trial, epoch) with another weights digest
     ├── ReplayDiverged        exit 4: the replay differs from the recorded trial
@@ -23,6 +24,10 @@ class RunFailure(TuneError):
     """A failure at run time that the user's configuration did not cause."""
 
     exit_code: ClassVar[int] = 1
+
+
+class RefusedEnvironment(TuneError):
+    """A process whose environment variables the determinism level does not allow."""
 
 
 class Contradiction(RunFailure):

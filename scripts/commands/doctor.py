@@ -1,6 +1,5 @@
 """``genretune doctor``: check every node of a cluster, with a remedy for each problem."""
 
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -36,9 +35,8 @@ def doctor(
         "out": str(out.absolute()) if storage is None else None,
         "storage": storage,
     }
-    with tempfile.TemporaryDirectory(prefix="genretune-doctor-") as scratch:
-        with cluster(address, level="strict", gpus=True, log=Path(scratch) / "ray.log"):
-            findings = check_nodes(targets)
+    with cluster(address, level="strict", gpus=True):
+        findings = check_nodes(targets)
     if as_json:
         print_json([asdict(finding) | {"ok": finding.ok} for finding in findings])
     else:

@@ -55,6 +55,7 @@ def search(
     until: sweep_options.Until = None,
     hang_timeout: sweep_options.HangTimeout = 600.0,
     io_timeout: sweep_options.IoTimeout = 600.0,
+    give_up_after: sweep_options.GiveUpAfter = None,
     keep: sweep_options.KeepOption = None,
     storage: sweep_options.StorageUri = None,
     machine_class: sweep_options.MachineClass = None,
@@ -74,6 +75,7 @@ def search(
         until=until,
         hang_timeout=hang_timeout,
         io_timeout=io_timeout,
+        give_up_after=give_up_after,
         keep=keep,
         machine_class=machine_class,
         allow_mixed=allow_mixed,
@@ -118,18 +120,24 @@ def _search(
     if options.storage is not None:
         require_new(options.storage)
     with status_spinner("loading torch") as say:
-        from genretune.scripts.launch import driver_job, exec_driver
+        from genretune.scripts.launch import driver_job, exec_driver, sweep_device
+        from genretune.tune.dispatch.driver_job import NewRun
         from genretune.tune.run.sweep_setup import new_sweep
 
         say("checking the search space and the corpus")
         sweep = new_sweep(
-            loaded, data, plugins=plugins, overrides=overrides, progress=packing_progress(say)
+            loaded,
+            data,
+            device=sweep_device(loaded, options),
+            plugins=plugins,
+            overrides=overrides,
+            progress=packing_progress(say),
         )
     for note in loaded.notes:
         print_error(f"note: {note}")
-    run.create(space.read_text(), sweep.as_json(), options.storage)
     stop_signal.check()
-    exec_driver(driver_job(run, sweep, options, strict_exit=strict))
+    new_run = NewRun(space.read_text(), sweep.as_json())
+    exec_driver(driver_job(run, sweep, options, new_run=new_run, strict_exit=strict))
 
 
 def resume(
@@ -147,6 +155,7 @@ def resume(
     until: sweep_options.Until = None,
     hang_timeout: sweep_options.HangTimeout = 600.0,
     io_timeout: sweep_options.IoTimeout = 600.0,
+    give_up_after: sweep_options.GiveUpAfter = None,
     keep: sweep_options.KeepOption = None,
     storage: sweep_options.StorageUri = None,
     machine_class: sweep_options.MachineClass = None,
@@ -167,6 +176,7 @@ def resume(
         until=until,
         hang_timeout=hang_timeout,
         io_timeout=io_timeout,
+        give_up_after=give_up_after,
         keep=keep,
         machine_class=machine_class,
         allow_mixed=allow_mixed,

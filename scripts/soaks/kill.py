@@ -38,6 +38,7 @@ sampler: {{type: tpe, lag: 4, n_startup: 4}}
 early_terminate: {{type: asha, grace_period: 1, reduction_factor: 2}}
 data: {{split: {{name: stratified, folds: 3, fold: 1}}, window: {{seconds: 0.5}}}}
 trial:
+  device: cpu
   epochs: 6
   batch_size: 16
   model: {{name: cnn, filters: [4, 6, 8], dropout: 0.25, pool: gap}}

@@ -22,6 +22,7 @@ data:
   split: {name: stratified, folds: 3, fold: 1}
   window: {seconds: 0.5}
 trial:
+  device: cpu
   epochs: 5
   batch_size: 16
   model: {name: cnn, filters: [4, 6, 8], dropout: 0.25, pool: gap}

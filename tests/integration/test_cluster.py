@@ -74,15 +74,17 @@ import os, sys
 from pathlib import Path
 
 from genretune.tune.dispatch.cluster import cluster
-from genretune.tune.dispatch.nodes import NodeRequirements, Nodes
+from genretune.tune.dispatch.node_description import NodeRequirements
+from genretune.tune.dispatch.nodes import Nodes
+from genretune.tune.dispatch.run_options import Resources
 
 address, store, samples = sys.argv[1:]
 os.dup2(os.open(store, os.O_RDONLY), 250)
 mine = "/proc/self/fd/250"  # a path that only this process sees
-with cluster(address, level="strict", gpus=False, log=Path(os.devnull)):
-    nodes = Nodes(NodeRequirements("cpu", "strict", mine, samples), {"CPU": 1.0})
+with cluster(address, level="strict", gpus=False):
+    nodes = Nodes(NodeRequirements("cpu", "strict", mine, samples), Resources(1.0, 0.0))
     nodes.wait_until_ready()
-    assert [node.has_store for node in nodes.known.values()] == [False], nodes.known
+    assert [node.has_store for node in nodes.known.values()] == [True], nodes.known
 """
 OPEN_CLUSTER = """\
 import sys

@@ -61,6 +61,7 @@ metric: {name: val_loss, mode: min}
 sampler: {type: grid}
 data: {split: {name: stratified, folds: 3, fold: 1}, window: {seconds: 0.5}}
 trial:
+  device: cpu
   epochs: 2
   batch_size: 16
   model: {name: faulty}
@@ -138,11 +139,13 @@ REQUEST = """\
 import sys
 from pathlib import Path
 from genretune.tune.dispatch.cluster import cluster
-from genretune.tune.dispatch.nodes import NodeRequirements, Nodes
+from genretune.tune.dispatch.node_description import NodeRequirements
+from genretune.tune.dispatch.nodes import Nodes
+from genretune.tune.dispatch.run_options import Resources
 
-address, store, samples, log = sys.argv[1:]
-with cluster(address, level="strict", gpus=False, log=Path(log)):
-    nodes = Nodes(NodeRequirements("cpu", "strict", store, samples), {"CPU": 1.0})
+address, store, samples = sys.argv[1:]
+with cluster(address, level="strict", gpus=False):
+    nodes = Nodes(NodeRequirements("cpu", "strict", store, samples), Resources(1.0, 0.0))
     print("requested", nodes.request_descriptions(), flush=True)
     sys.stdin.readline()
     nodes.wait_until_ready()
@@ -153,10 +156,10 @@ with cluster(address, level="strict", gpus=False, log=Path(log)):
 
 @pytest.mark.long
 def test_a_node_that_dies_while_it_describes_itself(
-    local_cluster: LocalNodes, store: Store, tmp_path: Path
+    local_cluster: LocalNodes, store: Store
 ) -> None:
     local_cluster.add_node()
-    arguments = (local_cluster.address, store.path, store.samples_digest, tmp_path / "ray.log")
+    arguments = (local_cluster.address, store.path, store.samples_digest)
     with subprocess.Popen(
         [sys.executable, "-c", REQUEST, *map(str, arguments)],
         stdin=subprocess.PIPE,

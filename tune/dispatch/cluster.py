@@ -13,14 +13,13 @@ from typing import Any
 from genretune.tune.dispatch.node_task import submit_to_node
 from genretune.tune.dispatch.package_wheel import build_wheel
 from genretune.tune.dispatch.ray_errors import first_line
-from genretune.tune.dispatch.run_options import Resources
 from genretune.tune.dispatch.signals import Interrupted
 from genretune.tune.errors import RunFailure, TuneError
 from genretune.tune.reproducibility import code_digest
 from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, MALLOC_ENVIRONMENT
 from genretune.tune.reproducibility.literals import Level
 
-_DIGEST_TIMEOUT = 120.0  # s for all nodes to report the digest of their package
+_DIGEST_TIMEOUT = 30.0  # s for all nodes to report the digest of their package
 
 # Read by Ray when it is imported or started; none of it changes a result.
 _RAY_SETTINGS = {
@@ -42,13 +41,12 @@ _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 @contextmanager
-def cluster(address: str, *, level: Level, gpus: bool, log: Path) -> Iterator[None]:
+def cluster(address: str, *, level: Level, gpus: bool) -> Iterator[None]:
     """Connect to Ray for a ``with`` block, with this process's package on every node.
 
     Args:
         address: ``local`` starts Ray for this command alone; ``auto`` and ``HOST:PORT`` join one.
         gpus: whether trials are granted GPUs; otherwise they see none.
-        log: file for Ray's log messages.
 
     Raises:
         TuneError: no cluster answers at the address, or it wants another token.
@@ -63,16 +61,16 @@ def cluster(address: str, *, level: Level, gpus: bool, log: Path) -> Iterator[No
     variables = worker_environment(level, gpus)
     with tempfile.TemporaryDirectory(prefix="genretune-wheel-") as scratch:
         try:
-            _connect(address, log, {"env_vars": variables})
+            _connect(address, {"env_vars": variables})
             if address != "local" and _package_differs():
                 # a runtime environment is fixed for a connection, so connect again with the wheel
                 ray.shutdown()
                 wheel = str(build_wheel(Path(scratch)))
-                _connect(address, log, {"env_vars": variables, "py_modules": [wheel]})
+                _connect(address, {"env_vars": variables, "py_modules": [wheel]})
             yield
         finally:
             ray.shutdown()
-            _redirect_log(None)
+            log_to(None)
 
 
 def _choose_authentication(address: str) -> None:
@@ -119,13 +117,13 @@ def cluster_is_open() -> bool:
     return str(ray.get(task.options(num_cpus=0).remote())).lower() != "token"
 
 
-def _connect(address: str, log: Path, runtime_env: dict[str, Any]) -> None:
+def _connect(address: str, runtime_env: dict[str, Any]) -> None:
     import ray
 
     local_only: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        _redirect_log(log)
+        log_to(None)
         ray.init(
             address=address,
             namespace="genretune",
@@ -135,7 +133,7 @@ def _connect(address: str, log: Path, runtime_env: dict[str, Any]) -> None:
             runtime_env=runtime_env,
             **local_only,
         )
-        _redirect_log(log)  # again: ray.init has added its own handlers
+        log_to(None)  # again: ray.init has added its own handlers
     except ConnectionError as error:
         raise TuneError(
             f"--address: must be a running Ray cluster that takes this token, got {address} "
@@ -164,8 +162,10 @@ def _package_differs() -> bool:
         node_ids = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
         references = [submit_to_node(one, code_digest.code_digest, soft=True) for one in node_ids]
         ours = code_digest.code_digest()
+        # a node that does not answer delays nobody: it is given no segments either
+        answered, _ = ray.wait(references, num_returns=len(references), timeout=_DIGEST_TIMEOUT)
         try:
-            return any(digest != ours for digest in ray.get(references, timeout=_DIGEST_TIMEOUT))
+            return any(digest != ours for digest in ray.get(answered))
         except ray.exceptions.RayError:
             return True
     finally:
@@ -188,33 +188,18 @@ def worker_environment(level: Level, gpus: bool) -> dict[str, str]:
     return variables
 
 
-def require_capacity(resources: Resources) -> int:
-    """Return how many trials the cluster can run at once.
+def log_to(path: Path | None) -> None:
+    """Send the driver's messages and Ray's errors to a file only; None closes it.
 
-    Raises:
-        TuneError: no node can run one; the message lists the nodes' resources.
+    Ray warns of much that is meant here, such as results without its own files.
     """
-    import ray
-
-    per_node = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    capacity = sum(resources.trials_within(node) for node in per_node)
-    if capacity > 0:
-        return capacity
-    listed = "; ".join(
-        f"{int(node.get('CPU', 0))} CPU, {int(node.get('GPU', 0))} GPU" for node in per_node
-    )
-    raise TuneError(
-        f"--resources: must fit on one node, got cpu={resources.cpu:g},gpu={resources.gpu:g} "
-        f"(the cluster has {listed})"
-    )
-
-
-def _redirect_log(path: Path | None) -> None:
-    """Send Ray's log messages to a file only; None closes it and discards them."""
-    logger = logging.getLogger("ray")
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-        handler.close()
-    logger.addHandler(logging.NullHandler() if path is None else logging.FileHandler(path))
-    logger.setLevel(logging.WARNING)
-    logger.propagate = False
+    handler = logging.NullHandler() if path is None else logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+    for name, level in (("ray", logging.ERROR), ("genretune.driver", logging.INFO)):
+        logger = logging.getLogger(name)
+        for old in list(logger.handlers):
+            logger.removeHandler(old)
+            old.close()
+        logger.addHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = False

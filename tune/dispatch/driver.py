@@ -3,30 +3,29 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-from genretune.tune.dispatch.cluster import cluster, cluster_is_open, require_capacity
+from genretune.tune.dispatch.cluster import cluster_is_open, log_to
 from genretune.tune.dispatch.driver_job import DriverJob
+from genretune.tune.dispatch.driver_settings import DriverSettings
+from genretune.tune.dispatch.join import Workers, join
 from genretune.tune.dispatch.messages import SegmentOrder
-from genretune.tune.dispatch.nodes import NodeRequirements, Nodes
-from genretune.tune.dispatch.run_options import Resources
+from genretune.tune.dispatch.monitor import Monitor
 from genretune.tune.dispatch.signals import Interrupted, StopSignal
-from genretune.tune.dispatch.sweep_controller import DriverSettings, SweepController
+from genretune.tune.dispatch.sweep_controller import SweepController
 from genretune.tune.dispatch.trainable import run_segment
-from genretune.tune.reproducibility.literals import Level
 from genretune.tune.run.journal import Journal
-from genretune.tune.run.resume_check import check_environment, last_environment
+from genretune.tune.run.resume_check import last_environment
 from genretune.tune.run.stop_requests import discard_drain_requests
 from genretune.tune.space.load import space_from_json
 from genretune.tune.storage.object_store import ObjectStore
 from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.storage.s3_run import S3Run
 from genretune.tune.sweep.decisions import Segment
-from genretune.tune.sweep.events import MIXED
 from genretune.tune.sweep.state_machine import StateMachine
 
 End = Literal["finished", "undecided", "drained", "stopped", "interrupted", "terminated"]
@@ -42,6 +41,7 @@ _OPEN_CLUSTER = (
     "warning: this Ray cluster has no token, so everybody on its network can run code on it "
     "(ray get-auth-token --generate, then start Ray anew on each machine with that token)"
 )
+_MAX_PENDING = 100_000
 Show = Callable[[SweepController], None]
 Trainable = Callable[[Mapping[str, Any]], None]
 
@@ -67,97 +67,86 @@ class DriverHooks:
 def drive(run: RunDir, job: DriverJob, *, stop_signal: StopSignal, hooks: DriverHooks) -> End:
     """Run a sweep from its journal to its end, or to an interruption.
 
+    The directory of a new sweep is created once the cluster can run it.
+
     Args:
         stop_signal: the signals received so far; it raises at once until dispatch begins.
 
     Raises:
         TuneError: the directory is in use, or the cluster cannot be used.
         Contradiction: two reports of an epoch disagree; the sweep halts.
+        Interrupted: a signal came before a new sweep had a directory.
     """
-    options, space = job.options, space_from_json(run.sweep()["space"])
-    with run.drive(takeover=options.takeover) as generation, Journal(run.journal) as journal:
-        discard_drain_requests(run)
-        state_machine = StateMachine(space, journal.events)
-        hooks.prepare(state_machine)
-        if _finished(state_machine):
-            journal.append(state_machine.take_events())
-            return "finished"
-        try:
-            with _join(run, job, journal) as workers:
-                if options.address != "local" and cluster_is_open():
-                    hooks.warn(_OPEN_CLUSTER)
-                stop_signal.install_handlers()  # ray.init has put its own handlers in place
-                stop_signal.raise_immediately = False
-                state_machine.begin(
-                    host=os.uname().nodename, pid=os.getpid(), environment=workers.environment
-                )
+    try:
+        with ExitStack() as stack:
+            workers = None
+            if job.new_run is not None:
+                workers = stack.enter_context(join(job, {}))
+                _create(run, job, workers)
+            generation = stack.enter_context(run.drive(takeover=job.options.takeover))
+            journal = stack.enter_context(Journal(run.journal))
+            discard_drain_requests(run)
+            state_machine = StateMachine(space_from_json(run.sweep()["space"]), journal.events)
+            hooks.prepare(state_machine)
+            if _finished(state_machine):
                 journal.append(state_machine.take_events())
-                settings = DriverSettings(
-                    generation=generation,
-                    concurrency=options.concurrency or workers.capacity,
-                    io_timeout=options.io_timeout,
-                    hang_timeout=options.hang_timeout,
-                    keep=options.keep or space.keep,
-                    check=stop_signal.check,
-                    s3=_claim_s3(run, job, generation),
-                )
-                controller = SweepController(run, state_machine, journal, settings)
-                # Ray Tune has installed its handler of USR1 by then, which would end the sweep
-                _dispatch(controller, workers, job, hooks, begin=stop_signal.install_handlers)
-                return _end(controller)
-        except Interrupted:
-            # without a kind it was SIGTERM while Ray, which had its handler then, was starting
-            return stop_signal.kind or "terminated"
-
-
-@dataclass(frozen=True)
-class _Workers:
-    """Where segments run.
-
-    Attributes:
-        environment: what the bits of a result depend on.
-        per_trial: resources of a trial, by Ray's names.
-        capacity: how many trials it can run at once.
-        nodes: None on a single machine.
-    """
-
-    environment: dict[str, Any]
-    per_trial: dict[str, float]
-    capacity: int
-    nodes: Nodes | None
-
-
-@contextmanager
-def _join(run: RunDir, job: DriverJob, journal: Journal) -> Iterator[_Workers]:
-    """Start or join Ray for a ``with`` block, once the sweep is known to be allowed there.
-
-    Raises:
-        RecordMismatch: the environment differs from that of the previous driver.
-        TuneError: the cluster cannot be used.
-    """
-    options, level = job.options, cast(Level, job.level)
-    before, environment = last_environment(journal.events), dict(job.environment)
-    local = options.address == "local"
-    if local:
-        check_environment(before, environment, accepted=options.accept_environment)
-    resources = options.resources or _default_resources(job)
-    per_trial = {"CPU": resources.cpu, "GPU": resources.gpu}
-    with cluster(options.address, level=level, gpus=resources.gpu > 0, log=run.driver_log):
-        capacity = require_capacity(resources)
-        nodes = None
-        if not local:
-            # on a cluster the workers' machine class counts, which only they can tell
-            requirements = NodeRequirements(
-                device=job.device, level=job.level, store=job.store, samples=job.samples
+                return "finished"
+            if workers is None:
+                workers = stack.enter_context(join(job, last_environment(journal.events)))
+            log_to(run.driver_log)
+            if job.options.address != "local" and cluster_is_open():
+                hooks.warn(_OPEN_CLUSTER)
+            stop_signal.install_handlers()  # ray.init has put its own handlers in place
+            stop_signal.raise_immediately = False
+            state_machine.begin(
+                host=os.uname().nodename, pid=os.getpid(), environment=workers.environment
             )
-            nodes = Nodes(requirements, per_trial)
-            nodes.wait_until_ready()
-            chosen = nodes.choose_machine_class(
-                options.machine_class, allow_mixed=options.allow_mixed
-            )
-            environment |= {"machine_class": chosen or MIXED}
-            check_environment(before, environment, accepted=options.accept_environment)
-        yield _Workers(environment, per_trial, capacity, nodes)
+            journal.append(state_machine.take_events())
+            settings = _settings(run, job, workers, generation, state_machine, stop_signal)
+            controller = SweepController(run, state_machine, journal, settings)
+            _dispatch(controller, workers, job, hooks, begin=stop_signal.install_handlers)
+            return _end(controller)
+    except Interrupted:
+        if not run.sweep_json.exists():
+            raise
+        # without a kind it was SIGTERM while Ray, which had its handler then, was starting
+        return stop_signal.kind or "terminated"
+
+
+def _create(run: RunDir, job: DriverJob, workers: Workers) -> None:
+    """Create the directory of a new sweep."""
+    assert job.new_run is not None
+    sweep = {**job.new_run.sweep, "environment": workers.environment}
+    run.create(job.new_run.space_text, sweep, job.options.storage)
+
+
+def _settings(
+    run: RunDir,
+    job: DriverJob,
+    workers: Workers,
+    generation: int,
+    state_machine: StateMachine,
+    stop_signal: StopSignal,
+) -> DriverSettings:
+    options, nodes = job.options, workers.nodes
+    settings = DriverSettings(
+        generation=generation,
+        concurrency=options.concurrency or max(1, workers.capacity()),
+        io_timeout=options.io_timeout,
+        hang_timeout=options.hang_timeout,
+        keep=options.keep or state_machine.space.keep,
+        check=stop_signal.check,
+        s3=_claim_s3(run, job, generation),
+        give_up_after=options.give_up_after,
+    )
+    if nodes is None:
+        return settings
+    return replace(
+        settings,
+        health=nodes.health,
+        usable_nodes=lambda machine_class: len(nodes.usable(machine_class)),
+        is_alive=nodes.is_alive,
+    )
 
 
 def _claim_s3(run: RunDir, job: DriverJob, generation: int) -> S3Run | None:
@@ -174,10 +163,6 @@ def _finished(state_machine: StateMachine) -> bool:
     return not any(counts[status] for status in ("running", "paused", "pending"))
 
 
-def _default_resources(job: DriverJob) -> Resources:
-    return Resources(cpu=float(job.threads), gpu=1.0 if job.device == "cuda" else 0.0)
-
-
 def _end(controller: SweepController) -> End:
     if controller.done is None:
         return "terminated"  # by USR1 in the moment in which Ray Tune had its handler
@@ -188,7 +173,7 @@ def _end(controller: SweepController) -> End:
 
 def _dispatch(
     controller: SweepController,
-    workers: _Workers,
+    workers: Workers,
     job: DriverJob,
     hooks: DriverHooks,
     *,
@@ -211,18 +196,24 @@ def _dispatch(
         bundle_of,
     )
 
+    monitor = Monitor(controller, workers.nodes)
+
     def tick() -> None:
         controller.tick()
         if workers.nodes is not None:
             workers.nodes.refresh()
+            # at least one, whose demand an autoscaler sees and a node that comes back takes
+            controller.concurrency = job.options.concurrency or max(1, workers.capacity())
+            monitor.withdraw_outdated()
+        monitor.write()
         if job.options.until is not None and time.time() >= job.options.until:
             controller.state_machine.drain()
 
     def order(segment: Segment) -> SegmentOrder:
         return _order(controller, workers, job, segment)
 
-    # with reused actors Ray keeps only as many pending segments as this lets it
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(controller.settings.concurrency)
+    # the controller alone limits how many segments are pending; nodes may join later
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_MAX_PENDING)
     controller.recover()
     with tempfile.TemporaryDirectory(prefix="genretune-") as scratch:
         tuner = ray_tune.Tuner(
@@ -255,7 +246,7 @@ def _dispatch(
 
 
 def _order(
-    controller: SweepController, workers: _Workers, job: DriverJob, segment: Segment
+    controller: SweepController, workers: Workers, job: DriverJob, segment: Segment
 ) -> SegmentOrder:
     """Return the order for a worker that is to run ``segment``."""
     trial, storage = segment.trial, job.options.storage
@@ -264,7 +255,11 @@ def _order(
     if workers.nodes is not None:
         # a trial begun on one class stays there, also in a sweep that allows several
         machine_class = workers.nodes.machine_class or controller.machine_class_of(trial)
-        excluded = workers.nodes.nodes_outside(machine_class)
+        excluded = workers.nodes.excluded(machine_class)
+        failed = controller.errors.nodes(trial)
+        others = [node for node in workers.nodes.usable(machine_class) if node.id not in failed]
+        if others:  # another node tells whose error it is
+            excluded = sorted({*excluded, *failed})
     return SegmentOrder(
         trial=trial,
         generation=lease.generation,
@@ -278,7 +273,7 @@ def _order(
         store=job.store,
         plugins=job.plugins,
         io_timeout=lease.io_timeout,
-        bundle=workers.per_trial,
+        bundle=workers.resources.bundle(),
         machine_class=machine_class,
         excluded_nodes=tuple(excluded),
     )

@@ -13,17 +13,31 @@ from genretune.tune.dispatch.run_options import Resources, RunOptions
 
 
 @dataclass(frozen=True)
+class NewRun:
+    """The first files of a run directory, which is created once the cluster has taken the job.
+
+    Attributes:
+        space_text: ``space.yaml`` as the user wrote it.
+        sweep: ``sweep.json`` but for its environment, which the workers tell.
+    """
+
+    space_text: str
+    sweep: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class DriverJob:
     """One run of the driver of a sweep.
 
     Attributes:
         run: the run directory.
+        new_run: what it begins with; None if it exists.
         device, level, threads: of the sweep.
         store: path of the packed corpus.
         samples: digest of its samples.
         plugins: paths of the plug-in files.
-        environment: of this machine.
-        options: how the sweep is run.
+        environment: of this machine, and of trials that run on it.
+        options: how the sweep is run; the resources of a trial are resolved.
         trials: the total (``50``) or an increment (``+30``); None to leave the number as it is.
         give_up: lost trials to declare failed.
         strict_exit: exit with 3 if a trial failed or diverged.
@@ -38,6 +52,7 @@ class DriverJob:
     plugins: tuple[str, ...]
     environment: Mapping[str, Any]
     options: RunOptions = field(default_factory=RunOptions)
+    new_run: NewRun | None = None
     trials: str | None = None
     give_up: tuple[int, ...] = ()
     strict_exit: bool = False
@@ -53,5 +68,7 @@ def job_from_json(text: str) -> DriverJob:
     options = facts.pop("options")
     if options["resources"] is not None:
         options["resources"] = Resources(**options["resources"])
+    if facts["new_run"] is not None:
+        facts["new_run"] = NewRun(**facts["new_run"])
     facts["plugins"], facts["give_up"] = tuple(facts["plugins"]), tuple(facts["give_up"])
     return DriverJob(**facts, options=RunOptions(**options))

@@ -63,6 +63,10 @@ class EpochReport:
         value: the sweep's metric; may be NaN or infinite.
         weights_sha256: digest of the weights after it.
         seconds: wall time of the epoch.
+        host: name of the worker's machine.
+        device: on which it trains.
+        device_bytes, process_bytes: peak memory of the segment so far, on the device and of the
+            process; None where it is not known.
     """
 
     __pydantic_config__ = _TOLERANT
@@ -70,7 +74,47 @@ class EpochReport:
     value: float
     weights_sha256: str
     seconds: float
+    host: str = ""
+    device: str = ""
+    device_bytes: int | None = None
+    process_bytes: int | None = None
     kind: Literal["epoch"] = "epoch"
+
+
+@dataclass(frozen=True, slots=True)
+class SignOfLife:
+    """Worker to driver, between two reports: the segment trains on."""
+
+    __pydantic_config__ = _TOLERANT
+    kind: Literal["alive"] = "alive"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Worker to driver: this node must not run the segment; nothing was trained or lost."""
+
+    __pydantic_config__ = _TOLERANT
+    why: str
+    kind: Literal["refusal"] = "refusal"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentError:
+    """Worker to driver, before its process ends by it: an error that may not be the trial's.
+
+    Attributes:
+        error: type of the exception.
+        epoch: in which it was raised, from 1.
+        process: host and pid of the worker.
+        why: in one line.
+    """
+
+    __pydantic_config__ = _TOLERANT
+    error: str
+    epoch: int
+    process: str
+    why: str
+    kind: Literal["error"] = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +128,8 @@ class TrialEnd:
     kind: Literal["end"] = "end"
 
 
-Message = SegmentOrder | EpochReport | TrialEnd
+WorkerMessage = EpochReport | SignOfLife | Refusal | SegmentError | TrialEnd
+Message = SegmentOrder | WorkerMessage
 
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 

@@ -1,87 +1,41 @@
 """The nodes of a cluster: their machine classes, the samples that they need, where trials may run.
 
-A node describes itself in a task that runs there (``describe_node``). Descriptions are requested
-without blocking, since nodes may join or leave at any time during a sweep.
+A node describes itself in a task that runs there (``describe_node``). Nothing waits for a node that
+does not answer: descriptions and samples are sent for without blocking, and only a node that has
+both gets segments. Nodes may join or leave at any time.
 """
 
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from genretune.tune.dispatch.node_description import (
+    Node,
+    NodeRequirements,
+    describe_node,
+    install_samples,
+)
+from genretune.tune.dispatch.node_health import NodeHealth
 from genretune.tune.dispatch.node_task import submit_to_node
 from genretune.tune.dispatch.ray_errors import last_line
+from genretune.tune.dispatch.run_options import Resources
 from genretune.tune.errors import RunFailure, TuneError
 
-_READY_TIMEOUT = 300.0  # s for the first nodes to join and to describe themselves
+_JOIN_TIMEOUT = 600.0  # s for the first node to join
+_ANSWER_TIMEOUT = 120.0  # s for a node to describe itself, or to take the samples
+_GRACE = 60.0  # s for which the start waits for other nodes once one is ready
 _REFRESH_INTERVAL = 3.0  # s
-_DEATH_DELAY = 10.0  # s after an error during which Ray may still list a dead node as alive
 
 
-@dataclass(frozen=True)
-class NodeRequirements:
-    """What a node needs to know to describe itself.
+@dataclass
+class _Request:
+    """An open request to a node: Ray's reference to its answer, and when it was sent."""
 
-    Attributes:
-        device, level: of the sweep; the machine class depends on them.
-        store: path of the packed corpus on the driver's machine.
-        samples: digest of its samples.
-    """
-
-    device: str
-    level: str
-    store: str
-    samples: str
-
-
-@dataclass(frozen=True)
-class Node:
-    """One node, as it describes itself.
-
-    Attributes:
-        id: Ray's.
-        name: host name and the beginning of the id.
-        machine_class: what its bits depend on.
-        has_store: whether it had the samples, at the driver's path or in its own cache.
-    """
-
-    id: str
-    name: str
-    machine_class: str
-    has_store: bool
-
-
-def describe_node(requirements: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of this node's ``Node``, with ``host`` for its name; runs on the node.
-
-    Args:
-        requirements: ``NodeRequirements`` as a dict.
-    """
-    import platform
-    from typing import cast
-
-    from genretune.data.store import Store, find_store
-    from genretune.tune.reproducibility.environment import machine_class
-    from genretune.tune.reproducibility.literals import Device, Level
-
-    level = cast(Level, requirements["level"])
-    store, samples = Path(requirements["store"]), requirements["samples"]
-    # the same path may hold another corpus on this node, so the digest decides
-    has_store = store.exists() and Store(store).samples_digest == samples
-    return {
-        "host": platform.node(),
-        "machine_class": machine_class(cast(Device, requirements["device"]), level),
-        "has_store": has_store or find_store(samples) is not None,
-    }
-
-
-def install_samples(packed: Any, samples: str) -> str:
-    """Write a packed corpus into this node's cache and return its path; runs on the node."""
-    from genretune.data.transfer import install_store
-
-    return str(install_store(packed, samples).path)
+    reference: Any
+    sent_at: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -90,51 +44,69 @@ class Nodes:
 
     Attributes:
         requirements: sent to each node with the request for its description.
-        per_trial: resources of a trial, by Ray's names.
+        resources: of a trial.
+        health: nodes that get no segments for now.
         known: nodes that have described themselves, by id.
         machine_class: the only one on which trials may run; None for any.
     """
 
     requirements: NodeRequirements
-    per_trial: Mapping[str, float]
+    resources: Resources
+    health: NodeHealth = field(default_factory=NodeHealth)
     known: dict[str, Node] = field(default_factory=dict)
     machine_class: str | None = None
-    _descriptions: dict[str, Any] = field(default_factory=dict)  # references, by node id
-    _installations: dict[str, Any] = field(default_factory=dict)  # references, by node id
+    _alive: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # Ray's facts, by id
+    _descriptions: dict[str, _Request] = field(default_factory=dict)
+    _installations: dict[str, _Request] = field(default_factory=dict)
     _packed: Any = None
     _refreshed_at: float = 0.0
+    _has_shown_demand: bool = False
 
     def wait_until_ready(self) -> None:
-        """Wait for the first nodes, and until all present ones are described and have the samples.
-
-        Nodes that leave meanwhile are ignored.
+        """Wait until a node is ready, and a while longer for the others that are there.
 
         Raises:
-            RunFailure: a node does not answer or cannot take the samples, or none joins.
+            TuneError: nodes are there, but a trial fits on none of them.
+            RunFailure: no node joins, or none of them can run this package.
         """
+        began, ready_at = time.monotonic(), None
+        while True:
+            self.request_descriptions()
+            self._collect()
+            now = time.monotonic()
+            if ready_at is None and self.usable(None):
+                ready_at = now
+            if ready_at is not None and (not self._is_waiting() or now - ready_at > _GRACE):
+                break
+            self._require_hope(now - began)
+            time.sleep(0.2)
+        if self._has_shown_demand:
+            _show_demand([])
+
+    def _is_waiting(self) -> bool:
+        return bool(self._descriptions or self._installations)
+
+    def _require_hope(self, waited: float) -> None:
+        """Raise if no node will become ready; let an autoscaler know what is wanted."""
+        if self._alive:
+            failures = self.health.all_set_aside()
+            if not self._is_waiting() and not self.usable(None) and failures:
+                name, failure = next(iter(failures.items()))
+                raise RunFailure(f"--address: node {name[:8]} {failure.why} (genretune doctor)")
+            return
         import ray
 
-        end = time.monotonic() + _READY_TIMEOUT
-        while not self.known:
-            self.request_descriptions()
-            if self._descriptions:
-                self._wait_for_descriptions()
-            elif time.monotonic() > end:
-                raise RunFailure(
-                    f"--address: must have a node that a trial fits on, got none for "
-                    f"{_READY_TIMEOUT:g} s (ray status)"
-                )
-            else:
-                time.sleep(_REFRESH_INTERVAL)
-        for node_id, reference in list(self._installations.items()):
-            try:
-                ray.get(reference)
-            except ray.exceptions.RayError as error:
-                if self._is_alive(node_id):
-                    raise RunFailure(
-                        f"--address: a node cannot take the samples ({last_line(error)})"
-                    ) from error
-        self._installations.clear()
+        totals = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if any(total.get("CPU", 0.0) > 0 for total in totals):
+            raise misfit(self.resources, totals)
+        if waited > _JOIN_TIMEOUT:
+            raise RunFailure(
+                f"--address: must have a node that a trial fits on, got none for "
+                f"{_JOIN_TIMEOUT:g} s (ray status)"
+            )
+        if not self._has_shown_demand:
+            self._has_shown_demand = True
+            _show_demand([self.resources.bundle()])
 
     def refresh(self) -> None:
         """Update ``known`` at most every few seconds; never blocks."""
@@ -142,7 +114,7 @@ class Nodes:
         if now - self._refreshed_at >= _REFRESH_INTERVAL:
             self._refreshed_at = now
             self.request_descriptions()
-            self._collect_descriptions(strict=False)
+            self._collect()
 
     def request_descriptions(self) -> int:
         """Ask each new node to describe itself, forget those that left; return the open requests.
@@ -151,17 +123,68 @@ class Nodes:
         """
         import ray
 
-        alive = [
-            node["NodeID"]
+        self._alive = {
+            node["NodeID"]: node
             for node in ray.nodes()
-            if node["Alive"] and _fits(self.per_trial, node["Resources"])
-        ]
-        self.known = {node_id: node for node_id, node in self.known.items() if node_id in alive}
-        for node_id in alive:
-            if node_id not in self.known and node_id not in self._descriptions:
-                reference = submit_to_node(node_id, describe_node, asdict(self.requirements))
-                self._descriptions[node_id] = reference
+            if node["Alive"] and self.resources.trials_within(node["Resources"]) > 0
+        }
+        self.health.keep(self._alive)
+        for table in (self.known, self._descriptions, self._installations):
+            for node_id in [one for one in table if one not in self._alive]:
+                del table[node_id]
+        for node_id in self._alive:
+            asked = node_id in self.known or node_id in self._descriptions
+            if not asked and not self.health.is_set_aside(node_id):
+                reference = submit_to_node(
+                    node_id,
+                    describe_node,
+                    asdict(self.requirements),
+                    own_process=self.requirements.device == "cuda",
+                )
+                self._descriptions[node_id] = _Request(reference)
         return len(self._descriptions)
+
+    def usable(self, machine_class: str | None) -> list[Node]:
+        """Return the nodes that may run segments of a machine class; None for any.
+
+        Where all that could are set aside, they are used: a sick node is better than none.
+        """
+        ready = [
+            node
+            for node in self.known.values()
+            if node.has_store and machine_class in (None, node.machine_class)
+        ]
+        healthy = [node for node in ready if not self.health.is_set_aside(node.id)]
+        return healthy or ready
+
+    def capacity(self) -> int:
+        """Return how many trials the usable nodes can run at once."""
+        totals = [self._alive[node.id]["Resources"] for node in self.usable(self.machine_class)]
+        return sum(self.resources.trials_within(total) for total in totals)
+
+    def excluded(self, machine_class: str | None) -> list[str]:
+        """Return the ids of nodes that must not run segments of a machine class now."""
+        usable = {node.id for node in self.usable(machine_class)}
+        return sorted(node_id for node_id in self._alive if node_id not in usable)
+
+    def gpu_facts(self) -> Mapping[str, Any]:
+        """Return the facts about GPUs of the machine class; empty if it has none, or for several.
+
+        They are equal on all its nodes.
+        """
+        nodes = (one for one in self.known.values() if one.machine_class == self.machine_class)
+        return next((node.gpu for node in nodes), {})
+
+    def name(self, node_id: str) -> str:
+        """Return a node's host name with the beginning of its id."""
+        host = self._alive.get(node_id, {}).get("NodeManagerHostname", "")
+        return f"{host}/{node_id[:8]}" if host else node_id[:8]
+
+    def is_alive(self, node_id: str) -> bool:
+        """Return whether Ray lists a node as alive now."""
+        import ray
+
+        return any(node["NodeID"] == node_id and node["Alive"] for node in ray.nodes())
 
     def machine_classes(self) -> dict[str, list[str]]:
         """Return the names of the known nodes by machine class, both sorted."""
@@ -174,78 +197,54 @@ class Nodes:
         """Set and return ``machine_class``: the only one, the named one, or None for a mixed sweep.
 
         Args:
-            name: any part of a machine class's name that fits one only. A part of its bracketed
-                list of CPU extensions does not count, since most classes share those.
+            name: see ``matching_class``.
 
         Raises:
             TuneError: there are several and none is named, or the name fits none or several.
         """
         classes = self.machine_classes()
-        listed = "; ".join(f"{one} on {', '.join(nodes)}" for one, nodes in classes.items())
         if name is not None:
-            heads = {one: re.sub(r"\[.*?\]", "", one).lower() for one in classes}
-            matching = [one for one in classes if name == one or name.lower() in heads[one]]
-            if len(matching) != 1:
-                raise TuneError(
-                    f"--machine-class: must be part of one machine class's name, got {name} "
-                    f"({listed})"
-                )
-            self.machine_class = matching[0]
+            self.machine_class = matching_class(name, classes)
         elif len(classes) == 1:
             self.machine_class = next(iter(classes))
         elif not allow_mixed:
+            listed = "; ".join(f"{one} on {', '.join(nodes)}" for one, nodes in classes.items())
             raise TuneError(
                 f"--machine-class: must be chosen where equal bits are impossible, got "
                 f"{len(classes)} machine classes: {listed} (--machine-class NAME, or --allow-mixed)"
             )
         return self.machine_class
 
-    def nodes_outside(self, machine_class: str | None) -> list[str]:
-        """Return the ids of known nodes of other machine classes; none if it is None."""
-        if machine_class is None:
-            return []
-        return sorted(
-            node.id for node in self.known.values() if node.machine_class != machine_class
-        )
-
-    def _wait_for_descriptions(self) -> None:
-        import ray
-
-        references = list(self._descriptions.values())
-        _, late = ray.wait(references, num_returns=len(references), timeout=_READY_TIMEOUT)
-        if late:
-            names = [node_id[:8] for node_id, ref in self._descriptions.items() if ref in late]
-            raise RunFailure(
-                f"--address: every node must answer, got nothing from {', '.join(names)} for "
-                f"{_READY_TIMEOUT:g} s (genretune doctor)"
-            )
-        self._collect_descriptions(strict=True)
-
-    def _collect_descriptions(self, *, strict: bool) -> None:
-        """Take the descriptions that have arrived, and send the samples where they are missing.
-
-        Raises:
-            RunFailure: with ``strict``, a node that is still alive failed to describe itself.
-        """
-        import ray
-
-        for node_id, reference in list(self._descriptions.items()):
-            if not ray.wait([reference], timeout=0)[0]:
-                continue
-            del self._descriptions[node_id]
-            try:
-                description = ray.get(reference)
-            except ray.exceptions.RayError as error:
-                if strict and self._is_alive(node_id):
-                    raise RunFailure(
-                        f"--address: node {node_id[:8]} cannot run this package: "
-                        f"{last_line(error)} (genretune doctor)"
-                    ) from error
-                continue  # it left meanwhile; if it is still there, the next request asks again
+    def _collect(self) -> None:
+        """Take the answers that have come; set aside the nodes that failed or do not answer."""
+        for node_id, description in self._answers(self._descriptions, "cannot describe itself"):
             name = f"{description.pop('host')}/{node_id[:8]}"
-            node = self.known[node_id] = Node(id=node_id, name=name, **description)
-            if not node.has_store:
-                self._send_samples(node_id)
+            self.known[node_id] = Node(id=node_id, name=name, **description)
+        for node_id, _ in self._answers(self._installations, "cannot take the samples"):
+            if node_id in self.known:
+                self.known[node_id] = replace(self.known[node_id], has_store=True)
+        for node in self.known.values():
+            if not (node.has_store or node.id in self._installations):
+                if not self.health.is_set_aside(node.id):
+                    self._send_samples(node.id)
+
+    def _answers(self, requests: dict[str, _Request], failure: str) -> list[tuple[str, Any]]:
+        """Remove the requests that are answered, have failed or are overdue; return the answers."""
+        import ray
+
+        answers = []
+        for node_id, request in list(requests.items()):
+            if ray.wait([request.reference], timeout=0)[0]:
+                del requests[node_id]
+                try:
+                    answers.append((node_id, ray.get(request.reference)))
+                except ray.exceptions.RayError as error:
+                    self.health.set_aside(node_id, f"{failure}: {last_line(error)}")
+            elif time.monotonic() - request.sent_at > _ANSWER_TIMEOUT:
+                del requests[node_id]
+                why = f"{failure}: no answer within {_ANSWER_TIMEOUT:g} s"
+                self.health.set_aside(node_id, why)
+        return answers
 
     def _send_samples(self, node_id: str) -> None:
         """Send the packed corpus to a node; it enters Ray's object store once for all nodes."""
@@ -259,19 +258,43 @@ class Nodes:
         reference = submit_to_node(
             node_id, install_samples, self._packed, self.requirements.samples
         )
-        self._installations[node_id] = reference
-
-    def _is_alive(self, node_id: str) -> bool:
-        """Return whether a node is alive, after the time that Ray may need to notice its death."""
-        import ray
-
-        end = time.monotonic() + _DEATH_DELAY
-        while any(node["NodeID"] == node_id and node["Alive"] for node in ray.nodes()):
-            if time.monotonic() > end:
-                return True
-            time.sleep(0.5)
-        return False
+        self._installations[node_id] = _Request(reference)
 
 
-def _fits(per_trial: Mapping[str, float], resources: Mapping[str, float]) -> bool:
-    return all(resources.get(name.upper(), 0.0) >= amount for name, amount in per_trial.items())
+def matching_class(name: str, classes: Mapping[str, list[str]]) -> str:
+    """Return the one machine class that ``--machine-class`` names.
+
+    Args:
+        name: any part of its name that fits it only. A part of the bracketed list of CPU extensions
+            does not count, since most machine classes share those.
+        classes: the nodes of each machine class, for the message.
+
+    Raises:
+        TuneError: it fits none or several.
+    """
+    heads = {one: re.sub(r"\[.*?\]", "", one).lower() for one in classes}
+    matching = [one for one in classes if name == one or name.lower() in heads[one]]
+    if len(matching) == 1:
+        return matching[0]
+    listed = "; ".join(f"{one} on {', '.join(nodes)}" for one, nodes in classes.items())
+    raise TuneError(
+        f"--machine-class: must be part of one machine class's name, got {name} ({listed})"
+    )
+
+
+def misfit(resources: Resources, totals: Sequence[Mapping[str, float]]) -> TuneError:
+    """Return the error that a trial fits on no node; it lists the nodes' resources."""
+    listed = "; ".join(
+        f"{int(total.get('CPU', 0))} CPU, {int(total.get('GPU', 0))} GPU" for total in totals
+    )
+    return TuneError(
+        f"--resources: must fit on one node, got cpu={resources.cpu:g},gpu={resources.gpu:g} "
+        f"(the cluster has {listed})"
+    )
+
+
+def _show_demand(bundles: list[dict[str, float]]) -> None:
+    """Tell Ray's autoscaler, if there is one, for what to add nodes."""
+    from ray.autoscaler.sdk import request_resources
+
+    request_resources(bundles=bundles)

@@ -16,9 +16,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from genretune.tune.dispatch.messages import (
-    EpochReport,
     SegmentOrder,
-    TrialEnd,
     from_json,
     is_message,
     to_json,
@@ -56,7 +54,10 @@ class SegmentSearcher(Searcher):
     def _suggest(self, trial_id: str) -> Any:
         decision = self._controller.next_segment(trial_id)
         if isinstance(decision, Segment):
-            return to_json(self._make_order(decision))
+            order = self._make_order(decision)
+            if segment := self._controller.segments.get(trial_id):
+                segment.excluded = frozenset(order.excluded_nodes)
+            return to_json(order)
         return decision if isinstance(decision, Done) else None
 
     def on_trial_complete(
@@ -106,8 +107,8 @@ class SegmentScheduler(FIFOScheduler):
 
     def _receive(self, segment_id: str, result: dict[str, Any]) -> Reply:
         message = from_json(result)
-        if not isinstance(message, EpochReport | TrialEnd):
-            raise RunFailure(f"message from a worker: must be a report or an end, got {message}")
+        if isinstance(message, SegmentOrder):
+            raise RunFailure(f"message from a worker: must not be an order, got {message}")
         return self._controller.receive(segment_id, message)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -172,6 +173,13 @@ class _RaySegment:
 
     def has_worker(self) -> bool:
         return self._trial.temporary_state.ray_actor is not None
+
+    def node_id(self) -> str | None:
+        actor = self._trial.temporary_state.ray_actor
+        if actor is None:
+            return None
+        facts = ray._private.state.actors(actor._actor_id.hex())
+        return str(facts["Address"]["NodeID"]) if facts.get("State") == "ALIVE" else None
 
     def has_ended(self) -> bool:
         return self._trial.status in (Trial.ERROR, Trial.TERMINATED)

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 LOST = "the worker was lost"
+NODE_DIED = "node has died"
+"""In Ray's words for the loss of a worker whose node left the cluster."""
 
 
 def first_line(error: BaseException) -> str:

@@ -1,8 +1,10 @@
 """The options of a driver: how a sweep is run. None changes a result; imports no Ray, no torch."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from genretune.tune.errors import TuneError
+from genretune.tune.reproducibility.literals import Device
 from genretune.tune.space.settings import Keep
 
 _RAY_UNITS = 10_000  # Ray counts resources in ten-thousandths
@@ -69,7 +71,8 @@ class RunOptions:
 
     Attributes:
         address: ``local``, ``auto`` or ``HOST:PORT``.
-        concurrency: number of concurrent trials; None for as many as fit.
+        concurrency: number of concurrent segments, those included for which a node has yet to
+            join; None for as many as fit on the nodes.
         resources: of one trial; None for the defaults of ``Resources``.
         takeover: take the run directory from a driver on another host.
         until: time limit (s since 1970): no segment starts after it, and running trials end at
@@ -81,6 +84,8 @@ class RunOptions:
         allow_mixed: allow several machine classes, one for each trial.
         accept_environment: resume despite a changed machine class, version or code.
         storage: URI in S3 of checkpoints and records; None for the run directory.
+        give_up_after: how many workers a trial may kill before it is declared failed; None for any
+            number.
     """
 
     address: str = "local"
@@ -95,3 +100,37 @@ class RunOptions:
     allow_mixed: bool = False
     accept_environment: bool = False
     storage: str | None = None
+    give_up_after: int | None = None
+
+    def device(self, setting: str, available: Callable[[], Device]) -> Device:
+        """Return the device of a sweep: as the space sets it, else by the resources of a trial.
+
+        Args:
+            setting: ``trial.device``.
+            available: returns the device that torch would use on this machine, for a sweep on it.
+
+        Raises:
+            TuneError: it contradicts the resources, or nothing tells it: the GPUs of a cluster are
+                not those of the driver's machine.
+        """
+        gpu = None if self.resources is None else self.resources.gpu
+        if setting == "cpu" and gpu:
+            raise TuneError(
+                f"--resources: gpu must be 0 for trial.device cpu, got gpu={gpu:g} "
+                "(omit gpu, or set trial.device=cuda)"
+            )
+        if setting == "cuda" and gpu == 0:
+            raise TuneError(
+                "--resources: gpu must be above 0 for trial.device cuda, got gpu=0 "
+                "(set gpu=1 or a fraction, or trial.device=cpu)"
+            )
+        if setting != "auto":
+            return "cuda" if setting == "cuda" else "cpu"
+        if gpu is not None:
+            return "cuda" if gpu else "cpu"
+        if self.address != "local":
+            raise TuneError(
+                "trial.device: must be known on a cluster, got auto without GPUs in --resources "
+                "(add --resources gpu=1, or trial.device=cpu)"
+            )
+        return available()

@@ -4,9 +4,12 @@ A segment is one Ray trial: it trains one of our trials from a checkpoint to a r
 Ray never uses an id twice, so a late message of a segment that was given up finds no entry.
 """
 
+import time
 from collections.abc import Iterator, KeysView
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from genretune.tune.dispatch.messages import EpochReport, SegmentError
 
 
 class SegmentHandle(Protocol):
@@ -14,6 +17,9 @@ class SegmentHandle(Protocol):
 
     def has_worker(self) -> bool:
         """Return whether a process runs it."""
+
+    def node_id(self) -> str | None:
+        """Return Ray's id of the node of that process; None while it is not known."""
 
     def has_ended(self) -> bool:
         """Return whether Ray has ended it."""
@@ -36,16 +42,28 @@ class RunningSegment:
         id: Ray's trial id.
         trial: our trial's index.
         handle: None until Ray has made a trial of it.
-        heard_at: when (s, monotonic) its worker started or last reported; None before.
-        reported: whether it has reported an epoch.
+        node_id: Ray's id of the node of its worker; None before it has one.
+        ordered_at: when (s, monotonic) it was ordered.
+        excluded: ids of the nodes that its order excludes.
+        withdrawn: whether it was taken back before it had a worker.
+        heard_at: when (s, monotonic) its worker started or last sent a message; None before.
+        has_spoken: whether its worker has sent a message.
+        report: its last report.
+        error: what its worker is about to end by.
         killed_at: when (s, monotonic) its worker was killed for hanging.
     """
 
     id: str
     trial: int
     handle: SegmentHandle | None = None
+    node_id: str | None = None
+    ordered_at: float = field(default_factory=time.monotonic)
+    excluded: frozenset[str] = frozenset()
+    withdrawn: bool = False
     heard_at: float | None = None
-    reported: bool = False
+    has_spoken: bool = False
+    report: EpochReport | None = None
+    error: SegmentError | None = None
     killed_at: float | None = None
 
 

@@ -6,50 +6,37 @@ kept and raised in the driver's loop, since Ray would take an exception in a cal
 trial's. Imports neither Ray nor torch.
 """
 
+import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from genretune.tune.dispatch.driver_settings import DriverSettings
 from genretune.tune.dispatch.hang_detector import HangDetector
-from genretune.tune.dispatch.messages import EpochReport, TrialEnd
+from genretune.tune.dispatch.messages import (
+    EpochReport,
+    Refusal,
+    SegmentError,
+    SignOfLife,
+    TrialEnd,
+    WorkerMessage,
+)
+from genretune.tune.dispatch.ray_errors import NODE_DIED
 from genretune.tune.dispatch.running_segments import RunningSegment, RunningSegments
+from genretune.tune.dispatch.segment_errors import SegmentErrors
 from genretune.tune.errors import TuneError
 from genretune.tune.run.journal import Journal
 from genretune.tune.run.retention import close_trial, epochs_to_keep, readable_result
 from genretune.tune.run.stop_requests import stop_requests
-from genretune.tune.space.settings import Keep
 from genretune.tune.storage.atomic_io import as_storage_failure, retry_storage
 from genretune.tune.storage.run_dir import Lease, RunDir
-from genretune.tune.storage.s3_run import S3Run
-from genretune.tune.sweep.decisions import STOP, WAIT, Done, Reply, Segment
+from genretune.tune.sweep.decisions import CONTINUE, STOP, WAIT, Done, Reply, Segment
 from genretune.tune.sweep.state_machine import StateMachine
 
+log = logging.getLogger("genretune.driver")
+
 _KILL_TIMEOUT = 60.0  # s that a killed worker has to die before its trial is taken from it
-
-
-@dataclass(frozen=True)
-class DriverSettings:
-    """How this driver works; nothing here changes a result.
-
-    Attributes:
-        generation: of the driver.
-        concurrency: trials at once.
-        io_timeout: seconds to retry failing storage.
-        hang_timeout: seconds without a report before a worker counts as hung.
-        keep: which checkpoints of finished trials stay.
-        check: raises ``Interrupted`` if the driver is to end; called while it waits.
-        s3: where checkpoints and records lie, if not in the run directory.
-    """
-
-    generation: int
-    concurrency: int
-    io_timeout: float = 600.0
-    hang_timeout: float = 600.0
-    keep: Keep = "usual"
-    check: Callable[[], None] = lambda: None
-    s3: S3Run | None = None
 
 
 class SweepController:
@@ -57,6 +44,8 @@ class SweepController:
 
     Attributes:
         segments: those that run now.
+        concurrency: how many may run at once; changes as nodes join and leave.
+        errors: those whose origin is not known.
         done: the decision that ended the sweep; None before.
         failure: an error that must end the driver.
         epochs: reported for the first time under this driver.
@@ -70,6 +59,8 @@ class SweepController:
         self.state_machine = state_machine
         self.settings = settings
         self.segments = RunningSegments()
+        self.concurrency = settings.concurrency
+        self.errors = SegmentErrors()
         self.done: Done | None = None
         self.failure: BaseException | None = None
         self.epochs = 0
@@ -91,7 +82,7 @@ class SweepController:
 
     def next_segment(self, segment_id: str) -> Segment | Literal["wait"] | Done:
         """Decide what the segment that Ray calls ``segment_id`` is to train."""
-        if len(self.segments) >= self.settings.concurrency:
+        if len(self.segments) >= self.concurrency:
             return WAIT
         decision = self.state_machine.next_segment(self.segments.trials)
         self.flush()  # the trial that it creates must be in the journal before a worker gets it
@@ -101,16 +92,29 @@ class SweepController:
             self.segments.add(segment_id, decision.trial)
         return decision
 
-    def receive(self, segment_id: str, message: EpochReport | TrialEnd) -> Reply:
-        """Handle a worker's message; reply whether its segment trains on."""
+    def receive(self, segment_id: str, message: WorkerMessage) -> Reply:
+        """Handle a worker's message; reply whether its segment goes on."""
         segment = self.segments.get(segment_id)
         if segment is None:
             return STOP  # it was given up; its trial may run elsewhere by now
-        self._hang_detector.reported(segment)
-        if isinstance(message, TrialEnd):
-            self.state_machine.ended(segment.trial, message.status, message.epochs, message.why)
-            self.flush()
-            return STOP
+        self._hang_detector.heard(segment)
+        match message:
+            case SignOfLife():
+                return CONTINUE
+            case SegmentError():
+                segment.error = message
+                return CONTINUE  # the worker raises it, so that Ray does not use its process again
+            case Refusal():
+                log.info("trial %d: %s", segment.trial, message.why)
+                self.state_machine.refused(segment.trial)
+                return STOP
+            case TrialEnd():
+                self.state_machine.ended(segment.trial, message.status, message.epochs, message.why)
+                self.flush()
+                return STOP
+        segment.report = message
+        if segment.node_id is not None:
+            self.settings.health.reported(segment.node_id)
         return self._receive_report(segment.trial, message)
 
     def segment_ended(self, segment_id: str) -> None:
@@ -127,15 +131,54 @@ class SweepController:
         segment = self.segments.get(segment_id)
         if segment is None:
             return
+        if segment.withdrawn:
+            self.segments.remove(segment)
+            self.state_machine.refused(segment.trial)
+            return
         if segment.killed_at is not None:
             self._hang_detector.given_up(segment.trial)
             why = "the worker hung and was killed"
+        if segment.error is not None:
+            why = segment.error.why
         # fence first: a worker that only seems dead must not write beside its successor
         self._with_retries(lambda: (self.settings.s3 or self.run).revoke(segment.trial))
         self._download_records(segment.trial)
         self.segments.remove(segment)
-        self.state_machine.lost(segment.trial, why)
+        if self._is_trials_own(segment):
+            epochs = self.state_machine.state.trials[segment.trial].epochs
+            why = f"{why} (in two processes)"
+            self.state_machine.ended(segment.trial, "failed", epochs, why)
+        else:
+            self._lose(segment, why)
         self.flush()
+
+    def _is_trials_own(self, segment: RunningSegment) -> bool:
+        """Return whether a segment ended by an error that the trial raises everywhere."""
+        if segment.error is None:
+            return False
+        nodes = self.settings.usable_nodes(self.machine_class_of(segment.trial))
+        return self.errors.add(segment.trial, segment.error, segment.node_id, nodes=nodes)
+
+    def _lose(self, segment: RunningSegment, why: str) -> None:
+        """Record a loss; give the trial up if it has killed as many workers as it may."""
+        trial, node_id, settings = segment.trial, segment.node_id, self.settings
+        log.warning("trial %d was lost: %s", trial, why)
+        node_left = NODE_DIED in why  # Ray lists a dead node as alive for a while
+        if node_id is not None:
+            node_left = node_left or not settings.is_alive(node_id)
+            settings.health.lost(node_id, trial)
+        self.state_machine.lost(trial, why, node_left=node_left)
+        state = self.state_machine.state.trials[trial]
+        killed, limit = state.workers_killed, settings.give_up_after
+        if limit is not None and killed >= limit and not state.final:
+            workers = "1 worker" if killed == 1 else f"{killed} workers"
+            self.state_machine.give_up(trial, f"given up after it killed {workers} ({why})")
+
+    def withdraw(self, segment: RunningSegment) -> None:
+        """Take back a segment that waits for a node, so that its trial is ordered anew."""
+        if segment.handle is not None:
+            segment.withdrawn = True
+            segment.handle.abandon("its order was outdated")
 
     def tick(self) -> None:
         """Do what is due from time to time: stop requests, dead and hung segments."""
@@ -194,6 +237,8 @@ class SweepController:
         handle, now = segment.handle, time.monotonic()
         if handle is None:
             return
+        if segment.node_id is None:
+            segment.node_id = handle.node_id()
         if handle.has_ended():
             self.segment_lost(segment.id, handle.why_ended())
         elif segment.killed_at is not None:

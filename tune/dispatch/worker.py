@@ -1,9 +1,10 @@
 """What runs on a worker: one segment of one trial, reported to the driver after each epoch."""
 
 import functools
+import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ from genretune.data.store import Store
 from genretune.models.errors import ModelError
 from genretune.tune.dispatch.messages import (
     EpochReport,
+    Refusal,
+    SegmentError,
     SegmentOrder,
+    SignOfLife,
     TrialEnd,
     from_json,
     to_json,
 )
-from genretune.tune.errors import RunFailure, TuneError
+from genretune.tune.errors import RefusedEnvironment, RunFailure, TuneError
 from genretune.tune.reproducibility.environment import machine_class
 from genretune.tune.reproducibility.literals import Device, Level
 from genretune.tune.space.load import space_from_json
@@ -27,17 +31,20 @@ from genretune.tune.storage.run_dir import Lease
 from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.trial.corpus import open_data
+from genretune.tune.trial.error_origin import may_be_infrastructure
 from genretune.tune.trial.run_trial import run_trial, summarize_error
 from genretune.tune.trial.workspace import TrialWorkspace, run_workspace, s3_workspace
 
 _TRANSFER = 120.0  # s that samples may take to reach a node that has just joined
+_SIGN_OF_LIFE = 30.0  # s between two signs of life
 
 
 def work(config: Mapping[str, Any]) -> None:
     """Run one segment.
 
-    A fault of the trial itself is reported as its end; what is raised here is infrastructure's, and
-    the driver retries it.
+    An error of the trial itself is reported as its end. What is raised here is infrastructure's or
+    may be: Ray then ends the process, since a broken GPU context breaks every trial after it, and
+    the driver starts the segment again elsewhere.
 
     Args:
         config: a ``SegmentOrder`` as JSON.
@@ -47,7 +54,10 @@ def work(config: Mapping[str, Any]) -> None:
         raise RunFailure(f"message to a worker: must be a segment order, got {order}")
     with _open_workspace(order) as workspace:
         sweep = workspace.sweep
-        _require_machine_class(order.machine_class, sweep["device"], sweep["determinism"])
+        refusal = _refusal(order.machine_class, sweep["device"], sweep["determinism"])
+        if refusal is not None:
+            ray_tune.report(to_json(refusal))
+            return
         data = sweep["data"]
         store = _store(order.store, data["samples"], data["sample_rate"])
         with open(workspace.trial_dir.path / "stdout.log", "a") as log:
@@ -77,25 +87,52 @@ def _run(order: SegmentOrder, workspace: TrialWorkspace, store: Store) -> TrialE
             value=record[order.metric],
             weights_sha256=record["weights_sha256"],
             seconds=record["seconds"],
+            host=platform.node(),
+            device=workspace.sweep["device"],
         )
         ray_tune.report(to_json(epoch))
         return True
 
-    folder, plugins = workspace.trial_dir, workspace.plugins
+    folder = workspace.trial_dir
+    shares_device = 0.0 < order.bundle.get("GPU", 0.0) < 1.0
     try:
-        config = _config(order, workspace)
-        outcome = run_trial(config, store, folder, on_report=report, plugins=plugins)
-    except RunFailure:
+        outcome = run_trial(
+            _config(order, workspace),
+            store,
+            folder,
+            on_report=report,
+            on_step=_signs_of_life(),
+            shares_device=shares_device,
+            plugins=workspace.plugins,
+        )
+    except (RunFailure, RefusedEnvironment):
         raise
     except Exception as error:
         result = folder.result()
         epochs = len(result["history"]) if result else 0
         is_ours = isinstance(error, TuneError | ModelError)
         why = str(error).splitlines()[0] if is_ours else summarize_error(error)
-        return TrialEnd("failed", epochs, why)
+        if not may_be_infrastructure(error, shares_device=shares_device):
+            return TrialEnd("failed", epochs, why)
+        process = f"{platform.node()}:{os.getpid()}"
+        ray_tune.report(to_json(SegmentError(type(error).__name__, epochs + 1, process, why)))
+        raise
     if outcome.status == "interrupted":
         raise RunFailure("a segment must be ended by the driver, got an interruption on the worker")
     return TrialEnd(outcome.status, len(outcome.history), outcome.why)
+
+
+def _signs_of_life() -> Callable[[], None]:
+    """Return what to call before every batch: it tells the driver now and then that it was."""
+    last = time.monotonic()
+
+    def on_step() -> None:
+        nonlocal last
+        if time.monotonic() - last > _SIGN_OF_LIFE:
+            last = time.monotonic()
+            ray_tune.report(to_json(SignOfLife()))
+
+    return on_step
 
 
 def _config(order: SegmentOrder, workspace: TrialWorkspace) -> TrialConfig:
@@ -115,11 +152,12 @@ def _config(order: SegmentOrder, workspace: TrialWorkspace) -> TrialConfig:
     return config
 
 
-def _require_machine_class(required: str | None, device: Device, level: Level) -> None:
-    """Raise RunFailure on a node of another machine class: one that has just joined, say."""
+def _refusal(required: str | None, device: Device, level: Level) -> Refusal | None:
+    """Return why a node of another machine class must not train: one that has just joined, say."""
     found = machine_class(device, level)
-    if required is not None and found != required:
-        raise RunFailure(f"{platform.node()}: must be of machine class {required}, got {found}")
+    if required is None or found == required:
+        return None
+    return Refusal(f"{platform.node()} must be of machine class {required}, got {found}")
 
 
 @functools.lru_cache(maxsize=2)

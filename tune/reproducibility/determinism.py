@@ -6,7 +6,7 @@ import platform
 
 import torch
 
-from genretune.tune.errors import TuneError
+from genretune.tune.errors import RefusedEnvironment
 from genretune.tune.reproducibility.determinism_env import mismatched_variables
 from genretune.tune.reproducibility.literals import Level, Precision
 
@@ -17,12 +17,12 @@ def apply(level: Level, *, threads: int, precision: Precision) -> None:
     """Set every torch flag that the trial's bits depend on, overriding what earlier trials set.
 
     Raises:
-        TuneError: the process was started without the environment variables of ``level``.
+        RefusedEnvironment: the process was started without the environment variables of ``level``.
     """
     # The libraries read these variables once, at their first operation: too late to set them here.
     if mismatched := mismatched_variables(level):
         name, value = next(iter(mismatched.items()))
-        raise TuneError(
+        raise RefusedEnvironment(
             f"determinism: {level} needs {name} "
             f"{'unset' if value is None else '= ' + value}, got {os.environ.get(name)!r} "
             "(set it before Python starts, or use the genretune command, which sets it)"

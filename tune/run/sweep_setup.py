@@ -13,7 +13,7 @@ from genretune.data.splits.split_file import resolve_split
 from genretune.models.errors import ModelError
 from genretune.models.plugins import Plugin
 from genretune.tune.errors import TuneError
-from genretune.tune.reproducibility.environment import available_device, environment
+from genretune.tune.reproducibility.environment import available_device
 from genretune.tune.space.distributions import Values
 from genretune.tune.space.load import space_from_json
 from genretune.tune.space.space import Space
@@ -69,22 +69,19 @@ class Sweep:
         return trial_config(settings, plugins=self.plugins)
 
     def as_json(self) -> dict[str, Any]:
-        """Return ``sweep.json``: everything results depend on, and where the sweep started."""
-        level = self.level
-        device: Any = self.device
+        """Return ``sweep.json`` but for the environment of the workers."""
         return {
             "version": SWEEP_VERSION,
             "space": self.space.as_json(),
             "overrides": list(self.overrides),
             "data": dict(self.data),
             "device": self.device,
-            "determinism": level,
+            "determinism": self.level,
             "source": self.store.source_digest,
             "leakage": dict(self.leakage),
             "classes": list(self.store.classes),
             "plugins": {name: plugin.sha256 for name, plugin in self.plugins.items()},
             "corpus": None if self.folder is None else str(self.folder.absolute()),
-            "environment": environment(device, level),
         }
 
     @property
@@ -97,6 +94,7 @@ def new_sweep(
     space: Space,
     folder: Path,
     *,
+    device: str | None = None,
     plugins: Sequence[Path] = (),
     overrides: Sequence[str] = (),
     progress: Progress | None = None,
@@ -104,6 +102,7 @@ def new_sweep(
     """Resolve a space against a corpus, and check everything that needs no training.
 
     Args:
+        device: of the workers; None for the space's, where ``auto`` means what torch sees here.
         overrides: those already applied to ``space``, for the record.
         progress: called with the number of packed clips if the corpus is not packed yet.
 
@@ -125,7 +124,7 @@ def new_sweep(
         "split": split.model_dump(mode="json"),
         "window": window.model_dump(mode="json"),
     }
-    device = str(space.trial.get("device", "auto"))
+    device = device or str(space.trial.get("device", "auto"))
     sweep = Sweep(
         space=space,
         store=store,

@@ -34,12 +34,13 @@ class StorageFailure(RunFailure):
     """Storage that cannot be read or written: transient, so the operation is retried."""
 
 
-def write_atomically(path: Path, content: bytes, *, mark: str = "") -> None:
+def write_atomically(path: Path, content: bytes, *, mark: str = "", durable: bool = True) -> None:
     """Replace ``path`` by ``content``; a reader sees the old file or the new one, never a part.
 
     Args:
         mark: part of the temporary file's name, different for each concurrent writer of ``path``;
             the process id if empty.
+        durable: whether it must survive a power failure.
 
     Raises:
         OSError: the file cannot be written; ``path`` is unchanged and no temporary file remains.
@@ -53,10 +54,13 @@ def write_atomically(path: Path, content: bytes, *, mark: str = "") -> None:
             file.flush()
             # Before the rename: otherwise a power failure can leave the new name on a file whose
             # content never reached the disk, with the old content already gone.
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+    if not durable:
+        return
     # The rename itself is an entry of the folder; until that is on disk, a power failure can bring
     # the old file back although the caller has already reported or journaled the new one.
     folder = os.open(path.parent, os.O_RDONLY)

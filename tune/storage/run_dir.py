@@ -84,6 +84,10 @@ class RunDir:
         return self.path / DRIVER_JSON
 
     @property
+    def running_json(self) -> Path:
+        return self.path / "running.json"
+
+    @property
     def storage_json(self) -> Path:
         return self.path / "storage.json"
 

@@ -131,6 +131,7 @@ class Lost:
     Attributes:
         generation: of the driver at that time.
         epochs: reported by then.
+        node_left: whether the worker's node left the cluster, so that the trial did not cause it.
     """
 
     __pydantic_config__ = _STRICT
@@ -138,12 +139,13 @@ class Lost:
     why: str
     generation: int
     epochs: int
+    node_left: bool = False
     event: Literal["lost"] = "lost"
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """The user declared a trial failed, with the epochs reported by then."""
+    """A trial was declared failed by the user or their rule, with the epochs reported by then."""
 
     __pydantic_config__ = _STRICT
     trial: int

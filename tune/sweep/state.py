@@ -44,6 +44,7 @@ class TrialState:
         given_up: the event by which the user declared it failed.
         stopped_by_user: epochs after which the user stopped it.
         losses: (driver generation, epochs reported by then) of each lost worker.
+        workers_killed: how many of them were lost without their node.
         stopped_at: the epoch of the rung at which a verdict stopped it.
     """
 
@@ -58,6 +59,7 @@ class TrialState:
     given_up: GiveUp | None = None
     stopped_by_user: int | None = None
     losses: list[tuple[int, int]] = field(default_factory=list)
+    workers_killed: int = 0
     stopped_at: int | None = None
 
     @property
@@ -144,7 +146,9 @@ class State:
             case Ended():
                 return self._ended(event)
             case Lost():
-                self._trial(event.trial, event).losses.append((event.generation, event.epochs))
+                trial = self._trial(event.trial, event)
+                trial.losses.append((event.generation, event.epochs))
+                trial.workers_killed += not event.node_left
             case GiveUp():
                 self._trial(event.trial, event).given_up = event
             case Stop():

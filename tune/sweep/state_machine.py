@@ -23,7 +23,8 @@ How a driver uses it, from one thread:
   or ``failed`` (the training raised an error). After an infrastructure failure, call
   ``lost(trial, why)``: the trial is queued again, up to ``retries`` times per driver generation
   without progress; then it stays open, and the sweep finishes what can be decided without it.
-  In every case, remove the trial from ``busy`` only when its worker has really released it.
+  After a refusal by the node call ``refused(trial)``, which costs no retry. In every case, remove
+  the trial from ``busy`` only when its worker has really released it.
 - For the user: ``stop(trial)``, ``stop(None)`` (drain until the next driver),
   ``give_up(trial, why)``, ``extend(trials)``. ``drain()`` is ``stop(None)`` without an entry in
   the journal: for time limits.
@@ -143,10 +144,18 @@ class StateMachine:
         """
         self._apply(Ended(trial, status, epochs, why))
 
-    def lost(self, trial: int, why: str) -> None:
-        """Report that a trial's worker was lost; requeue the trial until its retries run out."""
+    def lost(self, trial: int, why: str, *, node_left: bool = False) -> None:
+        """Report that a trial's worker was lost; requeue the trial until its retries run out.
+
+        Args:
+            node_left: whether its node has left the cluster, which the trial cannot have caused.
+        """
         epochs = self.state.trials[trial].epochs
-        self._apply(Lost(trial, why, self.state.generation, epochs))
+        self._apply(Lost(trial, why, self.state.generation, epochs, node_left))
+        self._queue.put(trial)
+
+    def refused(self, trial: int) -> None:
+        """Report that a node refused a segment before it did anything; requeue the trial."""
         self._queue.put(trial)
 
     # Called on behalf of the user

@@ -1,6 +1,7 @@
 """One epoch: training over batches in seeded order, then evaluation."""
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,17 +17,22 @@ from genretune.tune.training.inputs import Batch, draw_batch, training_images
 from genretune.tune.training.metrics import Scores, compute_scores
 from genretune.tune.training.snapshot import weights_digest
 
+OnStep = Callable[[], None]
 
-def run_epoch(components: Components, epoch: int) -> dict[str, Any]:
+
+def run_epoch(
+    components: Components, epoch: int, *, on_step: OnStep = lambda: None
+) -> dict[str, Any]:
     """Train for one epoch, evaluate, and return the epoch's record: the ``metrics.tsv`` columns.
 
     Args:
         epoch: counts from 1; every random draw of the epoch is a function of it.
+        on_step: called before every batch of training and evaluation.
     """
     started = time.perf_counter()
     lr = components.schedule.lr  # of the first step: schedules stepped per batch change it
-    trained = train_epoch(components, epoch)
-    validated = evaluate(components, components.validation)
+    trained = train_epoch(components, epoch, on_step=on_step)
+    validated = evaluate(components, components.validation, on_step=on_step)
     return {
         "epoch": epoch,
         "trn_loss": trained.loss,
@@ -46,13 +52,14 @@ def run_epoch(components: Components, epoch: int) -> dict[str, Any]:
     }
 
 
-def train_epoch(components: Components, epoch: int) -> Scores:
+def train_epoch(components: Components, epoch: int, *, on_step: OnStep = lambda: None) -> Scores:
     """Train over all training windows once and score the logits computed on the way."""
     config = components.config
     components.model.train()
     order = epoch_order(len(components.train), derive(config.seed, "order", epoch))
     outputs = _Outputs(components.train)
     for index, rows in enumerate(order.split(config.batch_size)):
+        on_step()
 
         def dropout_seed(name: str, index: int = index) -> int:
             return derive(config.seed, "dropout", name, epoch, index)
@@ -64,13 +71,16 @@ def train_epoch(components: Components, epoch: int) -> Scores:
     return outputs.scores()
 
 
-def evaluate(components: Components, subset: FoldSubset) -> Scores:
+def evaluate(
+    components: Components, subset: FoldSubset, *, on_step: OnStep = lambda: None
+) -> Scores:
     """Return the scores of ``subset`` with the current weights; does not affect training."""
     config, loss = components.config, components.loss
     components.model.eval()
     outputs = _Outputs(subset)
     with torch.no_grad():
         for rows in torch.arange(len(subset)).split(config.eval_batch_size):
+            on_step()
             images = components.feature(components.waveforms(subset, rows))
             logits = forward(components.model, images, config)
             target = components.send(subset.target[rows])

@@ -14,7 +14,7 @@ from genretune.tune.training.components import (
     needs_statistics,
 )
 from genretune.tune.training.config import TrialConfig
-from genretune.tune.training.epoch import run_epoch
+from genretune.tune.training.epoch import OnStep, run_epoch
 from genretune.tune.training.metrics import epochs_without_improvement
 from genretune.tune.training.snapshot import Checkpoint, restore, snapshot
 
@@ -43,6 +43,7 @@ def train(
     *,
     resume_from: Checkpoint | None = None,
     on_epoch: OnEpoch | None = None,
+    on_step: OnStep = lambda: None,
     plugins: Plugins | None = None,
 ) -> Outcome:
     """Train a trial to its end, from the start or from a checkpoint.
@@ -51,6 +52,7 @@ def train(
         resume_from: a checkpoint of the same trial; the remaining epochs are equal to the bit to
             those of an uninterrupted run.
         on_epoch: called with a checkpoint after each epoch; training ends if it returns false.
+        on_step: called before every batch of training and evaluation.
         plugins: loaded plug-ins by file name.
 
     Raises:
@@ -66,7 +68,7 @@ def train(
         components.schedule.fast_forward(history)
     # Checked before the first epoch too: a checkpoint may be of the last one.
     while (why := _end_reason(config, history)) is None:
-        record = run_epoch(components, len(history) + 1)
+        record = run_epoch(components, len(history) + 1, on_step=on_step)
         if (divergence := _divergence(record)) is not None:
             return Outcome("diverged", history, divergence)  # the diverged epoch has no record
         history = (*history, record)

@@ -13,8 +13,10 @@ from genretune.tune.reproducibility.environment import environment
 from genretune.tune.storage.atomic_io import STORAGE_ERRORS, StorageFailure
 from genretune.tune.training.components import Plugins
 from genretune.tune.training.config import TrialConfig
+from genretune.tune.training.epoch import OnStep
 from genretune.tune.training.snapshot import Checkpoint
 from genretune.tune.training.train import Outcome, train
+from genretune.tune.trial.error_origin import may_be_infrastructure
 from genretune.tune.trial.trial_dir import TrialDir
 
 OnReport = Callable[[Mapping[str, Any]], bool]
@@ -26,6 +28,8 @@ def run_trial(
     trial_dir: TrialDir,
     *,
     on_report: OnReport,
+    on_step: OnStep = lambda: None,
+    shares_device: bool = False,
     plugins: Plugins | None = None,
 ) -> Outcome:
     """Start a trial, or resume it from its newest intact checkpoint.
@@ -33,13 +37,16 @@ def run_trial(
     Args:
         on_report: called with the record of every epoch, including those of the checkpoint, after
             checkpoint and records are on disk; returning False ends the segment.
+        on_step: called before every batch.
+        shares_device: whether other processes use the same GPU.
 
     Returns:
         The outcome; ``interrupted`` if ``on_report`` ended the segment.
 
     Raises:
         StorageFailure: a checkpoint or record cannot be written (infrastructure; retried).
-        Exception: any error of the trial itself, after ``error.txt`` is written.
+        Exception: any error, after ``error.txt`` is written; the trial is recorded as failed only
+            if the error is its own (see ``may_be_infrastructure``).
     """
     determinism.apply(config.determinism, threads=config.threads, precision=config.precision)
     start = trial_dir.newest_checkpoint()
@@ -63,13 +70,17 @@ def run_trial(
         return on_report(checkpoint.history[-1])
 
     try:
-        outcome = train(config, store, resume_from=start, on_epoch=on_epoch, plugins=plugins)
+        outcome = train(
+            config, store, resume_from=start, on_epoch=on_epoch, on_step=on_step, plugins=plugins
+        )
     except RunFailure:
         raise  # infrastructure: no failure of the trial, so nothing is recorded and it is retried
     except Exception as error:
         if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
             raise StorageFailure(f"{error.filename or trial_dir.path}: {error.strerror}") from error
-        trial_dir.fail(config, summarize_error(error), traceback.format_exc())
+        trial_dir.write_error(traceback.format_exc())
+        if not may_be_infrastructure(error, shares_device=shares_device):
+            trial_dir.finish(config, "failed", summarize_error(error))
         raise
     if outcome.status != "interrupted":
         trial_dir.finish(config, outcome.status, outcome.why)

@@ -176,10 +176,9 @@ class TrialDir:
 
         self._with_fence(write_end)
 
-    def fail(self, config: TrialConfig, why: str, traceback: str) -> None:
-        """Record that the trial failed; ``error.txt`` first, since the status refers to it."""
+    def write_error(self, traceback: str) -> None:
+        """Write ``error.txt``; before the status, which refers to it."""
         self._with_fence(lambda: self._write(self.path / "error.txt", traceback))
-        self.finish(config, "failed", why)
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write ``result.json``."""

@@ -6,10 +6,18 @@ import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from genretune.tune.dispatch.messages import EpochReport, TrialEnd
+from genretune.tune.dispatch.messages import (
+    EpochReport,
+    Refusal,
+    SegmentError,
+    SignOfLife,
+    TrialEnd,
+)
+from genretune.tune.dispatch.node_health import NodeHealth
 from genretune.tune.dispatch.running_segments import RunningSegment
 from genretune.tune.dispatch.sweep_controller import SweepController
 from genretune.tune.run.journal import read_journal
@@ -201,6 +209,9 @@ class Handle:
     def has_worker(self) -> bool:
         return self.worker
 
+    def node_id(self) -> str | None:
+        return "node-a" if self.worker else None
+
     def has_ended(self) -> bool:
         return self.ended
 
@@ -252,3 +263,94 @@ def test_a_hung_worker_is_killed_then_abandoned(make: Make) -> None:
     controller.segment_lost("ray-0", "timeout")
     (loss,) = [e for e in read_journal(controller.run.journal) if e.event == "lost"]
     assert loss.why == "the worker hung and was killed"
+
+
+def events_of(controller: SweepController, kind: str) -> list[Any]:
+    return [event for event in read_journal(controller.run.journal) if event.event == kind]
+
+
+def broken(process: str, *, epoch: int = 1, error: str = "AcceleratorError") -> SegmentError:
+    return SegmentError(error, epoch, process, f"{error}: CUDA error")
+
+
+def test_an_error_that_may_be_the_gpus_is_the_trials_if_it_repeats(make: Make) -> None:
+    controller = make()
+    for attempt, message in enumerate(
+        (broken("a:1"), broken("a:1"), broken("a:2", epoch=2), broken("a:3"))
+    ):
+        running(controller, f"ray-{attempt}")
+        assert controller.receive(f"ray-{attempt}", message) == "continue", "it is to raise it"
+        assert not events_of(controller, "ended")
+        controller.segment_lost(f"ray-{attempt}", "Ray's words")
+    assert len(events_of(controller, "lost")) == 3, "not in the same process, nor another epoch"
+    (ended,) = events_of(controller, "ended")
+    assert (ended.trial, ended.status) == (0, "failed")
+    assert ended.why == "AcceleratorError: CUDA error (in two processes)"
+
+
+def test_where_there_are_two_nodes_it_must_repeat_on_the_other(make: Make) -> None:
+    controller = make()
+    controller.settings = replace(controller.settings, usable_nodes=lambda machine_class: 2)
+    for attempt, node in enumerate(("a", "a", "b")):
+        segment, _ = running(controller, f"ray-{attempt}")
+        segment.node_id = node
+        assert controller.errors.nodes(0) == ({"a"} if attempt else set())
+        controller.receive(f"ray-{attempt}", broken(f"{node}:{attempt}"))
+        controller.segment_lost(f"ray-{attempt}", "Ray's words")
+    assert [len(events_of(controller, kind)) for kind in ("lost", "ended")] == [2, 1]
+
+
+def test_a_refusal_costs_nothing(make: Make) -> None:
+    controller = make()
+    for attempt in range(9):
+        segment, _ = running(controller, f"ray-{attempt}")
+        assert segment.trial == 0
+        assert controller.receive(f"ray-{attempt}", Refusal("another machine class")) == "stop"
+        controller.segment_ended(f"ray-{attempt}")
+    assert not events_of(controller, "lost") and controller.lease(0).attempt == 0
+
+
+def test_a_withdrawn_segment_costs_nothing(make: Make) -> None:
+    controller = make()
+    segment, handle = running(controller, "ray-0")
+    controller.withdraw(segment)
+    assert handle.calls == ["its order was outdated"]
+    controller.segment_lost("ray-0", "abandoned")  # what Ray makes of it
+    assert not events_of(controller, "lost")
+    again = controller.next_segment("ray-1")
+    assert isinstance(again, Segment) and again.trial == 0
+
+
+def test_a_sign_of_life_is_not_journaled(make: Make) -> None:
+    controller = make()
+    segment, _ = running(controller, "ray-0")
+    before = controller.run.journal.read_bytes()
+    assert controller.receive("ray-0", SignOfLife()) == "continue"
+    assert segment.has_spoken and controller.run.journal.read_bytes() == before
+
+
+def test_a_trial_is_given_up_after_the_workers_it_killed_but_not_for_lost_nodes(make: Make) -> None:
+    controller = make()
+    controller.settings = replace(controller.settings, give_up_after=2)
+    for attempt, why in enumerate(("its node has died", "killed", "killed")):
+        running(controller, f"ray-{attempt}")
+        assert not events_of(controller, "give_up")
+        controller.segment_lost(f"ray-{attempt}", why)
+    assert [event.node_left for event in events_of(controller, "lost")] == [True, False, False]
+    (given_up,) = events_of(controller, "give_up")
+    assert given_up.why == "given up after it killed 2 workers (killed)"
+    following = controller.next_segment("ray-9")
+    assert isinstance(following, Segment) and following.trial == 1, "the sweep goes on"
+
+
+def test_a_node_that_loses_segments_of_two_trials_is_set_aside(make: Make) -> None:
+    controller = make()
+    health = NodeHealth()
+    controller.settings = replace(controller.settings, health=health)
+    running(controller, "ray-0")
+    running(controller, "ray-1")
+    controller.tick()
+    controller.segment_lost("ray-0", "killed")
+    assert not health.is_set_aside("node-a")
+    controller.segment_lost("ray-1", "killed")
+    assert health.all_set_aside()["node-a"].why == ("lost two segments in a row, of trials 0 and 1")

@@ -155,7 +155,8 @@ def test_an_end_that_the_driver_never_received_is_deleted(
 ) -> None:
     trial = segment(objects, tmp_path / "a")
     run_until(trial, config, store, 1)
-    trial.trial_dir.fail(config, "out of memory", "Traceback")
+    trial.trial_dir.write_error("Traceback")
+    trial.trial_dir.finish(config, "failed", "out of memory")
     trial.upload_end()
     s3_run.download_records(3)
     folder = tmp_path / "run" / "trials" / "00003"
