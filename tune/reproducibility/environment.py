@@ -13,6 +13,7 @@ import torch
 
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.code_digest import NUMERICS_FOLDERS, code_digest
+from genretune.tune.reproducibility.gpu_facts import gpu_facts
 from genretune.tune.reproducibility.literals import Device, Level
 
 _PACKAGES = ("genretune", "torch", "torchaudio", "numpy", "scipy", "ray", "optuna", "pyarrow")
@@ -31,10 +32,18 @@ _CPU_FLAGS = (
 )
 
 
-def environment(device: Device, level: Level) -> dict[str, Any]:
-    """Return this process's environment as recorded in ``result.json``, a flat JSON object."""
+def environment(device: Device, level: Level, gpu_share: float = 1.0) -> dict[str, Any]:
+    """Return this process's environment as recorded in ``result.json``, a flat JSON object.
+
+    Args:
+        gpu_share: the share of its GPU that the trial is granted; ignored on a CPU.
+
+    Raises:
+        TuneError: there is no GPU that torch can use.
+        RunFailure: the version of the GPU's driver is not known.
+    """
     facts: dict[str, Any] = {
-        "machine_class": machine_class(device, level),
+        "machine_class": machine_class(device, level, gpu_share),
         "python": platform.python_version(),
         **{name: _version(name) for name in (*_PACKAGES, *_IO_PACKAGES)},
         "torch": torch.__version__,
@@ -48,31 +57,52 @@ def environment(device: Device, level: Level) -> dict[str, Any]:
         **_git(),
     }
     if device == "cuda":
-        facts |= _gpu()
+        facts |= gpu_facts() | {"gpu_share": gpu_share}
     return facts
 
 
-def machine_class(device: Device, level: Level) -> str:
+def machine_class(device: Device, level: Level, gpu_share: float = 1.0) -> str:
     """Return the machine class: machines of one class compute equal bits at ``level``.
 
-    On a GPU it names the model, driver, CUDA, cuDNN and torch; on a CPU the vendor, the
-    instruction set and torch; at ``portable`` only the architecture and torch.
+    On a CPU it names the vendor, the instruction set and torch; at ``portable`` only the
+    architecture and torch.
+
+    On a GPU it names the model, driver, CUDA, cuDNN, torch, the share of the GPU if it is not the
+    whole of it, and the host's CPU like that of a CPU: the filter banks of a feature follow the
+    instruction set that MKL picks, initial weights that of ATen. So two hosts with equal GPUs and
+    different CPUs are two machine classes. The variables of ``portable`` would make them one, but
+    a process needs them before it starts, when it is not known yet whether it will train on a GPU,
+    and no GPU has ever confirmed it.
+
+    Args:
+        gpu_share: the share of its GPU that the trial is granted; ignored on a CPU.
+
+    Raises:
+        TuneError: there is no GPU that torch can use.
+        RunFailure: the version of the GPU's driver is not known.
     """
     torch_version = f"torch {torch.__version__}"
     if device == "cuda":
-        gpu = _gpu()
+        require_device("cuda")
+        gpu = gpu_facts()
+        share = f", {gpu_share:g} of the GPU" if gpu_share < 1.0 else ""
         return (
             f"{gpu['gpu']}, {gpu['sm_count']} SMs, driver {gpu['driver']}, CUDA {gpu['cuda']}, "
-            f"cuDNN {gpu['cudnn']}, {torch_version}"
+            f"cuDNN {gpu['cudnn']}, {torch_version}{share}, host {_cpu_class()}"
         )
     if level == "portable":
         return f"portable {platform.machine()}, {torch_version}"
+    return f"{_cpu_class()}, {torch_version}"
+
+
+def _cpu_class() -> str:
+    """Return the vendor and instruction set, by which ATen, oneDNN and MKL select kernels."""
     cpu = _cpu()
     flags = set(cpu.get("flags", "").split())
     extensions = [flag for flag in _CPU_FLAGS if flag in flags]
     capability = torch.backends.cpu.get_cpu_capability()
     vendor = cpu.get("vendor_id", platform.machine())
-    return f"{vendor} {capability} [{' '.join(extensions)}], {torch_version}"
+    return f"{vendor} {capability} [{' '.join(extensions)}]"
 
 
 def has_native_bf16() -> bool:
@@ -135,26 +165,6 @@ def require_device(device: Device) -> None:
             "device: cuda needs a GPU that torch can use, got none here (set device=cpu, or "
             "use a machine with a GPU)"
         )
-
-
-def _gpu() -> dict[str, Any]:
-    # Written from the documentation; not tested on a GPU.
-    require_device("cuda")
-    properties = torch.cuda.get_device_properties(torch.cuda.current_device())
-    return {
-        "gpu": properties.name,
-        "sm_count": properties.multi_processor_count,
-        "driver": _driver_version(),
-        "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),
-    }
-
-
-@functools.cache
-def _driver_version() -> str | None:
-    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    lines = _output(query)
-    return lines.splitlines()[0].strip() if lines else None
 
 
 @functools.cache
