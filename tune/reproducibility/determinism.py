@@ -7,7 +7,10 @@ import platform
 import torch
 
 from genretune.tune.errors import RefusedEnvironment
-from genretune.tune.reproducibility.determinism_env import mismatched_variables
+from genretune.tune.reproducibility.determinism_env import (
+    mismatched_variables,
+    refuse_tf32_overrides,
+)
 from genretune.tune.reproducibility.literals import Level, Precision
 
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1  # parameters of mallopt(3), from malloc.h
@@ -17,8 +20,10 @@ def apply(level: Level, *, threads: int, precision: Precision) -> None:
     """Set every torch flag that the trial's bits depend on, overriding what earlier trials set.
 
     Raises:
-        RefusedEnvironment: the process was started without the environment variables of ``level``.
+        RefusedEnvironment: the process was started without the environment variables of ``level``,
+            or with one that overrides ``precision``.
     """
+    refuse_tf32_overrides(level)
     # The libraries read these variables once, at their first operation: too late to set them here.
     if mismatched := mismatched_variables(level):
         name, value = next(iter(mismatched.items()))
@@ -38,6 +43,7 @@ def apply(level: Level, *, threads: int, precision: Precision) -> None:
     # Benchmark mode picks kernels by measured time, so two runs may pick different ones.
     torch.backends.cudnn.benchmark = not deterministic
     _set_float32_precision(precision)
+    _set_reductions(reduced=not deterministic)
     torch.set_flush_denormal(False)
     torch.set_grad_enabled(True)
     torch.set_default_dtype(torch.float32)
@@ -49,6 +55,22 @@ def _set_float32_precision(precision: Precision) -> None:
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.allow_tf32 = tf32
+
+
+def _set_reductions(*, reduced: bool) -> None:
+    """Set in which precision products of 16-bit matrices are summed on a GPU.
+
+    Source: https://docs.pytorch.org/docs/stable/notes/cuda.html
+
+    Args:
+        reduced: whether partial sums may be rounded to 16 bits, torch's default; sums themselves
+            are always taken in float32.
+    """
+    matmul = torch.backends.cuda.matmul
+    matmul.allow_fp16_reduced_precision_reduction = reduced
+    matmul.allow_bf16_reduced_precision_reduction = reduced
+    matmul.allow_fp16_accumulation = False
+    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(False)
 
 
 def retain_freed_memory() -> None:

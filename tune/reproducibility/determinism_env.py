@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from genretune.tune.errors import RefusedEnvironment
 from genretune.tune.reproducibility.literals import Level
 
 # Read by ATen, oneDNN and MKL at their first operation. Without them each library picks kernels by
@@ -25,6 +26,12 @@ ENVIRONMENT: dict[Level, dict[str, str | None]] = {
     "off": {},
 }
 """Value of each variable by level; None means that it must not be set."""
+
+TF32_OVERRIDES = ("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")
+"""Variables that NVIDIA's libraries and torch obey before the precision of a trial.
+
+Sources: https://docs.nvidia.com/cuda/cublas/, https://docs.pytorch.org/docs/stable/notes/cuda.html
+"""
 
 MALLOC_ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",
@@ -48,6 +55,22 @@ def mismatched_variables(level: Level) -> dict[str, str | None]:
     }
 
 
+def refuse_tf32_overrides(level: Level) -> None:
+    """Check that no variable overrides the precision of trials.
+
+    They are refused on a machine without a GPU, too: a sweep may move to one.
+
+    Raises:
+        RefusedEnvironment: one of them is set, and the level is not ``off``.
+    """
+    for name in TF32_OVERRIDES:
+        if level != "off" and name in os.environ:
+            raise RefusedEnvironment(
+                f"determinism: {level} needs {name} unset, got {os.environ[name]!r} "
+                f"(unset {name} where Python starts; precision=tf32 allows TF32)"
+            )
+
+
 def reexec_with_level(level: Level, arguments: Sequence[str]) -> None:
     """Replace this process by one with the level's environment, unless it has it already.
 
@@ -55,9 +78,13 @@ def reexec_with_level(level: Level, arguments: Sequence[str]) -> None:
 
     Args:
         arguments: the command line after ``genretune``.
+
+    Raises:
+        RefusedEnvironment: a variable overrides the precision of trials.
     """
     if not isinstance(level, str) or level not in ENVIRONMENT:
         return
+    refuse_tf32_overrides(level)
     # Allocator settings of the user take precedence over ours.
     malloc = {name: value for name, value in MALLOC_ENVIRONMENT.items() if name not in os.environ}
     changes: dict[str, str | None] = {**mismatched_variables(level), **malloc}

@@ -11,6 +11,8 @@ import torch
 
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility import determinism
+from genretune.tune.reproducibility.determinism_env import reexec_with_level
+from genretune.tune.reproducibility.literals import Precision
 
 Tiny = Callable[..., dict[str, Any]]
 
@@ -43,9 +45,52 @@ def test_every_flag_is_set_whatever_its_previous_value() -> None:
     assert torch.get_float32_matmul_precision() == "highest"
 
 
+def test_sums_of_16_bit_products_are_not_reduced_in_16_bits() -> None:
+    matmul = torch.backends.cuda.matmul
+    matmul.allow_fp16_reduced_precision_reduction = True
+    matmul.allow_bf16_reduced_precision_reduction = True
+    matmul.allow_fp16_accumulation = True
+    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)
+    determinism.apply("strict", threads=1, precision="bf16")
+    assert not matmul.allow_fp16_reduced_precision_reduction
+    assert not matmul.allow_bf16_reduced_precision_reduction
+    assert not matmul.allow_fp16_accumulation
+    assert not torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_tf32_is_set_by_the_precision_alone(precision: Precision) -> None:
+    try:
+        determinism.apply("strict", threads=1, precision=precision)
+        allowed = precision == "tf32"
+        assert torch.backends.cuda.matmul.allow_tf32 == allowed
+        assert torch.backends.cudnn.allow_tf32 == allowed
+    finally:
+        determinism.apply("strict", threads=1, precision="fp32")
+
+
+@pytest.mark.parametrize("name", ["NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"])
+@pytest.mark.parametrize("value", ["0", "1"])
+def test_a_variable_that_overrides_the_precision_is_refused(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    message = f"^determinism: strict needs {name} unset, got '{value}' \\(unset {name} where"
+    with pytest.raises(TuneError, match=message):
+        determinism.apply("strict", threads=1, precision="fp32")
+    with pytest.raises(TuneError, match=message):  # before anything is written
+        reexec_with_level("strict", [])
+    try:
+        determinism.apply("off", threads=1, precision="fp32")
+    finally:
+        monkeypatch.delenv(name)
+        determinism.apply("strict", threads=1, precision="fp32")
+
+
 def test_off_allows_the_fastest_kernels() -> None:
     try:
         determinism.apply("off", threads=1, precision="fp32")
+        assert torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction
         assert not torch.are_deterministic_algorithms_enabled()
         assert torch.backends.cudnn.benchmark
     finally:
