@@ -18,6 +18,8 @@ from genretune.tune.reproducibility.environment import (
     require_device,
 )
 from genretune.tune.reproducibility.literals import Device, Level
+from genretune.tune.run.journal import read_events
+from genretune.tune.run.resume_check import last_environment
 from genretune.tune.run.sweep_setup import Sweep, add_location
 from genretune.tune.space.load import changed_keys, space_from_json, space_from_text
 from genretune.tune.space.settings import Keep
@@ -104,7 +106,7 @@ def driver_job(run: RunDir, sweep: Sweep, options: RunOptions, **changes: Any) -
     """
     device: Any = sweep.device
     threads: Any = sweep.space.trial.get("threads", 1)
-    resources = (options.resources or Resources()).resolved(sweep.device, int(threads))
+    resources = _resources(run, sweep, options).resolved(sweep.device, int(threads))
     return DriverJob(
         run=str(run.path),
         device=sweep.device,
@@ -113,16 +115,31 @@ def driver_job(run: RunDir, sweep: Sweep, options: RunOptions, **changes: Any) -
         store=str(sweep.store.path.absolute()),
         samples=sweep.data["samples"],
         plugins=tuple(str(path.absolute()) for path in sweep.plugin_files),
-        environment=_environment(device, sweep.level, options),
+        environment=_environment(device, sweep.level, resources.gpu_share, options),
         options=replace(options, resources=resources),
         **changes,
     )
 
 
-def _environment(device: Device, level: Level, options: RunOptions) -> dict[str, Any]:
+def _resources(run: RunDir, sweep: Sweep, options: RunOptions) -> Resources:
+    """Return the resources of a trial as asked for; a resume keeps the share of a GPU.
+
+    The share is part of the machine class.
+    """
+    asked = options.resources or Resources()
+    options.device(sweep.device, available_device)  # refuses resources that contradict it
+    if asked.gpu is not None or sweep.device != "cuda" or not run.journal.exists():
+        return asked
+    share = last_environment(read_events(run)).get("gpu_share")
+    return replace(asked, gpu=share) if isinstance(share, float) else asked
+
+
+def _environment(
+    device: Device, level: Level, gpu_share: float, options: RunOptions
+) -> dict[str, Any]:
     """Return the environment of this machine, without what only a cluster's nodes can tell."""
     if options.address == "local":
-        return environment(device, level)
+        return environment(device, level, gpu_share)
     facts = environment("cpu", level)
     del facts["machine_class"]
     return facts

@@ -61,12 +61,18 @@ def join(job: DriverJob, before: Mapping[str, object]) -> Iterator[Workers]:
     with cluster(options.address, level=level, gpus=gpus):
         # on a cluster the workers' machine class counts, which only they can tell
         requirements = NodeRequirements(
-            device=job.device, level=job.level, store=job.store, samples=job.samples
+            device=job.device,
+            level=job.level,
+            store=job.store,
+            samples=job.samples,
+            gpu_share=resources.gpu_share,
         )
         nodes = Nodes(requirements, resources)
         nodes.wait_until_ready()
         chosen = nodes.choose_machine_class(options.machine_class, allow_mixed=options.allow_mixed)
         environment |= {"machine_class": chosen or MIXED, **nodes.gpu_facts()}
+        if job.device == "cuda":
+            environment["gpu_share"] = resources.gpu_share
         check_environment(before, environment, accepted=options.accept_environment)
         yield Workers(environment, resources, nodes)
 

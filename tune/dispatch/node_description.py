@@ -12,6 +12,7 @@ class NodeRequirements:
 
     Attributes:
         device, level: of the sweep; the machine class depends on them.
+        gpu_share: the share of a GPU that a trial is granted; 1.0 on CPUs.
         store: path of the packed corpus on the driver's machine.
         samples: digest of its samples.
     """
@@ -20,6 +21,7 @@ class NodeRequirements:
     level: str
     store: str
     samples: str
+    gpu_share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ def describe_node(requirements: Mapping[str, Any]) -> dict[str, Any]:
 
     from genretune.data.store import Store, find_store
     from genretune.tune.reproducibility.environment import machine_class
+    from genretune.tune.reproducibility.gpu_facts import gpu_facts
     from genretune.tune.reproducibility.literals import Device, Level
 
     device, level = cast(Device, requirements["device"]), cast(Level, requirements["level"])
@@ -60,8 +63,9 @@ def describe_node(requirements: Mapping[str, Any]) -> dict[str, Any]:
     has_store = store.exists() and Store(store).samples_digest == samples
     return {
         "host": platform.node(),
-        "machine_class": machine_class(device, level),
+        "machine_class": machine_class(device, level, requirements["gpu_share"]),
         "has_store": has_store or find_store(samples) is not None,
+        "gpu": gpu_facts() if device == "cuda" else {},
     }
 
 

@@ -45,6 +45,11 @@ class Resources:
             raise ValueError(f"resources must be resolved first, got {self}")
         return {"CPU": self.cpu, "GPU": self.gpu}
 
+    @property
+    def gpu_share(self) -> float:
+        """The share of each of its GPUs that a trial is granted; 1.0 without one."""
+        return min(self.gpu or 1.0, 1.0)
+
     def trials_within(self, total: Mapping[str, float]) -> int:
         """Return how many trials fit at once into ``total``, a node's resources by Ray's names.
 

@@ -25,6 +25,12 @@ from genretune.tune.dispatch.messages import (
 )
 from genretune.tune.errors import RefusedEnvironment, RunFailure, TuneError
 from genretune.tune.reproducibility.environment import machine_class
+from genretune.tune.reproducibility.gpu_memory import (
+    empty_gpu_cache,
+    limit_gpu_memory,
+    peak_memory,
+    reset_peak_memory,
+)
 from genretune.tune.reproducibility.literals import Device, Level
 from genretune.tune.space.load import space_from_json
 from genretune.tune.storage.run_dir import Lease
@@ -54,10 +60,11 @@ def work(config: Mapping[str, Any]) -> None:
         raise RunFailure(f"message to a worker: must be a segment order, got {order}")
     with _open_workspace(order) as workspace:
         sweep = workspace.sweep
-        refusal = _refusal(order.machine_class, sweep["device"], sweep["determinism"])
+        refusal = _refusal(order, sweep["device"], sweep["determinism"])
         if refusal is not None:
             ray_tune.report(to_json(refusal))
             return
+        _prepare_memory(order, sweep["device"])
         data = sweep["data"]
         store = _store(order.store, data["samples"], data["sample_rate"])
         with open(workspace.trial_dir.path / "stdout.log", "a") as log:
@@ -82,6 +89,7 @@ def _run(order: SegmentOrder, workspace: TrialWorkspace, store: Store) -> TrialE
     def report(record: Mapping[str, Any]) -> bool:
         # durable first: Ray ends the segment inside report(), by SystemExit in this thread
         workspace.persist_epoch(record["epoch"])
+        memory = peak_memory(workspace.sweep["device"])
         epoch = EpochReport(
             epoch=record["epoch"],
             value=record[order.metric],
@@ -89,12 +97,14 @@ def _run(order: SegmentOrder, workspace: TrialWorkspace, store: Store) -> TrialE
             seconds=record["seconds"],
             host=platform.node(),
             device=workspace.sweep["device"],
+            device_bytes=memory["device_bytes"],
+            process_bytes=memory["process_bytes"],
         )
         ray_tune.report(to_json(epoch))
         return True
 
     folder = workspace.trial_dir
-    shares_device = 0.0 < order.bundle.get("GPU", 0.0) < 1.0
+    gpu_share = _gpu_share(order)
     try:
         outcome = run_trial(
             _config(order, workspace),
@@ -102,8 +112,8 @@ def _run(order: SegmentOrder, workspace: TrialWorkspace, store: Store) -> TrialE
             folder,
             on_report=report,
             on_step=_signs_of_life(),
-            shares_device=shares_device,
             plugins=workspace.plugins,
+            gpu_share=gpu_share,
         )
     except (RunFailure, RefusedEnvironment):
         raise
@@ -112,7 +122,7 @@ def _run(order: SegmentOrder, workspace: TrialWorkspace, store: Store) -> TrialE
         epochs = len(result["history"]) if result else 0
         is_ours = isinstance(error, TuneError | ModelError)
         why = str(error).splitlines()[0] if is_ours else summarize_error(error)
-        if not may_be_infrastructure(error, shares_device=shares_device):
+        if not may_be_infrastructure(error, shares_device=gpu_share < 1.0):
             return TrialEnd("failed", epochs, why)
         process = f"{platform.node()}:{os.getpid()}"
         ray_tune.report(to_json(SegmentError(type(error).__name__, epochs + 1, process, why)))
@@ -152,12 +162,25 @@ def _config(order: SegmentOrder, workspace: TrialWorkspace) -> TrialConfig:
     return config
 
 
-def _refusal(required: str | None, device: Device, level: Level) -> Refusal | None:
+def _refusal(order: SegmentOrder, device: Device, level: Level) -> Refusal | None:
     """Return why a node of another machine class must not train: one that has just joined, say."""
-    found = machine_class(device, level)
+    required, found = order.machine_class, machine_class(device, level, _gpu_share(order))
     if required is None or found == required:
         return None
     return Refusal(f"{platform.node()} must be of machine class {required}, got {found}")
+
+
+def _gpu_share(order: SegmentOrder) -> float:
+    """Return the share of each GPU that the segment is granted; 1.0 without a GPU."""
+    return min(order.bundle.get("GPU", 0.0), 1.0) or 1.0
+
+
+def _prepare_memory(order: SegmentOrder, device: Device) -> None:
+    """Give the segment its share of the GPU's memory, whatever the process did before."""
+    if device == "cuda":
+        empty_gpu_cache()
+        limit_gpu_memory(_gpu_share(order))
+    reset_peak_memory(device)
 
 
 @functools.lru_cache(maxsize=2)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from genretune.data.store import Store
 from genretune.tune.errors import DamagedRecord
 from genretune.tune.reproducibility.environment import available_device, differences, environment
+from genretune.tune.reproducibility.gpu_memory import empty_gpu_cache, limit_gpu_memory
 from genretune.tune.training.components import Plugins
 from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.metrics import COLUMNS
@@ -71,7 +72,8 @@ def replay(
     """Train ``config`` for as many epochs as ``result`` records, and compare every bit.
 
     The bits decide: equal bits are ``exact`` on any machine class. Different bits are ``diverged``
-    on the recorded machine class, and ``not comparable`` on another one.
+    on the recorded machine class, and ``not comparable`` on another one. A trial that was granted
+    a share of a GPU gets the same share here, so that a GPU of its own is no other machine class.
 
     Args:
         result: content of the trial's ``result.json``; None to train without a comparison.
@@ -79,7 +81,7 @@ def replay(
         plugins: loaded plug-ins by file name.
 
     Raises:
-        DamagedRecord: a recorded epoch lacks a value.
+        DamagedRecord: a recorded epoch lacks a value, or the share of the GPU is none.
         TuneError, DataError, ModelError: the configuration cannot be trained on ``store``.
     """
     if result is not None and config.device == "cuda" and available_device() == "cpu":
@@ -95,11 +97,15 @@ def replay(
     def on_epoch(checkpoint: Checkpoint) -> bool:
         return last_epoch is None or checkpoint.epoch < last_epoch
 
+    gpu_share = _gpu_share(result)
     if last_epoch == 0:
         outcome = Outcome("interrupted", (), "no epoch was recorded")
     else:
+        if config.device == "cuda":
+            empty_gpu_cache()  # of the trial that was replayed before
+            limit_gpu_memory(gpu_share)
         outcome = train(config, store, on_epoch=on_epoch, plugins=plugins)
-    current = environment(config.device, config.determinism)
+    current = environment(config.device, config.determinism, gpu_share)
     if result is None or not result["segments"] or last_epoch == 0:
         why = "there is no record to compare with"
         return ReplayResult(trial, "not comparable", len(outcome.history), None, [], why=why)
@@ -130,6 +136,24 @@ def _compare(
         distance=_distance(recorded, outcome.history),
         why="" if same_machine_class else "it was recorded on another machine class",
     )
+
+
+def _gpu_share(result: Mapping[str, Any] | None) -> float:
+    """Return the share of its GPU that a trial was granted last; 1.0 if nothing is recorded.
+
+    A trial with several shares has run on several machine classes, and is compared with one.
+
+    Raises:
+        DamagedRecord: it is not above 0 and at most 1.
+    """
+    segments = [] if result is None else result["segments"]
+    share = segments[-1]["environment"].get("gpu_share", 1.0) if segments else 1.0
+    if not isinstance(share, int | float) or not 0.0 < share <= 1.0:
+        raise DamagedRecord(
+            f"result.json: gpu_share must be above 0 and at most 1, got {share!r} "
+            "(restore the file)"
+        )
+    return float(share)
 
 
 def _ended(result: Mapping[str, Any]) -> bool:

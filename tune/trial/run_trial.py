@@ -29,8 +29,8 @@ def run_trial(
     *,
     on_report: OnReport,
     on_step: OnStep = lambda: None,
-    shares_device: bool = False,
     plugins: Plugins | None = None,
+    gpu_share: float = 1.0,
 ) -> Outcome:
     """Start a trial, or resume it from its newest intact checkpoint.
 
@@ -38,7 +38,7 @@ def run_trial(
         on_report: called with the record of every epoch, including those of the checkpoint, after
             checkpoint and records are on disk; returning False ends the segment.
         on_step: called before every batch.
-        shares_device: whether other processes use the same GPU.
+        gpu_share: the share of its GPU that the trial is granted, for its machine class.
 
     Returns:
         The outcome; ``interrupted`` if ``on_report`` ended the segment.
@@ -50,7 +50,7 @@ def run_trial(
     """
     determinism.apply(config.determinism, threads=config.threads, precision=config.precision)
     start = trial_dir.newest_checkpoint()
-    current = environment(config.device, config.determinism)
+    current = environment(config.device, config.determinism, gpu_share)
     epoch = 0 if start is None else start.epoch
     trial_dir.begin_segment(config, current, store.classes, epoch=epoch)
     if start is not None:
@@ -79,7 +79,7 @@ def run_trial(
         if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
             raise StorageFailure(f"{error.filename or trial_dir.path}: {error.strerror}") from error
         trial_dir.write_error(traceback.format_exc())
-        if not may_be_infrastructure(error, shares_device=shares_device):
+        if not may_be_infrastructure(error, shares_device=gpu_share < 1.0):
             trial_dir.finish(config, "failed", summarize_error(error))
         raise
     if outcome.status != "interrupted":
