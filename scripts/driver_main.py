@@ -12,7 +12,8 @@ import psutil
 from genretune.scripts.progress import progress
 from genretune.scripts.show_results import show_end
 from genretune.scripts.terminal import print_error
-from genretune.tune.dispatch.driver import EXIT_CODES, DriverHooks, Show, drive
+from genretune.tune.dispatch.dispatch import Show
+from genretune.tune.dispatch.driver import EXIT_CODES, DriverHooks, drive
 from genretune.tune.dispatch.driver_job import DriverJob, job_from_json
 from genretune.tune.dispatch.signals import (
     HANDLED_SIGNALS,

@@ -158,6 +158,5 @@ def exec_driver(job: DriverJob) -> NoReturn:
         file.flush()
         os.set_inheritable(file.fileno(), True)
         signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
-        module = "genretune.scripts.driver_main"
-        command = [sys.executable, "-m", module, job.run, str(file.fileno())]
-        os.execv(sys.executable, command)
+        command = [sys.executable, "-m", "genretune.scripts.driver_main", job.run]
+        os.execv(sys.executable, [*command, str(file.fileno())])

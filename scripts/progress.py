@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from genretune.scripts.terminal import format_duration
-from genretune.tune.dispatch.driver import Show
+from genretune.tune.dispatch.dispatch import Show
 from genretune.tune.dispatch.sweep_controller import SweepController
 from genretune.tune.sweep.leaderboard import best_row, leaderboard
 from genretune.tune.sweep.state import State

@@ -1,20 +1,17 @@
 """The driver of a sweep: one process that holds the run directory and lets Ray run segments."""
 
 import os
-import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from genretune.tune.dispatch.cluster import cluster_is_open, log_to
+from genretune.tune.dispatch.dispatch import Dispatch, Show, Trainable
 from genretune.tune.dispatch.driver_job import DriverJob
 from genretune.tune.dispatch.driver_settings import DriverSettings
 from genretune.tune.dispatch.join import Workers, join
-from genretune.tune.dispatch.messages import SegmentOrder
-from genretune.tune.dispatch.monitor import Monitor
 from genretune.tune.dispatch.signals import Interrupted, StopSignal
 from genretune.tune.dispatch.sweep_controller import SweepController
 from genretune.tune.dispatch.trainable import run_segment
@@ -25,7 +22,6 @@ from genretune.tune.space.load import space_from_json
 from genretune.tune.storage.object_store import ObjectStore
 from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.storage.s3_run import S3Run
-from genretune.tune.sweep.decisions import Segment
 from genretune.tune.sweep.state_machine import StateMachine
 
 End = Literal["finished", "undecided", "drained", "stopped", "interrupted", "terminated"]
@@ -39,11 +35,8 @@ EXIT_CODES: dict[End, int] = {
 }
 _OPEN_CLUSTER = (
     "warning: this Ray cluster has no token, so everybody on its network can run code on it "
-    "(ray get-auth-token --generate, then start Ray anew on each machine with that token)"
+    "(docs/cluster.md, Bare machines, says how to give it one)"
 )
-_MAX_PENDING = 100_000
-Show = Callable[[SweepController], None]
-Trainable = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -104,7 +97,8 @@ def drive(run: RunDir, job: DriverJob, *, stop_signal: StopSignal, hooks: Driver
             journal.append(state_machine.take_events())
             settings = _settings(run, job, workers, generation, state_machine, stop_signal)
             controller = SweepController(run, state_machine, journal, settings)
-            _dispatch(controller, workers, job, hooks, begin=stop_signal.install_handlers)
+            dispatch = Dispatch(controller, workers, job)
+            dispatch.run(hooks.trainable, hooks.show, begin=stop_signal.install_handlers)
             return _end(controller)
     except Interrupted:
         if not run.sweep_json.exists():
@@ -169,111 +163,3 @@ def _end(controller: SweepController) -> End:
     if controller.done.reason == "drained" and controller.state_machine.state.draining:
         return "stopped"  # the drain is journaled, so the user asked for it
     return controller.done.reason
-
-
-def _dispatch(
-    controller: SweepController,
-    workers: Workers,
-    job: DriverJob,
-    hooks: DriverHooks,
-    *,
-    begin: Callable[[], None],
-) -> None:
-    """Let Ray Tune run segments until the state machine is done.
-
-    Args:
-        begin: called once Ray Tune has installed its signal handlers.
-
-    Raises:
-        Interrupted: a signal or a deadline ends the driver before.
-    """
-    from ray import tune as ray_tune
-
-    from genretune.tune.dispatch.ray_adapters import (
-        ControllerCallback,
-        SegmentScheduler,
-        SegmentSearcher,
-        bundle_of,
-    )
-
-    monitor = Monitor(controller, workers.nodes)
-
-    def tick() -> None:
-        controller.tick()
-        if workers.nodes is not None:
-            workers.nodes.refresh()
-            # at least one, whose demand an autoscaler sees and a node that comes back takes
-            controller.concurrency = job.options.concurrency or max(1, workers.capacity())
-            monitor.withdraw_outdated()
-        monitor.write()
-        if job.options.until is not None and time.time() >= job.options.until:
-            controller.state_machine.drain()
-
-    def order(segment: Segment) -> SegmentOrder:
-        return _order(controller, workers, job, segment)
-
-    # the controller alone limits how many segments are pending; nodes may join later
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_MAX_PENDING)
-    controller.recover()
-    with tempfile.TemporaryDirectory(prefix="genretune-") as scratch:
-        tuner = ray_tune.Tuner(
-            ray_tune.with_resources(hooks.trainable, bundle_of),
-            tune_config=ray_tune.TuneConfig(
-                search_alg=SegmentSearcher(controller, order),
-                scheduler=SegmentScheduler(controller),
-                num_samples=-1,
-                reuse_actors=True,
-            ),
-            run_config=ray_tune.RunConfig(
-                name="run",
-                storage_path=scratch,
-                callbacks=[
-                    ControllerCallback(
-                        controller, begin=begin, tick=tick, show=lambda: hooks.show(controller)
-                    )
-                ],
-                failure_config=ray_tune.FailureConfig(max_failures=0),
-                verbose=0,
-            ),
-        )
-        try:
-            tuner.fit()
-        except Interrupted:
-            controller.settings.check()
-        if controller.failure is not None:
-            raise controller.failure
-        hooks.show(controller)
-
-
-def _order(
-    controller: SweepController, workers: Workers, job: DriverJob, segment: Segment
-) -> SegmentOrder:
-    """Return the order for a worker that is to run ``segment``."""
-    trial, storage = segment.trial, job.options.storage
-    lease = controller.lease(trial)
-    machine_class, excluded = None, list[str]()
-    if workers.nodes is not None:
-        # a trial begun on one class stays there, also in a sweep that allows several
-        machine_class = workers.nodes.machine_class or controller.machine_class_of(trial)
-        excluded = workers.nodes.excluded(machine_class)
-        failed = controller.errors.nodes(trial)
-        others = [node for node in workers.nodes.usable(machine_class) if node.id not in failed]
-        if others:  # another node tells whose error it is
-            excluded = sorted({*excluded, *failed})
-    return SegmentOrder(
-        trial=trial,
-        generation=lease.generation,
-        attempt=lease.attempt,
-        parameters=dict(segment.parameters),
-        seed=segment.seed,
-        metric=controller.state_machine.space.metric.name,
-        # workers of a sweep in S3 get no directory: a path of theirs may not be the driver's
-        run=str(controller.run.path.absolute()) if storage is None else "",
-        storage=storage,
-        store=job.store,
-        plugins=job.plugins,
-        io_timeout=lease.io_timeout,
-        bundle=workers.resources.bundle(),
-        machine_class=machine_class,
-        excluded_nodes=tuple(excluded),
-    )
