@@ -47,7 +47,7 @@ class _ProgressReport:
         if self._started is None:
             self._started = time.monotonic()
         minutes = (time.monotonic() - self._started) / 60
-        state_machine, running = controller.state_machine, controller.segments.trials
+        state_machine, running = controller.state_machine, controller.segments.with_worker()
         counts = state_machine.counts(running)
         shown = [f"{number} {status}" for status, number in counts.items() if number]
         lines = [f"trials: {', '.join(shown) or 'none yet'}"]
@@ -59,7 +59,7 @@ class _ProgressReport:
             rate = controller.epochs / minutes
             left = _epochs_left(state_machine.state) / rate
             lines.append(f"{rate:.0f} epochs a minute, about {format_duration(left)} left")
-        workers = controller.settings.concurrency
+        workers = controller.concurrency
         if len(running) < workers and controller.done is None:
             if why := state_machine.why_idle(running):
                 lines.append(f"{workers - len(running)} of {workers} workers idle: {why}")

@@ -11,6 +11,7 @@ import pytest
 
 from genretune.data.store import Store
 from genretune.scripts.soaks.local_nodes import LocalNodes, local_nodes
+from tests.integration.driver import Driver
 
 pytestmark = pytest.mark.integration
 
@@ -97,22 +98,21 @@ with local_nodes(1, token=False) as nodes:
 """
 
 
+FAKE_GPU = {"PYTHONPATH": str(Path(__file__).parent / "fake_gpu")}
+
+
 @pytest.fixture(scope="module")
 def local_cluster() -> Iterator[LocalNodes]:
     """Two nodes with four processors and one logical GPU each."""
     with local_nodes(0) as found:
         for mark in ("a", "b"):
-            found.add_node(cpus=4, gpus=1, environment={"NODE_MARK": mark})
+            found.add_node(cpus=4, gpus=1, environment={"NODE_MARK": mark, **FAKE_GPU})
         yield found
 
 
 @pytest.mark.long
 def test_four_trials_a_gpu_are_spread_and_share_nothing(
-    local_cluster: LocalNodes,
-    corpus: Path,
-    tmp_path: Path,
-    genretune: Genretune,
-    leaderboard_of: Rows,
+    local_cluster: LocalNodes, corpus: Path, tmp_path: Path, genretune: Genretune
 ) -> None:
     trace = tmp_path / "trace"
     (tmp_path / "witness.yaml").write_text(SPACE.format(trace=trace))
@@ -130,13 +130,47 @@ def test_four_trials_a_gpu_are_spread_and_share_nothing(
     assert sorted(node for _, node in processes) == ["a"] * 4 + ["b"] * 4
     assert {line[1] for line in lines} == {"0"}, "each node has one GPU, numbered 0"
     assert {tuple(line[3:]) for line in lines} == {("1", "torch.float32")}
+    sweep = json.loads((run / "sweep.json").read_text())
+    assert sweep["device"] == "cuda" and "host" in sweep["environment"]["machine_class"]
+    expected = "Fake GPU, 1 SMs, driver 570.1"
+    assert sweep["environment"]["machine_class"].startswith(expected)
+    assert "0.25 of the GPU" in sweep["environment"]["machine_class"]
+    assert sweep["environment"]["gpu"] == "Fake GPU"
 
-    alone = tmp_path / "alone"
-    done = genretune("search", tmp_path / "witness.yaml", *how, "--out", alone, "-W", "1")
+
+def test_a_driver_without_a_gpu_drives_a_gpu_sweep_through_a_kill_and_an_extension(
+    local_cluster: LocalNodes,
+    corpus: Path,
+    space: Path,
+    tmp_path: Path,
+    genretune: Genretune,
+    leaderboard_of: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    run = tmp_path / "run"
+    at = ("--address", local_cluster.address)
+    how = ("--data", corpus, "--out", run, *at, "--resources", "gpu=0.5", "trial.device=auto")
+    driver = Driver(run, "search", space, *how, "trials=4")
+    driver.until("report", 3)
+    (shown,) = [json.loads(genretune("status", run, "--json").stdout)]
+    driver.process.kill()
+    driver.process.wait()
+    assert genretune("resume", run, *at, "--resources", "gpu=1").returncode == 5, "another class"
+    done = genretune("resume", run, *at, "--trials", "+2", "--resources", "cpu=1")
     assert done.returncode == 0, done.stderr
-    assert leaderboard_of(alone) == leaderboard_of(run)
-    lines = [line.split("|") for line in trace.read_text().splitlines()][len(lines) :]
-    assert {line[1] for line in lines} == {""}, "no GPU granted, none seen"
+    rows = leaderboard_of(run)
+
+    undisturbed = tmp_path / "undisturbed"
+    how = ("--data", corpus, "--out", undisturbed, *at, "--resources", "gpu=0.5")
+    done = genretune("search", space, *how, "trial.device=cuda", "trials=6")
+    assert done.returncode == 0, done.stderr
+    assert leaderboard_of(undisturbed) == rows
+    facts = json.loads((run / "trials/00000/result.json").read_text())["segments"][-1]
+    assert facts["environment"]["gpu_share"] == 0.5
+    assert "0.5 of the GPU" in facts["environment"]["machine_class"]
+    for one in shown["running"]:
+        assert one["host"] and one["device"] in ("", "cuda")
 
 
 def test_a_cluster_without_a_token_is_joined_with_a_warning(
@@ -175,9 +209,14 @@ def test_resources_that_no_node_has_are_refused(
 ) -> None:
     run = tmp_path / "run"
     where = ("--address", local_cluster.address, "--resources", "cpu=1,gpu=2")
-    done = genretune("search", space, "--data", corpus, "--out", run, *where)
+    how = ("search", space, "--data", corpus, "--out", run, *where)
+    done = genretune(*how, "trial.device=auto")
     assert done.returncode == 2
     assert "got cpu=1,gpu=2 (the cluster has" in done.stderr and "4 CPU, 1 GPU" in done.stderr
+    contradiction = genretune(*how)
+    assert contradiction.returncode == 2
+    assert "gpu must be 0 for trial.device cpu, got gpu=2" in contradiction.stderr
+    assert not run.exists(), "so that the corrected command can use it"
 
 
 def test_the_doctor_checks_every_node(

@@ -31,6 +31,8 @@ import signal
 import torch
 from torch import nn
 
+MARK = __file__ + ".mark"
+
 
 class Faulty(nn.Module):
     def __init__(self, *, classes: int, input_shape: tuple[int, int, int], fault: str = "none"):
@@ -45,6 +47,13 @@ class Faulty(nn.Module):
             torch.empty(2**50)
         if self.fault == "killed" and self.training:
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.fault == "gpu" and self.training:
+            raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+        if self.fault == "gpu once" and self.training and not os.path.exists(MARK):
+            open(MARK, "w").write(str(os.getpid()))
+            raise RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR")
+        if self.fault == "gpu once" and self.training:
+            assert open(MARK).read() != str(os.getpid()), "not in the process that failed"
         if self.fault == "diverges":
             x = x * float("nan")
         return self.layer(x.mean(dim=3).flatten(1))
@@ -56,7 +65,7 @@ FAULTY_SPACE = """\
 version: 1
 name: faulty
 seed: 3
-trials: 5
+trials: 7
 metric: {name: val_loss, mode: min}
 sampler: {type: grid}
 data: {split: {name: stratified, folds: 3, fold: 1}, window: {seconds: 0.5}}
@@ -67,7 +76,7 @@ trial:
   model: {name: faulty}
   feature: {name: melspec, n_mels: 16, n_fft: 512}
 parameters:
-  model.fault: {values: [none, bug, memory, diverges, killed]}
+  model.fault: {values: [none, bug, memory, diverges, gpu, gpu once, killed]}
 """
 
 
@@ -241,12 +250,57 @@ def test_usr1_then_stop_a_trial_then_a_deadline(
     assert stops == [open_trial, None]
 
 
+SICK_NODE = """\
+import sys
+
+if "default_worker.py" in " ".join(sys.orig_argv):
+    sys.modules["torch"] = None  # an installation that cannot be imported
+"""
+
+
+def test_nodes_that_join_later_get_trials_and_sick_ones_are_set_aside(
+    space: Path,
+    corpus: Path,
+    tmp_path: Path,
+    finished: Path,
+    genretune: Genretune,
+    leaderboard_of: Rows,
+    events_of: Rows,
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SICK_NODE)
+    run = tmp_path / "run"
+    with local_nodes(0) as growing:
+        driver = Driver(
+            run, "search", space, "--data", corpus, "--out", run, "--address", growing.address
+        )
+        time.sleep(5.0)
+        assert driver.process.poll() is None and not run.exists(), "it waits for the first node"
+        growing.add_node()
+        driver.until("report", 1)
+        growing.add_node(environment={"PYTHONPATH": str(tmp_path)})
+        growing.add_node()
+        most, set_aside = 0, dict[str, str]()
+        while driver.process.poll() is None:
+            facts = json.loads(genretune("status", run, "--json").stdout)
+            most = max(most, len(facts["running"]))
+            set_aside |= facts["set_aside"]
+        assert driver.wait() == 0, driver.log.read_text()
+    assert leaderboard_of(run) == leaderboard_of(finished)
+    assert most == 2, "without --concurrency"
+    (why,) = set_aside.values()
+    assert why.startswith("cannot describe itself: ")
+    assert not [event for event in events_of(run) if event["event"] == "lost"]
+    log = (run / "driver.log").read_text()
+    assert "is set aside: it cannot describe itself" in log and log.count("is ready") == 2
+
+
 def test_errors_of_a_trial_are_final_and_a_killed_worker_is_not(
     corpus: Path,
     tmp_path: Path,
     local_cluster: LocalNodes,
     genretune: Genretune,
     leaderboard_of: Rows,
+    events_of: Rows,
 ) -> None:
     (tmp_path / "faulty.yaml").write_text(FAULTY_SPACE)
     (tmp_path / "faulty.py").write_text(PLUGIN)
@@ -261,14 +315,19 @@ def test_errors_of_a_trial_are_final_and_a_killed_worker_is_not(
     assert (found["memory"]["status"], found["memory"]["why"]) == ("failed", "out of memory")
     assert found["diverges"]["status"] == "diverged"
     assert found["killed"]["status"] in ("pending", "paused")
+    why = "AcceleratorError: CUDA error: device-side assert triggered (in two processes)"
+    assert (found["gpu"]["status"], found["gpu"]["why"]) == ("failed", why)
+    assert found["gpu once"]["status"] == "completed"
+    losses = Counter(event["trial"] for event in events_of(run) if event["event"] == "lost")
+    assert losses[found["gpu"]["trial"]] == losses[found["gpu once"]["trial"]] == 1
     error = run / f"trials/{found['bug']['trial']:05d}/error.txt"
     assert "Traceback" in error.read_text()
 
     lost = found["killed"]["trial"]
-    done = genretune("resume", run, *how, "--give-up", lost, "--strict-exit")
+    done = genretune("resume", run, *how, "--give-up-after", "5", "--strict-exit")
     assert done.returncode == 3 and "finished" in done.stdout, done.stderr
     (row,) = (row for row in leaderboard_of(run) if row["trial"] == lost)
-    assert row["status"] == "failed" and row["why"].startswith("given up")
+    assert row["status"] == "failed" and row["why"].startswith("given up: it killed 5 workers")
     kept = sorted(path.name for path in (run / "trials/00000/checkpoints").iterdir())
     assert len(kept) == 2 and kept[0].startswith("0000") and kept[1].startswith("best")
     record = json.loads((run / "trials/00001/result.json").read_text())

@@ -85,6 +85,10 @@ class RunningSegments:
         """The trials whose worker has not let go of them."""
         return self._by_trial.keys()
 
+    def with_worker(self) -> list[int]:
+        """Return the trials that a process runs; the others wait for a node."""
+        return [one.trial for one in self if one.handle is not None and one.handle.has_worker()]
+
     def add(self, segment_id: str, trial: int) -> RunningSegment:
         """Add a segment.
 

@@ -172,7 +172,7 @@ class SweepController:
         killed, limit = state.workers_killed, settings.give_up_after
         if limit is not None and killed >= limit and not state.final:
             workers = "1 worker" if killed == 1 else f"{killed} workers"
-            self.state_machine.give_up(trial, f"given up after it killed {workers} ({why})")
+            self.state_machine.give_up(trial, f"it killed {workers} ({why})")
 
     def withdraw(self, segment: RunningSegment) -> None:
         """Take back a segment that waits for a node, so that its trial is ordered anew."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from genretune.tune.errors import TuneError
 from genretune.tune.run.journal import read_events
+from genretune.tune.run.running import read_running
 from genretune.tune.space.load import space_from_json
 from genretune.tune.storage.atomic_io import write_atomically
 from genretune.tune.storage.run_dir import RunDir
@@ -79,7 +80,8 @@ def machine_classes(run: RunDir) -> dict[int, str]:
 
 def read_rows(run: RunDir) -> list[Row]:
     """Return the leaderboard, the best trial first."""
-    return leaderboard(read_state(run))
+    running = read_running(run)
+    return leaderboard(read_state(run), () if running is None else running.indices)
 
 
 def as_json(rows: Sequence[Row], classes: Mapping[int, str] | None = None) -> list[dict[str, Any]]:

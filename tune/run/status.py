@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from genretune.tune.run.journal import read_events
+from genretune.tune.run.running import Running, read_running
 from genretune.tune.space.load import space_from_json
 from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.sweep.leaderboard import Row, best_row, leaderboard
@@ -19,6 +20,7 @@ class Status:
         best: the row of the best trial; None before any value.
         driver: ``HOST:PID`` of the driver that holds the directory; None without one.
         idle: why a worker may be idle; empty if none is, or without a driver.
+        running: what workers train now; None without a driver that has said so.
     """
 
     counts: dict[str, int]
@@ -26,13 +28,11 @@ class Status:
     best: Row | None
     driver: str | None
     idle: str
+    running: Running | None = None
 
 
 def read_status(run: RunDir) -> Status:
     """Return the status of a run directory.
-
-    The journal does not record which segments run. With a driver, every open trial that is not
-    held at a rung counts as running.
 
     Raises:
         TuneError: not a run directory.
@@ -42,18 +42,13 @@ def read_status(run: RunDir) -> Status:
     state_machine = StateMachine(space, read_events(run))
     state = state_machine.state
     holder = run.holder()
-    has_driver = run.has_driver()
-    busy: list[int] = []
-    if has_driver:
-        busy = [
-            trial.index
-            for trial in state.trials
-            if not trial.final and trial.undecided(state.rules.rungs(trial.index)) is None
-        ]
+    has_driver, running = run.has_driver(), read_running(run)
+    busy = [] if running is None else running.indices
     return Status(
         counts=state_machine.counts(busy),
         epochs=sum(trial.epochs for trial in state.trials),
         best=best_row(leaderboard(state, busy), state.rules.mode),
         driver=f"{holder['host']}:{holder['pid']}" if has_driver else None,
         idle=state_machine.why_idle(busy) if has_driver else "",
+        running=running,
     )

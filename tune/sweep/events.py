@@ -14,6 +14,9 @@ from pydantic import ConfigDict, Field, TypeAdapter
 MIXED = "mixed"
 """The machine class in the environment of a driver whose sweep runs on several."""
 
+OwnEnd = Literal["completed", "diverged", "failed"]
+"""How a trial can end by itself."""
+
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -118,7 +121,7 @@ class Ended:
 
     __pydantic_config__ = _STRICT
     trial: int
-    status: Literal["completed", "diverged", "failed"]
+    status: OwnEnd
     epochs: int
     why: str
     event: Literal["ended"] = "ended"

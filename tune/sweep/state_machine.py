@@ -58,6 +58,7 @@ from genretune.tune.sweep.events import (
     Extended,
     GiveUp,
     Lost,
+    OwnEnd,
     Report,
     Stop,
     Verdict,
@@ -130,13 +131,7 @@ class StateMachine:
             return HOLD
         return CONTINUE
 
-    def ended(
-        self,
-        trial: int,
-        status: Literal["completed", "diverged", "failed"],
-        epochs: int,
-        why: str,
-    ) -> None:
+    def ended(self, trial: int, status: OwnEnd, epochs: int, why: str) -> None:
         """Report that a trial ended by itself.
 
         Raises:
@@ -145,11 +140,7 @@ class StateMachine:
         self._apply(Ended(trial, status, epochs, why))
 
     def lost(self, trial: int, why: str, *, node_left: bool = False) -> None:
-        """Report that a trial's worker was lost; requeue the trial until its retries run out.
-
-        Args:
-            node_left: whether its node has left the cluster, which the trial cannot have caused.
-        """
+        """Report that a trial's worker was lost, perhaps with its node; requeue the trial."""
         epochs = self.state.trials[trial].epochs
         self._apply(Lost(trial, why, self.state.generation, epochs, node_left))
         self._queue.put(trial)

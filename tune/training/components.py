@@ -19,6 +19,7 @@ from genretune.models.errors import ModelError
 from genretune.models.layers import to_device
 from genretune.models.plugins import merge
 from genretune.tune.errors import TuneError
+from genretune.tune.reproducibility.literals import Device
 from genretune.tune.reproducibility.seeds import derive, initialise, isolated
 from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.losses import Loss, build_loss
@@ -81,6 +82,11 @@ class Components:
         return to_device(tensor, self.device)
 
 
+def torch_device(name: Device) -> torch.device:
+    """Return the device that a trial's tensors lie on."""
+    return torch.device(name)
+
+
 def build_components(
     config: TrialConfig, store: Store, plugins: Plugins | None = None
 ) -> Components:
@@ -103,7 +109,7 @@ def build_components(
     train, validation = (
         _fold_subset(store, w, samples, hop) for w in (fold.train, fold.validation)
     )
-    device = torch.device(config.device)
+    device = torch_device(config.device)
     feature, model = build_network(
         config, classes=len(store.classes), samples=samples, plugins=plugins
     )

@@ -15,6 +15,8 @@ _LIBRARIES = (
     "CUFFT_",
     "NCCL",
     "no kernel image is available",
+    "Found no NVIDIA driver",
+    "No CUDA GPUs are available",
 )
 
 

@@ -76,15 +76,26 @@ def run_trial(
     except RunFailure:
         raise  # infrastructure: no failure of the trial, so nothing is recorded and it is retried
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
-            raise StorageFailure(f"{error.filename or trial_dir.path}: {error.strerror}") from error
-        trial_dir.write_error(traceback.format_exc())
-        if not may_be_infrastructure(error, shares_device=gpu_share < 1.0):
-            trial_dir.finish(config, "failed", summarize_error(error))
+        _record(error, config, trial_dir, shares_device=gpu_share < 1.0)
         raise
     if outcome.status != "interrupted":
         trial_dir.finish(config, outcome.status, outcome.why)
     return outcome
+
+
+def _record(
+    error: Exception, config: TrialConfig, trial_dir: TrialDir, *, shares_device: bool
+) -> None:
+    """Write ``error.txt``; record that the trial failed, if the error can only be its own.
+
+    Raises:
+        StorageFailure: the storage failed, not the trial.
+    """
+    if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
+        raise StorageFailure(f"{error.filename or trial_dir.path}: {error.strerror}") from error
+    trial_dir.write_error("".join(traceback.format_exception(error)))
+    if not may_be_infrastructure(error, shares_device=shares_device):
+        trial_dir.finish(config, "failed", summarize_error(error))
 
 
 def summarize_error(error: BaseException) -> str:

@@ -1,6 +1,8 @@
 """The status of a sweep, with and without a driver."""
 
 from genretune.tune.run.journal import Journal
+from genretune.tune.run.results import read_rows
+from genretune.tune.run.running import Running, RunningTrial, write_running
 from genretune.tune.run.status import read_status
 from genretune.tune.space.load import space_from_json
 from genretune.tune.storage.run_dir import RunDir
@@ -14,7 +16,7 @@ def test_a_sweep_that_has_not_started(run: RunDir) -> None:
 
 
 def test_open_trials_run_only_under_a_driver(run: RunDir) -> None:
-    with run.drive(), Journal(run.journal) as journal:
+    with run.drive() as generation, Journal(run.journal) as journal:
         state_machine = StateMachine(space_from_json(run.sweep()["space"]))
         state_machine.begin(host="here", pid=1, environment={})
         for trial in range(3):
@@ -22,9 +24,12 @@ def test_open_trials_run_only_under_a_driver(run: RunDir) -> None:
             state_machine.report(trial, 1, 0.5 + trial, "a")
         state_machine.ended(0, "completed", 1, "patience")
         journal.append(state_machine.take_events())
+        assert read_status(run).counts["running"] == 0, "the driver has not said so"
+        write_running(run, Running(generation, 2, trials=(RunningTrial(1, "here", "cpu", 1),)))
         status = read_status(run)
         assert status.driver is not None
-        assert (status.counts["completed"], status.counts["running"]) == (1, 2)
+        assert [status.counts[name] for name in ("completed", "running", "paused")] == [1, 1, 1]
+        assert [row.status for row in read_rows(run)] == ["completed", "running", "paused"]
         assert status.idle == "every trial has been started"
     status = read_status(run)
     assert status.driver is None and status.idle == ""
