@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+from typing import Any
 
 import torch
 
@@ -52,6 +53,12 @@ def apply(level: Level, *, threads: int, precision: Precision) -> None:
 
 def _set_float32_precision(precision: Precision) -> None:
     tf32 = precision == "tf32"
+    # torch's newer settings, to which those below fall back: a plug-in may have set them, also to
+    # bfloat16 for convolutions on a CPU
+    backends: Any = torch.backends
+    mkldnn = backends.mkldnn
+    for settings in (backends, backends.cudnn, mkldnn, mkldnn.conv, mkldnn.rnn):
+        settings.fp32_precision = "none"
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.allow_tf32 = tf32

@@ -28,9 +28,12 @@ ENVIRONMENT: dict[Level, dict[str, str | None]] = {
 """Value of each variable by level; None means that it must not be set."""
 
 TF32_OVERRIDES = ("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")
-"""Variables that NVIDIA's libraries and torch obey before the precision of a trial.
+"""Variables that override the precision of a trial, by torch's documentation.
 
-Sources: https://docs.nvidia.com/cuda/cublas/, https://docs.pytorch.org/docs/stable/notes/cuda.html
+Torch 2.14 takes the second one for the initial value of a flag that a trial sets anew; it is
+refused nevertheless, as other versions let it win.
+
+Source: https://docs.pytorch.org/docs/stable/cuda_environment_variables.html
 """
 
 MALLOC_ENVIRONMENT = {

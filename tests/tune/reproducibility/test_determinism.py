@@ -69,6 +69,27 @@ def test_tf32_is_set_by_the_precision_alone(precision: Precision) -> None:
         determinism.apply("strict", threads=1, precision="fp32")
 
 
+def _fp32_precisions() -> list[str]:
+    """Torch's newer settings of the arithmetic of float32, of everything that has one."""
+    backends: Any = torch.backends
+    cudnn, mkldnn = backends.cudnn, backends.mkldnn
+    owners = (backends, backends.cuda.matmul, cudnn, cudnn.conv, cudnn.rnn)
+    owners += (mkldnn, mkldnn.conv, mkldnn.rnn, mkldnn.matmul)
+    return [owner.fp32_precision for owner in owners]
+
+
+def test_what_a_plugin_set_in_newer_ways_does_not_stay() -> None:
+    determinism.apply("strict", threads=1, precision="fp32")
+    before = _fp32_precisions()
+    assert not {"tf32", "bf16"} & set(before)
+    backends: Any = torch.backends
+    backends.fp32_precision = "tf32"
+    backends.cudnn.conv.fp32_precision = "tf32"
+    backends.mkldnn.conv.fp32_precision = "bf16"
+    determinism.apply("strict", threads=1, precision="fp32")
+    assert _fp32_precisions() == before
+
+
 @pytest.mark.parametrize("name", ["NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"])
 @pytest.mark.parametrize("value", ["0", "1"])
 def test_a_variable_that_overrides_the_precision_is_refused(
