@@ -1,0 +1,29 @@
+"""docs/gpus.md: its commands, variables and links are ours."""
+
+import re
+import shlex
+from pathlib import Path
+
+from genretune.tune.reproducibility.determinism_env import TF32_OVERRIDES
+from tests.command_lines import options_of_sweep, parse
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = (ROOT / "docs" / "gpus.md").read_text()
+
+
+def test_the_command_shares_a_gpu() -> None:
+    (command,) = re.findall(r"^\$ genretune (.*)", PAGE, flags=re.M)
+    resources = options_of_sweep(parse(shlex.split(command))).resources
+    assert resources is not None
+    assert resources.resolved("cuda", 2).bundle() == {"CPU": 2.0, "GPU": 0.25}
+    two_gpus = {"CPU": 64.0, "GPU": 2.0}
+    assert resources.resolved("cuda", 2).trials_within(two_gpus) == 8, "four on each"
+
+
+def test_the_variables_are_those_that_are_refused() -> None:
+    (names,) = re.findall(r"^\$ unset (.*)", PAGE, flags=re.M)
+    assert tuple(names.split()) == TF32_OVERRIDES
+
+
+def test_the_readme_links_it() -> None:
+    assert "(docs/gpus.md)" in (ROOT / "README.md").read_text()
