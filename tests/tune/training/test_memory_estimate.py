@@ -98,15 +98,18 @@ class Odd(nn.Module):
         pass
 
     def forward(self, x_BCFT):
-        return self.linear(x_BCFT.flatten(1) / float(x_BCFT.max()))
+        return self.linear(x_BCFT.flatten(1) / VALUE)
 
 MODELS = {"odd": Odd}
 """
 
 
-def test_a_network_that_reads_values_has_no_estimate(tiny: Tiny, tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", ["float(x_BCFT.max())", "x_BCFT.numpy().max()"])
+def test_a_network_that_reads_values_has_no_estimate(
+    value: str, tiny: Tiny, tmp_path: Path
+) -> None:
     file = tmp_path / "odd.py"
-    file.write_text(READS_VALUES)
+    file.write_text(READS_VALUES.replace("VALUE", value))
     plugins = {"odd.py": load_plugin(file)}
     odd = trial_config(tiny(model={"name": "odd"}), plugins=plugins)
     known = trial_config(tiny())
