@@ -16,7 +16,8 @@ from genretune.data.windows import WindowSet, window_length
 from genretune.models.errors import ModelError
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility import determinism
-from genretune.tune.run.sweep_setup import Sweep, add_location, probe_configurations
+from genretune.tune.run.sweep_setup import Sweep, add_location
+from genretune.tune.space.probe import probe_configurations
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import FlatConfig
 from genretune.tune.sweep.plan import Plan

@@ -61,7 +61,7 @@ class _ProgressReport:
             lines.append(f"{rate:.0f} epochs a minute, about {format_duration(left)} left")
         workers = controller.concurrency
         if len(running) < workers and controller.done is None:
-            if why := state_machine.why_idle(running):
+            if why := state_machine.why_idle(controller.segments.trials):
                 lines.append(f"{workers - len(running)} of {workers} workers idle: {why}")
         return lines
 

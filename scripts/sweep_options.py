@@ -111,7 +111,7 @@ def run_options(
     return RunOptions(
         address=address,
         concurrency=concurrency,
-        resources=None if resources is None else _resources(resources),
+        resources=parse_resources(resources),
         takeover=takeover,
         until=None if seconds is None else clock.time() + seconds,
         hang_timeout=hang_timeout,
@@ -125,8 +125,14 @@ def run_options(
     )
 
 
-def _resources(text: str) -> Resources:
-    """Return the resources that ``text`` names; what it leaves out depends on the device."""
+def parse_resources(text: str | None) -> Resources | None:
+    """Return the resources that ``--resources`` names; what it leaves out depends on the device.
+
+    Raises:
+        TuneError: it is invalid.
+    """
+    if text is None:
+        return None
     amounts = {}
     for part in text.split(","):
         name, _, amount = part.partition("=")

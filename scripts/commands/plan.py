@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from genretune.scripts.sweep_options import Address, TrialResources, parse_resources
 from genretune.scripts.terminal import print_error, print_json, print_table
+from genretune.tune.dispatch.run_options import RunOptions
 from genretune.tune.errors import TuneError
 
 
@@ -22,6 +24,8 @@ def plan(
         int, typer.Option("--concurrency", "-W", min=1, help="number of concurrent trials")
     ] = 2,
     trials: Annotated[int | None, typer.Option(min=1, help="number of trials")] = None,
+    address: Address = "local",
+    resources: TrialResources = None,
     first: Annotated[int, typer.Option(min=0, help="number of configurations to show")] = 5,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="the corpus")] = None,
     measure: Annotated[
@@ -48,19 +52,25 @@ def plan(
     # Sets environment variables that torch and its libraries read on import, so it must come first.
     reexec_with_level(loaded_space.trial.get("determinism", "strict"), sys.argv[1:])  # type: ignore[arg-type]
     from genretune.scripts import plan_estimates
+    from genretune.scripts.launch import sweep_device
     from genretune.tune.run.sweep_setup import new_sweep
     from genretune.tune.sweep.plan import make_plan
     from genretune.tune.trial.standalone import load_plugins
 
     plugins = load_plugins(plugin or [])
-    sweep = None if data is None else new_sweep(loaded_space, data, plugins=plugin or [])
+    options = RunOptions(address=address, resources=parse_resources(resources))
+    device = sweep_device(loaded_space, options)
+    sweep = None
+    if data is not None:
+        sweep = new_sweep(loaded_space, data, device=device, plugins=plugin or [])
     if sweep is None:
         plan_estimates.check_without_data(loaded_space, plugins)
     sweep_plan = make_plan(loaded_space, workers=concurrency, first=first)
-    facts: dict[str, Any] = {"name": loaded_space.name, **asdict(sweep_plan)}
+    facts: dict[str, Any] = {"name": loaded_space.name, "device": device, **asdict(sweep_plan)}
     facts |= plan_estimates.disk_usage(loaded_space, sweep_plan, plugins)
     if sweep is not None:
         facts["train_windows"], facts["validation_windows"] = plan_estimates.count_windows(sweep)
+        facts["peak_memory_bytes"] = sweep.peak_memory()
     if measure and sweep is not None:
         costs = plan_estimates.measure(sweep, sweep_plan.first)
         facts["measured"] = [asdict(cost) for cost in costs]
@@ -79,7 +89,8 @@ def _show(facts: dict[str, Any], epochs: int) -> None:
     """Print the plan in words and tables."""
     size = facts["size"]
     configurations = "infinitely many" if size is None else f"{size:,}"
-    print(f"{facts['name']}: {facts['trials']} trials of up to {epochs} epochs")
+    trials = f"{facts['trials']} trials of up to {epochs} epochs"
+    print(f"{facts['name']}: {trials} on device {facts['device']}")
     print(
         f"parameters: {facts['parameters']}, {facts['conditional']} of them conditional; "
         f"{configurations} configurations"
@@ -115,6 +126,9 @@ def _show(facts: dict[str, Any], epochs: int) -> None:
     )
     if "train_windows" in facts:
         print(f"windows: {facts['train_windows']} train, {facts['validation_windows']} validation")
+        if (peak := facts["peak_memory_bytes"]) is not None:
+            where = "of the GPU" if facts["device"] == "cuda" else "of the process"
+            print(f"memory: up to about {peak / 1e9:.1f} GB {where} for one trial")
     if "measured" in facts:
         _show_costs(facts)
 

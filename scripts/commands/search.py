@@ -137,7 +137,8 @@ def _search(
         print_error(f"note: {note}")
     stop_signal.check()
     new_run = NewRun(space.read_text(), sweep.as_json())
-    exec_driver(driver_job(run, sweep, options, new_run=new_run, strict_exit=strict))
+    changes = {"peak_memory": sweep.peak_memory(), "strict_exit": strict}
+    exec_driver(driver_job(run, sweep, options, new_run=new_run, **changes))
 
 
 def resume(

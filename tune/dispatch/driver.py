@@ -89,6 +89,8 @@ def drive(run: RunDir, job: DriverJob, *, stop_signal: StopSignal, hooks: Driver
             log_to(run.driver_log)
             if job.options.address != "local" and cluster_is_open():
                 hooks.warn(_OPEN_CLUSTER)
+            if warning := workers.memory_warning(job.peak_memory):
+                hooks.warn(warning)
             stop_signal.install_handlers()  # ray.init has put its own handlers in place
             stop_signal.raise_immediately = False
             state_machine.begin(

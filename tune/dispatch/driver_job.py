@@ -32,6 +32,7 @@ class DriverJob:
     Attributes:
         run: the run directory.
         new_run: what it begins with; None if it exists.
+        peak_memory: estimate for the largest trial, in bytes; None if it is not known.
         device, level, threads: of the sweep.
         store: path of the packed corpus.
         samples: digest of its samples.
@@ -53,6 +54,7 @@ class DriverJob:
     environment: Mapping[str, Any]
     options: RunOptions = field(default_factory=RunOptions)
     new_run: NewRun | None = None
+    peak_memory: int | None = None
     trials: str | None = None
     give_up: tuple[int, ...] = ()
     strict_exit: bool = False

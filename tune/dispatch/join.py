@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
+import psutil
+
 from genretune.tune.dispatch.cluster import cluster
 from genretune.tune.dispatch.driver_job import DriverJob
 from genretune.tune.dispatch.node_description import NodeRequirements
@@ -30,6 +32,26 @@ class Workers:
     resources: Resources
     nodes: Nodes | None
     fixed_capacity: int = 0
+
+    def memory_warning(self, peak: int | None) -> str | None:
+        """Return a warning if the largest trial may need more memory than a segment is granted.
+
+        Args:
+            peak: estimate for it, in bytes; None if it is not known.
+        """
+        if self.nodes is None:
+            granted = psutil.virtual_memory().total // self.fixed_capacity
+            if self.resources.gpu:
+                return None  # the driver has no torch, which could ask the GPU
+        else:
+            granted = self.nodes.least_memory()
+        if peak is None or not granted or peak <= granted:
+            return None
+        return (
+            f"warning: the largest trial needs about {peak / 1e9:.1f} GB by estimate, and a "
+            f"segment is granted {granted / 1e9:.1f} GB (fewer trials a node or GPU by --resources,"
+            " or a smaller trial.micro_batch_size)"
+        )
 
     def capacity(self) -> int:
         """Return how many trials can run at once now."""

@@ -33,6 +33,7 @@ class Node:
         name: host name and the beginning of the id.
         machine_class: what its bits depend on.
         has_store: whether it has the samples, at the driver's path or in its own cache.
+        memory: bytes of a GPU, or of the machine for a sweep on CPUs; 0 if not known.
         gpu: facts about its GPUs; empty for a sweep on CPUs.
     """
 
@@ -40,6 +41,7 @@ class Node:
     name: str
     machine_class: str
     has_store: bool
+    memory: int = 0
     gpu: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -55,6 +57,7 @@ def describe_node(requirements: Mapping[str, Any]) -> dict[str, Any]:
     from genretune.data.store import Store, find_store
     from genretune.tune.reproducibility.environment import machine_class
     from genretune.tune.reproducibility.gpu_facts import gpu_facts
+    from genretune.tune.reproducibility.gpu_memory import device_memory
     from genretune.tune.reproducibility.literals import Device, Level
 
     device, level = cast(Device, requirements["device"]), cast(Level, requirements["level"])
@@ -65,6 +68,7 @@ def describe_node(requirements: Mapping[str, Any]) -> dict[str, Any]:
         "host": platform.node(),
         "machine_class": machine_class(device, level, requirements["gpu_share"]),
         "has_store": has_store or find_store(samples) is not None,
+        "memory": device_memory(device),
         "gpu": gpu_facts() if device == "cuda" else {},
     }
 

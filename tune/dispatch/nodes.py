@@ -167,6 +167,14 @@ class Nodes:
         usable = {node.id for node in self.usable(machine_class)}
         return sorted(node_id for node_id in self._alive if node_id not in usable)
 
+    def least_memory(self) -> int:
+        """Return the least that a usable node grants to a segment, in bytes; 0 if not known."""
+        granted = []
+        for node in self.usable(self.machine_class):
+            share = 1.0 / self.resources.trials_within(self._alive[node.id]["Resources"])
+            granted.append(int(node.memory * (self.resources.gpu_share if node.gpu else share)))
+        return min(granted, default=0)
+
     def gpu_facts(self) -> Mapping[str, Any]:
         """Return the facts about GPUs of the machine class; empty if it has none, or for several.
 

@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import torch
 
 from genretune.tune.errors import RunFailure
@@ -38,6 +39,13 @@ def empty_gpu_cache() -> None:
     Blocks that an earlier trial of this process left behind would count into the share.
     """
     torch.cuda.empty_cache()
+
+
+def device_memory(device: Device) -> int:
+    """Return the bytes of torch's current GPU, or of this machine where trials run on CPUs."""
+    if device == "cuda":
+        return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
+    return int(psutil.virtual_memory().total)
 
 
 def reset_peak_memory(device: Device) -> None:

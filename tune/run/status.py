@@ -44,11 +44,12 @@ def read_status(run: RunDir) -> Status:
     holder = run.holder()
     has_driver, running = run.has_driver(), read_running(run)
     busy = [] if running is None else running.indices
+    ordered = busy if running is None else [*busy, *running.waiting]
     return Status(
         counts=state_machine.counts(busy),
         epochs=sum(trial.epochs for trial in state.trials),
         best=best_row(leaderboard(state, busy), state.rules.mode),
         driver=f"{holder['host']}:{holder['pid']}" if has_driver else None,
-        idle=state_machine.why_idle(busy) if has_driver else "",
+        idle=state_machine.why_idle(ordered) if has_driver else "",
         running=running,
     )

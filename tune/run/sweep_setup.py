@@ -14,21 +14,13 @@ from genretune.models.errors import ModelError
 from genretune.models.plugins import Plugin
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.environment import available_device
-from genretune.tune.space.distributions import Values
 from genretune.tune.space.load import space_from_json
+from genretune.tune.space.probe import probe_configurations
 from genretune.tune.space.space import Space
-from genretune.tune.space.tree import (
-    Choice,
-    Constant,
-    FlatConfig,
-    ListNode,
-    MappingNode,
-    Node,
-    flatten,
-)
 from genretune.tune.storage.run_dir import SWEEP_VERSION
 from genretune.tune.sweep.trial_sampling import trial_seed
 from genretune.tune.training.config import TrialConfig
+from genretune.tune.training.memory_estimate import largest_memory
 from genretune.tune.training.preflight import check_components
 from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.trial.corpus import Progress, Store, open_data, resolve_exclusions
@@ -67,6 +59,12 @@ class Sweep:
         settings = self.space.configure(parameters)
         settings |= {"seed": seed, "data": self.data, "device": self.device}
         return trial_config(settings, plugins=self.plugins)
+
+    def peak_memory(self) -> int | None:
+        """Return the estimated peak memory of the largest trial in bytes; None if not known."""
+        space = self.space
+        configs = [self.config(one, trial_seed(space, 0)) for one in probe_configurations(space)]
+        return largest_memory(configs, classes=len(self.store.classes), plugins=self.plugins)
 
     def as_json(self) -> dict[str, Any]:
         """Return ``sweep.json`` but for the environment of the workers."""
@@ -184,54 +182,6 @@ def reopen_sweep(
         overrides=tuple(saved["overrides"]),
         leakage=saved["leakage"],
     )
-
-
-def probe_configurations(space: Space) -> list[FlatConfig]:
-    """Return configurations that cover every categorical value and both ends of every range.
-
-    They combine values in step, not every pair of values: as many configurations as the parameter
-    with the most values has.
-    """
-    values = [_values_to_probe(node) for _, node in space.parameters]
-    return [
-        {
-            name: part
-            for (key, _), value in zip(space.parameters, row, strict=True)
-            for name, part in flatten(key, value)
-        }
-        for row in _zip_cycled(values)
-    ]
-
-
-def _values_to_probe(node: Node) -> list[object]:
-    """Return every categorical value of a node; both ends and the middle of a range."""
-    match node:
-        case Constant(value=value):
-            return [value]
-        case Choice(options=options):
-            return [value for option in options for value in _values_to_probe(option)]
-        case ListNode(items=items):
-            rows = _zip_cycled([_values_to_probe(item) for item in items])
-            return [list(row) for row in rows]
-        case MappingNode(items=items):
-            keys = [key for key, _ in items]
-            rows = _zip_cycled([_values_to_probe(item) for _, item in items])
-            return [dict(zip(keys, row, strict=True)) for row in rows]
-        case _:
-            distribution = node.distribution
-            if isinstance(distribution, Values):
-                return list(distribution.values)
-            return [
-                distribution.from_unit(0.0),
-                distribution.from_unit(0.5),
-                distribution.from_unit(1.0 - 2**-53),  # the largest number below 1
-            ]
-
-
-def _zip_cycled(columns: list[list[object]]) -> list[tuple[object, ...]]:
-    """Zip columns, repeating the shorter ones; one empty row without columns."""
-    length = max((len(column) for column in columns), default=1)
-    return [tuple(column[k % len(column)] for column in columns) for k in range(length)]
 
 
 def _specs(space: Space, store: Store) -> tuple[SplitSpec, WindowSpec]:

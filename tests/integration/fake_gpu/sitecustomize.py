@@ -6,7 +6,6 @@ package as soon as they are imported.
 
 import importlib.abc
 import importlib.machinery
-import os
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType, SimpleNamespace
@@ -14,7 +13,7 @@ from typing import Any
 
 
 def change_torch(torch: Any) -> None:
-    gpu = SimpleNamespace(name=os.environ.get("FAKE_GPU", "Fake GPU"), multi_processor_count=1)
+    gpu = SimpleNamespace(name="Fake GPU", multi_processor_count=1, total_memory=8_000_000_000)
     torch.cuda.current_device = lambda: 0
     torch.cuda.get_device_properties = lambda device: gpu
     torch.cuda.set_per_process_memory_fraction = lambda share: None

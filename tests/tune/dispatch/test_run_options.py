@@ -2,7 +2,8 @@
 
 import pytest
 
-from genretune.tune.dispatch.run_options import Resources
+from genretune.tune.dispatch.run_options import Resources, RunOptions
+from genretune.tune.errors import TuneError
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,31 @@ def test_what_is_left_out_is_resolved_by_device_and_threads(
 def test_unresolved_resources_are_no_bundle() -> None:
     with pytest.raises(ValueError, match="must be resolved"):
         Resources(cpu=1.0).trials_within({"CPU": 4.0})
+
+
+def device(setting: str, *, gpu: float | None = None, address: str = "local") -> str:
+    options = RunOptions(address=address, resources=Resources(gpu=gpu))
+    return options.device(setting, lambda: "cpu")
+
+
+def test_granted_gpus_mean_cuda_wherever_the_driver_runs() -> None:
+    assert device("auto", gpu=0.25, address="host:6379") == "cuda"
+    assert device("auto", gpu=1.0) == "cuda"
+    assert device("auto", gpu=0.0, address="auto") == "cpu"
+    assert device("cuda", address="auto") == "cuda"
+    assert device("auto") == "cpu", "what torch sees here"
+
+
+@pytest.mark.parametrize(
+    ("setting", "gpu", "address", "message"),
+    [
+        ("cpu", 1.0, "local", "gpu must be 0 for trial.device cpu, got gpu=1"),
+        ("cuda", 0.0, "auto", "gpu must be above 0 for trial.device cuda, got gpu=0"),
+        ("auto", None, "auto", "trial.device: must be known on a cluster, got auto"),
+    ],
+)
+def test_contradictions_and_an_unknown_device_are_refused(
+    setting: str, gpu: float | None, address: str, message: str
+) -> None:
+    with pytest.raises(TuneError, match=message):
+        device(setting, gpu=gpu, address=address)

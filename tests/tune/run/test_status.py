@@ -25,7 +25,8 @@ def test_open_trials_run_only_under_a_driver(run: RunDir) -> None:
         state_machine.ended(0, "completed", 1, "patience")
         journal.append(state_machine.take_events())
         assert read_status(run).counts["running"] == 0, "the driver has not said so"
-        write_running(run, Running(generation, 2, trials=(RunningTrial(1, "here", "cpu", 1),)))
+        trained = RunningTrial(1, "here", "cpu", 1)
+        write_running(run, Running(generation, 2, waiting=(2,), trials=(trained,)))
         status = read_status(run)
         assert status.driver is not None
         assert [status.counts[name] for name in ("completed", "running", "paused")] == [1, 1, 1]

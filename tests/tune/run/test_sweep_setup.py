@@ -1,8 +1,8 @@
-"""Configurations that cover a space, and messages with the line of the space file."""
+"""Messages with the line of the space file."""
 
 import pytest
 
-from genretune.tune.run.sweep_setup import add_location, probe_configurations
+from genretune.tune.run.sweep_setup import add_location
 from genretune.tune.space.load import space_from_text
 
 SPACE = """\
@@ -25,16 +25,6 @@ parameters:
       - {name: powerspec}
       - {name: melspec, n_mels: {values: [64, 96]}}
 """
-
-
-def test_probes_cover_every_value_and_both_ends_of_ranges() -> None:
-    probes = probe_configurations(space_from_text(SPACE, "tiny.yaml", []))
-    assert len(probes) == 4
-    assert [probe["batch_size"] for probe in probes] == [8, 16, 32, 64]
-    rates = [probe["optimizer.lr"] for probe in probes]
-    assert rates[:2] == [1.0, 2.0]
-    assert isinstance(rates[2], float) and 2.9999 < rates[2] <= 3.0
-    assert [probe.get("feature.n_mels") for probe in probes[:3]] == [None, 64, 96]
 
 
 @pytest.mark.parametrize(
