@@ -2,8 +2,7 @@
 
 import subprocess
 import sys
-
-from genretune.tune.dispatch.driver_job import DriverJob
+from pathlib import Path
 
 CLOSED_OUTPUT = """\
 import sys
@@ -20,8 +19,28 @@ SIGNAL_DURING_EXEC = """\
 import os, signal, sys
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 os.kill(os.getpid(), signal.SIGTERM)
-os.execv(sys.executable, [sys.executable, "-m", "genretune.scripts.driver_main", sys.argv[1]])
+os.execv(sys.executable, [sys.executable, "-m", "genretune.scripts.driver_main", "run", "0"])
 """
+LARGE_JOB = """\
+import sys
+from genretune.scripts.launch import exec_driver
+from genretune.tune.dispatch.driver_job import DriverJob
+
+plugins = tuple(f"/a/folder/of/plugins/{number}.py" for number in range(10_000))
+exec_driver(DriverJob(sys.argv[1], "cpu", "strict", 1, "none", "none", plugins, {}))
+"""
+
+
+def test_a_job_larger_than_an_argument_reaches_the_driver(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LARGE_JOB, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"genretune: {tmp_path}: must be a run directory")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_sweep_continues_when_its_output_is_closed() -> None:
@@ -44,9 +63,8 @@ def test_a_sweep_continues_when_its_output_is_closed() -> None:
 
 
 def test_a_signal_during_the_exec_ends_the_driver_gracefully() -> None:
-    job = DriverJob("none", "cpu", "strict", 1, "none", "none", (), {})
     done = subprocess.run(
-        [sys.executable, "-c", SIGNAL_DURING_EXEC, job.as_json()],
+        [sys.executable, "-c", SIGNAL_DURING_EXEC],
         capture_output=True,
         text=True,
         check=False,

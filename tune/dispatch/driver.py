@@ -70,6 +70,8 @@ def drive(run: RunDir, job: DriverJob, *, stop_signal: StopSignal, hooks: Driver
         Contradiction: two reports of an epoch disagree; the sweep halts.
         Interrupted: a signal came before a new sweep had a directory.
     """
+    sweep = run.sweep() if job.new_run is None else job.new_run.sweep
+    space = space_from_json(sweep["space"])
     try:
         with ExitStack() as stack:
             workers = None
@@ -79,7 +81,7 @@ def drive(run: RunDir, job: DriverJob, *, stop_signal: StopSignal, hooks: Driver
             generation = stack.enter_context(run.drive(takeover=job.options.takeover))
             journal = stack.enter_context(Journal(run.journal))
             discard_drain_requests(run)
-            state_machine = StateMachine(space_from_json(run.sweep()["space"]), journal.events)
+            state_machine = StateMachine(space, journal.events)
             hooks.prepare(state_machine)
             if _finished(state_machine):
                 journal.append(state_machine.take_events())

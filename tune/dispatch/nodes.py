@@ -26,7 +26,7 @@ from genretune.tune.errors import RunFailure, TuneError
 
 _JOIN_TIMEOUT = 600.0  # s for the first node to join
 _ANSWER_TIMEOUT = 120.0  # s for a node to describe itself, or to take the samples
-_GRACE = 60.0  # s for which the start waits for other nodes once one is ready
+_GRACE = 30.0  # s for which the start waits for other nodes once one is ready
 _REFRESH_INTERVAL = 3.0  # s
 
 
