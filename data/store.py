@@ -39,14 +39,19 @@ DIGITS = 24
 """Leading digits of a digest that appear in file names."""
 
 
+def cache_path(cache: Path | None = None) -> Path:
+    """Return where the cache folder is or will be: ``cache``, GENRETUNE_CACHE or the user's."""
+    configured = cache or os.environ.get("GENRETUNE_CACHE")
+    return Path(configured or platformdirs.user_cache_dir("genretune")).absolute()
+
+
 def cache_folder(cache: Path | None = None) -> Path:
-    """Return the cache folder, created if missing: ``cache``, GENRETUNE_CACHE or the user's.
+    """Return the cache folder (see ``cache_path``), created if missing.
 
     Raises:
         DataError: it cannot be created.
     """
-    configured = cache or os.environ.get("GENRETUNE_CACHE")
-    folder = Path(configured or platformdirs.user_cache_dir("genretune")).absolute()
+    folder = cache_path(cache)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -24,10 +24,13 @@ def listening(process: psutil.Process) -> set[str]:
     return found
 
 
-def test_this_machine_passes_and_only_loopback_is_bound(corpus: Path, tmp_path: Path) -> None:
+def test_this_machine_passes_and_only_loopback_is_bound(
+    corpus: Path, space: Path, cache: Path, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "genretune.scripts.cli", "doctor", "--json"]
+    where = ["--data", str(corpus), "--out", str(tmp_path / "runs")]
     with subprocess.Popen(
-        [*command, "--data", str(corpus), "--out", str(tmp_path / "runs")],
+        [*command, *where, "--train", str(space)],
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"SOME_TOKEN": "not-to-be-printed"},
@@ -45,8 +48,14 @@ def test_this_machine_passes_and_only_loopback_is_bound(corpus: Path, tmp_path: 
         "versions",
         "data",
         "run directory",
+        "storage",
+        "cache",
         "clock",
         "ports",
+        "training",
     }
+    (training,) = [finding for finding in findings if finding["check"] == "training"]
+    assert training["found"].startswith("weights ") and training["severity"] == "ok"
+    assert list(tmp_path.iterdir()) == [], "nothing is left"
     assert "not-to-be-printed" not in output
     assert bound and all(ip.removeprefix("::ffff:") in ("127.0.0.1", "::1") for ip in bound), bound
