@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,10 @@ from genretune.scripts.sweep_options import Address, TrialResources, parse_resou
 from genretune.scripts.terminal import print_error, print_json, print_table
 from genretune.tune.dispatch.run_options import RunOptions
 from genretune.tune.errors import TuneError
+
+if TYPE_CHECKING:
+    from genretune.tune.run.sweep_setup import Sweep
+    from genretune.tune.sweep.plan import Plan
 
 
 def plan(
@@ -69,13 +73,7 @@ def plan(
     facts: dict[str, Any] = {"name": loaded_space.name, "device": device, **asdict(sweep_plan)}
     facts |= plan_estimates.disk_usage(loaded_space, sweep_plan, plugins)
     if sweep is not None:
-        facts["train_windows"], facts["validation_windows"] = plan_estimates.count_windows(sweep)
-        facts["peak_memory_bytes"] = sweep.peak_memory()
-    if measure and sweep is not None:
-        costs = plan_estimates.measure(sweep, sweep_plan.first)
-        facts["measured"] = [asdict(cost) for cost in costs]
-        facts["seconds"] = mean(cost.epoch_seconds for cost in costs) * sweep_plan.rounds
-        facts["peak_mb"] = max(cost.peak_mb for cost in costs)
+        facts |= _corpus_facts(sweep, sweep_plan, measure=measure)
     for note in loaded_space.notes:
         print_error(f"note: {note}")
     if as_json:
@@ -83,6 +81,20 @@ def plan(
     else:
         _show(facts, loaded_space.epochs)
     return 0
+
+
+def _corpus_facts(sweep: "Sweep", sweep_plan: "Plan", *, measure: bool) -> dict[str, Any]:
+    """Return the facts that need the corpus; with ``measure``, also those of timed steps."""
+    from genretune.scripts import plan_estimates
+
+    facts: dict[str, Any] = {"peak_memory_bytes": sweep.peak_memory()}
+    facts["train_windows"], facts["validation_windows"] = plan_estimates.count_windows(sweep)
+    if measure:
+        costs = plan_estimates.measure(sweep, sweep_plan.first)
+        facts["measured"] = [asdict(cost) for cost in costs]
+        facts["seconds"] = mean(cost.epoch_seconds for cost in costs) * sweep_plan.rounds
+        facts["peak_mb"] = max(cost.peak_mb for cost in costs)
+    return facts
 
 
 def _show(facts: dict[str, Any], epochs: int) -> None:

@@ -148,8 +148,8 @@ REQUEST = """\
 import sys
 from pathlib import Path
 from genretune.tune.dispatch.cluster import cluster
-from genretune.tune.dispatch.node_description import NodeRequirements
-from genretune.tune.dispatch.nodes import Nodes
+from genretune.tune.dispatch.nodes.description import NodeRequirements
+from genretune.tune.dispatch.nodes.nodes import Nodes
 from genretune.tune.dispatch.run_options import Resources
 
 address, store, samples = sys.argv[1:]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from genretune.tune.dispatch.node_task import submit_to_node
+from genretune.tune.dispatch.nodes.task import submit_to_node
 from genretune.tune.dispatch.package_wheel import build_wheel
 from genretune.tune.dispatch.ray_errors import first_line
 from genretune.tune.dispatch.signals import Interrupted

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from genretune.tune.dispatch.node_health import NodeHealth
+from genretune.tune.dispatch.nodes.health import NodeHealth
 from genretune.tune.space.settings import Keep
 from genretune.tune.storage.s3_run import S3Run
 

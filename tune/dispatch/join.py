@@ -9,8 +9,9 @@ import psutil
 
 from genretune.tune.dispatch.cluster import cluster
 from genretune.tune.dispatch.driver_job import DriverJob
-from genretune.tune.dispatch.node_description import NodeRequirements
-from genretune.tune.dispatch.nodes import Nodes, matching_class, misfit
+from genretune.tune.dispatch.nodes.choice import matching_class, misfit
+from genretune.tune.dispatch.nodes.description import NodeRequirements
+from genretune.tune.dispatch.nodes.nodes import Nodes
 from genretune.tune.dispatch.run_options import Resources
 from genretune.tune.reproducibility.literals import Level
 from genretune.tune.run.resume_check import check_environment

@@ -3,7 +3,7 @@
 import logging
 import time
 
-from genretune.tune.dispatch.nodes import Nodes
+from genretune.tune.dispatch.nodes.nodes import Nodes
 from genretune.tune.dispatch.running_segments import RunningSegment
 from genretune.tune.dispatch.sweep_controller import SweepController
 from genretune.tune.run.running import Running, RunningTrial, write_running

@@ -5,8 +5,8 @@ import pytest
 
 from genretune.tune.dispatch.driver_job import DriverJob
 from genretune.tune.dispatch.join import Workers, join
-from genretune.tune.dispatch.node_description import Node, NodeRequirements
-from genretune.tune.dispatch.nodes import Nodes
+from genretune.tune.dispatch.nodes.description import Node, NodeRequirements
+from genretune.tune.dispatch.nodes.nodes import Nodes
 from genretune.tune.dispatch.run_options import Resources, RunOptions
 from genretune.tune.errors import TuneError
 

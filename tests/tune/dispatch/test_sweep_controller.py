@@ -17,7 +17,7 @@ from genretune.tune.dispatch.messages import (
     SignOfLife,
     TrialEnd,
 )
-from genretune.tune.dispatch.node_health import NodeHealth
+from genretune.tune.dispatch.nodes.health import NodeHealth
 from genretune.tune.dispatch.running_segments import RunningSegment
 from genretune.tune.dispatch.sweep_controller import SweepController
 from genretune.tune.run.journal import read_journal

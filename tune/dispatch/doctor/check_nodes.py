@@ -17,7 +17,7 @@ from genretune.tune.dispatch.doctor.node_facts import (
     connection_error,
     process_facts,
 )
-from genretune.tune.dispatch.node_task import submit_to_node
+from genretune.tune.dispatch.nodes.task import submit_to_node
 from genretune.tune.dispatch.ray_errors import last_line
 
 _ANSWER_TIMEOUT = 120.0  # s

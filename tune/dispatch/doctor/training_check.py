@@ -24,9 +24,9 @@ from genretune.tune.dispatch.doctor.check_nodes import node_name
 from genretune.tune.dispatch.doctor.findings import Finding
 from genretune.tune.dispatch.doctor.node_facts import nearest_existing
 from genretune.tune.dispatch.doctor.short_epoch import describe_error, shorten, train_one_epoch
-from genretune.tune.dispatch.node_description import install_samples
-from genretune.tune.dispatch.node_task import submit_to_node
-from genretune.tune.dispatch.nodes import misfit
+from genretune.tune.dispatch.nodes.choice import misfit
+from genretune.tune.dispatch.nodes.description import install_samples
+from genretune.tune.dispatch.nodes.task import submit_to_node
 from genretune.tune.dispatch.ray_errors import last_line
 from genretune.tune.dispatch.run_options import Resources
 from genretune.tune.errors import TuneError

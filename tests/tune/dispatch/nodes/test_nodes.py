@@ -5,8 +5,8 @@ from dataclasses import asdict, replace
 import pytest
 
 from genretune.data.store import Store
-from genretune.tune.dispatch.node_description import Node, NodeRequirements, describe_node
-from genretune.tune.dispatch.nodes import Nodes
+from genretune.tune.dispatch.nodes.description import Node, NodeRequirements, describe_node
+from genretune.tune.dispatch.nodes.nodes import Nodes
 from genretune.tune.dispatch.run_options import Resources
 from genretune.tune.errors import TuneError
 

@@ -5,21 +5,21 @@ does not answer: descriptions and samples are sent for without blocking, and onl
 both gets segments. Nodes may join or leave at any time.
 """
 
-import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from genretune.tune.dispatch.node_description import (
+from genretune.tune.dispatch.nodes.choice import matching_class, misfit
+from genretune.tune.dispatch.nodes.description import (
     Node,
     NodeRequirements,
     describe_node,
     install_samples,
 )
-from genretune.tune.dispatch.node_health import NodeHealth
-from genretune.tune.dispatch.node_task import submit_to_node
+from genretune.tune.dispatch.nodes.health import NodeHealth
+from genretune.tune.dispatch.nodes.task import submit_to_node
 from genretune.tune.dispatch.ray_errors import last_line
 from genretune.tune.dispatch.run_options import Resources
 from genretune.tune.errors import RunFailure, TuneError
@@ -267,38 +267,6 @@ class Nodes:
             node_id, install_samples, self._packed, self.requirements.samples
         )
         self._installations[node_id] = _Request(reference)
-
-
-def matching_class(name: str, classes: Mapping[str, list[str]]) -> str:
-    """Return the one machine class that ``--machine-class`` names.
-
-    Args:
-        name: any part of its name that fits it only. A part of the bracketed list of CPU extensions
-            does not count, since most machine classes share those.
-        classes: the nodes of each machine class, for the message.
-
-    Raises:
-        TuneError: it fits none or several.
-    """
-    heads = {one: re.sub(r"\[.*?\]", "", one).lower() for one in classes}
-    matching = [one for one in classes if name == one or name.lower() in heads[one]]
-    if len(matching) == 1:
-        return matching[0]
-    listed = "; ".join(f"{one} on {', '.join(nodes)}" for one, nodes in classes.items())
-    raise TuneError(
-        f"--machine-class: must be part of one machine class's name, got {name} ({listed})"
-    )
-
-
-def misfit(resources: Resources, totals: Sequence[Mapping[str, float]]) -> TuneError:
-    """Return the error that a trial fits on no node; it lists the nodes' resources."""
-    listed = "; ".join(
-        f"{int(total.get('CPU', 0))} CPU, {int(total.get('GPU', 0))} GPU" for total in totals
-    )
-    return TuneError(
-        f"--resources: must fit on one node, got cpu={resources.cpu:g},gpu={resources.gpu:g} "
-        f"(the cluster has {listed})"
-    )
 
 
 def _show_demand(bundles: list[dict[str, float]]) -> None:

@@ -1,6 +1,6 @@
 """Nodes are set aside for their own faults, and tried again later."""
 
-from genretune.tune.dispatch.node_health import NodeHealth
+from genretune.tune.dispatch.nodes.health import NodeHealth
 
 
 class Clock:
