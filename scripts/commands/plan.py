@@ -49,10 +49,8 @@ def plan(
 
     all_overrides = [*(overrides or []), *([f"trials={trials}"] if trials is not None else [])]
     loaded_space = load_space(space, all_overrides)
-    if measure and data is None:
-        raise TuneError("--measure: must have a corpus to take windows from, got none (--data DIR)")
-    if measure and first == 0:
-        raise TuneError("--measure: must have configurations to time, got --first 0 (omit --first)")
+    if measure:
+        _check_measure(data, first)
     # Sets environment variables that torch and its libraries read on import, so it must come first.
     reexec_with_level(loaded_space.trial.get("determinism", "strict"), sys.argv[1:])  # type: ignore[arg-type]
     from genretune.scripts import plan_estimates
@@ -81,6 +79,14 @@ def plan(
     else:
         _show(facts, loaded_space.epochs)
     return 0
+
+
+def _check_measure(data: Path | None, first: int) -> None:
+    """Raise TuneError if there is nothing to measure."""
+    if data is None:
+        raise TuneError("--measure: must have a corpus to take windows from, got none (--data DIR)")
+    if first == 0:
+        raise TuneError("--measure: must have configurations to time, got --first 0 (omit --first)")
 
 
 def _corpus_facts(sweep: "Sweep", sweep_plan: "Plan", *, measure: bool) -> dict[str, Any]:
