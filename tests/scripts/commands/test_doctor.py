@@ -24,6 +24,7 @@ def space(tmp_path: Path) -> Path:
         (["--resources", "gpu=1"], "--resources: must be given with --train, got gpu=1"),
         (["--plugin", "mine.py"], "--plugin: must be given with --train, got mine.py"),
         (["--address", "nowhere"], "--address: must be local, auto or HOST:PORT, got nowhere"),
+        (["--address", "127.0.0.1:1"], "got 127.0.0.1:1: Connection refused (ray start --head"),
         (["--storage", "/data"], "--storage: must be like s3://"),
         (["--resources", "gpus=1", "--train", "x.yaml"], "--resources: must be like"),
     ],
