@@ -143,14 +143,7 @@ def _check(
     """
     from genretune.tune.dispatch.cluster import cluster
     from genretune.tune.dispatch.doctor.check_nodes import check_nodes
-    from genretune.tune.dispatch.doctor.node_facts import connection_error
 
-    if ":" in options.address and (error := connection_error(options.address)):
-        # Ray would try for minutes
-        raise TuneError(
-            f"--address: must be a running Ray cluster, got {error} (ray start --head there, or "
-            "open its port)"
-        )
     with (
         status_spinner("joining Ray") as say,
         cluster(options.address, level=targets["level"], gpus=True),

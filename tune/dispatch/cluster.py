@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from genretune.tune.reproducibility import code_digest
 from genretune.tune.reproducibility.determinism_env import ENVIRONMENT, MALLOC_ENVIRONMENT
 from genretune.tune.reproducibility.literals import Level
 
+_CONNECT_TIMEOUT = 3.0  # s
 _DIGEST_TIMEOUT = 30.0  # s for all nodes to report the digest of their package
 
 # Read by Ray when it is imported or started; none of it changes a result.
@@ -58,6 +60,12 @@ def cluster(address: str, *, level: Level, gpus: bool) -> Iterator[None]:
     _choose_authentication(address)
     import ray
 
+    if ":" in address and (error := connection_error(address)):
+        # Ray would try for minutes
+        raise TuneError(
+            f"--address: must be a running Ray cluster, got {error} (ray start --head there, or "
+            "open its port)"
+        )
     variables = worker_environment(level, gpus)
     with tempfile.TemporaryDirectory(prefix="genretune-wheel-") as scratch:
         try:
@@ -115,6 +123,16 @@ def cluster_is_open() -> bool:
 
     task: Any = ray.remote(mode)
     return str(ray.get(task.options(num_cpus=0).remote())).lower() != "token"
+
+
+def connection_error(address: str) -> str:
+    """Return why HOST:PORT accepts no TCP connection from here; empty if it does."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT).close()
+    except (OSError, ValueError) as error:
+        return f"{address}: {getattr(error, 'strerror', None) or error}"
+    return ""
 
 
 def _connect(address: str, runtime_env: dict[str, Any]) -> None:

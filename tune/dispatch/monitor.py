@@ -7,7 +7,6 @@ from genretune.tune.dispatch.nodes.nodes import Nodes
 from genretune.tune.dispatch.running_segments import RunningSegment
 from genretune.tune.dispatch.sweep_controller import SweepController
 from genretune.tune.run.running import Running, RunningTrial, write_running
-from genretune.tune.storage.atomic_io import STORAGE_ERRORS
 
 log = logging.getLogger("genretune.driver")
 
@@ -39,9 +38,7 @@ class Monitor:
             return
         try:
             write_running(self._controller.run, running)
-        except OSError as error:
-            if error.errno not in STORAGE_ERRORS:
-                raise
+        except OSError:
             return  # what must be written there waits for the storage and says so
         self._log_changes(running)
         self._written = running

@@ -61,7 +61,12 @@ class Sweep:
         return trial_config(settings, plugins=self.plugins)
 
     def peak_memory(self) -> int | None:
-        """Return the estimated peak memory of the largest trial in bytes; None if not known."""
+        """Return the estimated peak memory of the largest trial in bytes; None if not known.
+
+        With plug-ins it is not: their training runs on workers only.
+        """
+        if self.plugins:
+            return None
         space = self.space
         configs = [self.config(one, trial_seed(space, 0)) for one in probe_configurations(space)]
         return largest_memory(configs, classes=len(self.store.classes), plugins=self.plugins)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from genretune.tune.dispatch.cluster import cluster_is_open
+from genretune.tune.dispatch.cluster import cluster_is_open, connection_error
 from genretune.tune.dispatch.doctor.findings import (
     Finding,
     assess,
@@ -14,7 +14,6 @@ from genretune.tune.dispatch.doctor.findings import (
 )
 from genretune.tune.dispatch.doctor.node_facts import (
     collect_facts,
-    connection_error,
     process_facts,
 )
 from genretune.tune.dispatch.nodes.task import submit_to_node

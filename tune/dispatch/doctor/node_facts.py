@@ -6,7 +6,6 @@ Runs on the node. ``doctor`` turns the facts into findings.
 import os
 import platform
 import shutil
-import socket
 import statistics
 import time
 from collections.abc import Iterator, Mapping
@@ -17,10 +16,10 @@ from typing import Any
 
 import pynvml
 
+from genretune.tune.dispatch.cluster import connection_error
 from genretune.tune.storage.atomic_io import write_atomically
 
 _PACKAGES = ("genretune", "torch", "torchaudio", "ray", "numpy", "pyarrow", "soundfile", "soxr")
-_CONNECT_TIMEOUT = 3.0  # s
 _PROBES = 5  # files written to measure the storage
 _PROBE_BYTES = 1_000_000  # of each: a small network with Adam's state
 _MOUNTS = Path("/proc/self/mounts")
@@ -163,16 +162,6 @@ def nearest_existing(path: Path) -> Path:
     while not path.exists() and path != path.parent:
         path = path.parent
     return path
-
-
-def connection_error(address: str) -> str:
-    """Return why HOST:PORT accepts no TCP connection from here; empty if it does."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT).close()
-    except OSError as error:
-        return f"{address}: {error.strerror or error}"
-    return ""
 
 
 def _version(package: str) -> str | None:

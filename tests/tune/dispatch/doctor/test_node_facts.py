@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from genretune.tune.dispatch.cluster import connection_error
 from genretune.tune.dispatch.doctor import node_facts
 from genretune.tune.dispatch.doctor.node_facts import (
     cache_facts,
     collect_facts,
-    connection_error,
     file_system,
     gpus_of_driver,
     nearest_existing,
