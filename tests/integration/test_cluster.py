@@ -329,7 +329,7 @@ def test_machine_classes_must_be_chosen_and_are_kept(
         refused = genretune("search", space, *how, "--out", run)
         assert refused.returncode == 2
         assert "got 2 machine classes" in refused.stderr and "--allow-mixed" in refused.stderr
-        mixed = genretune("resume", run, "--address", local_cluster.address, "--allow-mixed")
+        mixed = genretune("search", space, *how, "--out", run, "--allow-mixed")
         assert mixed.returncode == 0, mixed.stderr
         assert "machine class" in mixed.stdout and "within one machine class only" in mixed.stdout
         for folder in (run / "trials").iterdir():
