@@ -9,80 +9,44 @@
 #SBATCH --open-mode=append
 # One Ray cluster on all nodes of a Slurm job, for a sweep that outlives the job's time limit.
 #
-#   sbatch --gpus-per-task=1 scripts/cluster/slurm.sh SPACE.yaml DATA RUN [option ...]
+#   sbatch --gpus-per-node=4 scripts/cluster/slurm.sh SPACE.yaml DATA RUN [KEY=VALUE ...] [option ...]
 #
-# Options are passed to genretune. DATA and RUN are on storage that all nodes share. Two minutes
-# before the time limit Slurm sends USR1 to this shell, which forwards it to the driver: the driver
-# completes its journal and exits with 75, the job is requeued, and its next start resumes. RUN.job
-# holds the id of the job that drives RUN: another job is refused while squeue lists that job, and
-# takes over once it is gone.
-# Limits: tested with fake Slurm commands, never on a real Slurm. ray symmetric-run ends with
-# "ray stop" on each node, so no other Ray of yours may run there.
-set -u
-[ $# -ge 3 ] || { echo "usage: sbatch $0 SPACE.yaml DATA RUN [option ...]" >&2; exit 2; }
+# DATA, RUN and this folder are on storage that all nodes share. Options are passed to genretune,
+# overrides (KEY=VALUE) to its first start only, since a resumed sweep has them. Two minutes before
+# the time limit Slurm sends USR1 to this shell; the driver completes its journal and exits with 75,
+# the job is requeued, and its next start resumes. RUN.job holds the id of the job that drives RUN:
+# another job is refused while squeue lists that job, and takes over once it is gone.
+#
+# GENRETUNE_ACTIVATE is a line that puts genretune and ray on PATH, see slurm_common.sh; the job has
+# the environment of the shell that called sbatch, so it is not needed in an activated one.
+# Resources are those of the job (--cpus-per-task, --mem, --gpus-per-node or --gres); jobs may share
+# a node. docs/cluster.md says what was tried on a real Slurm and what was not.
+here=${GENRETUNE_CLUSTER:-$(scontrol show job "$SLURM_JOB_ID" | sed -n 's|^ *Command=\(.*\)/slurm\.sh.*|\1|p')}
+[ -r "$here/slurm_common.sh" ] || {
+    echo "GENRETUNE_CLUSTER: must be the folder of slurm.sh, got '$here'" >&2 # Slurm runs a copy
+    exit 2
+}
+[ $# -ge 3 ] || { echo "usage: sbatch slurm.sh SPACE.yaml DATA RUN [KEY=VALUE ...] [option ...]" >&2; exit 2; }
 space=$1 data=$2 run=$3
 shift 3
+. "$here/slurm_common.sh"
+end_workers() { [ -z "$step" ] || kill "$step" 2>/dev/null; }
 
-# Write this job's id into RUN.job. A driver on another host may be replaced only if it belonged to
-# this job before a requeue, or to a job that no longer exists.
-takeover=
-mkdir -p "$(dirname "$run")"
-until (set -C && echo "$SLURM_JOB_ID" >"$run.job") 2>/dev/null; do
-    holder=$(cat "$run.job" 2>/dev/null)
-    takeover=--takeover
-    [ "$holder" != "$SLURM_JOB_ID" ] || break
-    if [ -z "$holder" ]; then
-        echo "$run.job: must hold a job's id, got nothing (is its folder writable?)" >&2
-        exit 2
-    fi
-    listed=$(squeue -h -j "$holder" 2>&1) || case $listed in
-        *"Invalid job id"*) listed= ;;
-        *) listed="squeue failed: $listed" ;;
-    esac
-    if [ -n "$listed" ]; then
-        echo "$run: in use by job $holder, got job $SLURM_JOB_ID (wait, or scancel $holder):" \
-            "$listed" >&2
-        exit 2
-    fi
-    # another job may have replaced the file since: put it back if it is not the one checked above
-    mv "$run.job" "$run.job.$SLURM_JOB_ID" 2>/dev/null || continue
-    [ "$(cat "$run.job.$SLURM_JOB_ID")" = "$holder" ] || mv "$run.job.$SLURM_JOB_ID" "$run.job"
-    rm -f "$run.job.$SLURM_JOB_ID"
-done
-
-head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-port=$((20000 + SLURM_JOB_ID % 20000))
-code_file=$run.exit-$SLURM_JOB_ID
-rm -f "$code_file"
-
-# Runs on the head node once all nodes have joined; after a requeue the run directory exists.
-if [ -e "$run/sweep.json" ]; then
-    set -- genretune resume "$run" --data "$data" $takeover --address auto "$@"
-else
-    set -- genretune search "$space" --data "$data" --out "$run" --address auto "$@"
+check_words "$@"
+take_run
+cpus=${SLURM_CPUS_PER_TASK:-$SLURM_CPUS_ON_NODE}
+start_head "$cpus" "${SLURM_GPUS_ON_NODE:-0}"
+others=$((SLURM_JOB_NUM_NODES - 1))
+if [ "$others" -gt 0 ]; then
+    # A step inherits neither --cpus-per-task (since Slurm 22.05), nor GPUs that come with --exclusive,
+    # nor all of the environment, where sbatch had --export. SLURM_GPUS is the sum over all nodes.
+    env -u SLURM_GPUS -u SLURM_GPUS_PER_NODE -u SLURM_GPUS_PER_TASK \
+        srun --export=ALL --nodes="$others" --ntasks="$others" --ntasks-per-node=1 \
+        ${SLURM_GPUS_ON_NODE:+"--gpus-per-node=$SLURM_GPUS_ON_NODE"} \
+        --cpus-per-task="$cpus" --exclude="$head" --kill-on-bad-exit=0 --wait=0 \
+        "$here/slurm_worker.sh" "$address" &
+    step=$!
 fi
-
-forward_signal() {
-    pid=$(sed -n 's/.*"pid": *\([0-9][0-9]*\).*/\1/p' "$run/driver.json" 2>/dev/null)
-    [ -z "$pid" ] || srun --overlap --nodes=1 --ntasks=1 --nodelist="$head" kill -USR1 "$pid"
-}
-trap forward_signal USR1
-
-srun ray symmetric-run --address "$head:$port" --min-nodes "$SLURM_JOB_NUM_NODES" \
-    --num-cpus "$SLURM_CPUS_PER_TASK" -- \
-    sh -c 'file=$1; shift; "$@"; echo $? > "$file"' sh "$code_file" "$@" &
-step=$!
-while kill -0 "$step" 2>/dev/null; do
-    wait "$step" # a trapped signal interrupts it, hence the loop
-    steps_code=$?
-done
-
-code=$(cat "$code_file" 2>/dev/null || echo "$steps_code")
-rm -f "$code_file"
-if [ "$code" -eq 75 ]; then
-    echo "requeued: the next start of this job resumes $run"
-    scontrol requeue "$SLURM_JOB_ID"
-else
-    rm -f "$run.job"
-fi
-exit "$code"
+wait_for_nodes "$SLURM_JOB_NUM_NODES" "${GENRETUNE_JOIN_TIMEOUT:-300}" ||
+    echo "$nodes of $SLURM_JOB_NUM_NODES nodes have joined; others get trials when they join" >&2
+drive "$@"

@@ -1,107 +1,13 @@
 """Launch files, run in a shell with fake commands for Slurm, Ray and genretune."""
 
-import os
+import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parent.parent.parent / "scripts" / "cluster"
-FAKES = {
-    "scontrol": 'echo "scontrol $*" >> $TRACE; [ "$1" != show ] || printf "node1\\nnode2\\n"\n',
-    "sbatch": 'echo "sbatch $*" >> $TRACE; echo 77\n',
-    "squeue": """\
-echo "squeue $*" >> $TRACE
-case "$LISTED" in
-    "") echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1 ;;
-    down) echo "Unable to contact slurm controller" >&2; exit 1 ;;
-    ended) ;;
-    *) echo "$LISTED" ;;
-esac
-""",
-    "scancel": 'echo "scancel $*" >> $TRACE\n',
-    "srun": """\
-echo "srun $*" >> $TRACE
-case "$*" in
-    *kill*) while [ "$1" != kill ]; do shift; done; exec "$@" ;;
-    *symmetric-run*) while [ "$1" != -- ]; do shift; done; shift; exec "$@" ;;
-esac
-""",
-    "ray": """\
-echo "ray $*" >> $TRACE
-case "$1" in
-    start) exec sleep 60 ;;
-    status) echo " 0.0/8.0 CPU" ;;
-esac
-""",
-    "hostname": "echo 10.0.0.1\n",
-    "genretune": """\
-echo "genretune $*" >> $TRACE
-mkdir -p $RUN
-[ -e $RUN/sweep.json ] || echo {} > $RUN/sweep.json
-trap 'echo "got USR1" >> $TRACE; exit 75' USR1
-echo "{\\"generation\\": 1, \\"pid\\": $$}" > $RUN/driver.json
-n=0
-while [ $n -lt ${LONG:-0} ]; do sleep 0.05; n=$((n + 1)); done
-exit ${CODE:-0}
-""",
-}
-
-
-class Fakes:
-    """A folder with the fake commands, and a trace of their calls."""
-
-    def __init__(self, folder: Path) -> None:
-        self.run = folder / "run"
-        self.trace = folder / "trace"
-        programs = folder / "bin"
-        programs.mkdir()
-        for name, body in FAKES.items():
-            (programs / name).write_text(f"#!/bin/sh\n{body}")
-            (programs / name).chmod(0o755)
-        self.environment = {
-            "PATH": f"{programs}:{os.environ['PATH']}",
-            "TRACE": str(self.trace),
-            "RUN": str(self.run),
-            "SLURM_JOB_ID": "123",
-            "LISTED": "",
-            "SLURM_JOB_NODELIST": "node[1-2]",
-            "SLURM_JOB_NUM_NODES": "2",
-            "SLURM_CPUS_PER_TASK": "8",
-        }
-
-    def start(self, script: str, *arguments: str | Path, **more: str) -> subprocess.Popen[bytes]:
-        command = ["sh", str(FOLDER / script), *map(str, arguments)]
-        return subprocess.Popen(command, env=self.environment | more)
-
-    @property
-    def job_file(self) -> Path:
-        """The file with the id of the job that drives the run."""
-        return self.run.with_name("run.job")
-
-    def refused(self, *arguments: str | Path, **more: str) -> str:
-        """Run a job that must be refused before it starts anything; return its message."""
-        done = subprocess.run(
-            ["sh", str(FOLDER / arguments[0]), *map(str, arguments[1:])],
-            env=self.environment | more,
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-        )
-        assert done.returncode == 2 and done.stderr.count("\n") == 1, done
-        trace = self.trace.read_text() if self.trace.exists() else ""
-        assert "genretune" not in trace and "ray start" not in trace
-        return done.stderr
-
-    def until(self, text: str) -> None:
-        for _ in range(400):
-            if self.trace.exists() and text in self.trace.read_text():
-                return
-            time.sleep(0.02)
-        raise AssertionError(self.trace.read_text())
+from tests.scripts.slurm_fakes import FOLDER, JOBS, Fakes, both
 
 
 @pytest.fixture
@@ -109,96 +15,158 @@ def fakes(tmp_path: Path) -> Fakes:
     return Fakes(tmp_path)
 
 
-def test_slurm_searches_then_resumes(fakes: Fakes) -> None:
-    arguments = ("slurm.sh", "space.yaml", "/data", fakes.run)
-    assert fakes.start(*arguments, "--trials", "5").wait(20) == 0
+@both
+def test_a_job_searches_then_resumes_without_the_overrides(script: str, fakes: Fakes) -> None:
+    arguments = (script, *JOBS[script], fakes.run)
+    words = "trial.epochs=40 --resources cpu=1,gpu=0 --allow-mixed seed=3 --keep=best -W 5 data.a=1"
+    assert fakes.start(*arguments, *words.split()).wait(20) == 0
     assert not fakes.job_file.exists()
-    trace = fakes.trace.read_text()
-    assert "symmetric-run --address node1:20123 --min-nodes 2 --num-cpus 8 --" in trace
-    searched = f"genretune search space.yaml --data /data --out {fakes.run} --address auto"
-    assert f"{searched} --trials 5" in trace
-    assert fakes.start(*arguments, CODE="3").wait(20) == 3
-    resumed = f"genretune resume {fakes.run} --data /data --address auto"
-    assert resumed in fakes.trace.read_text()
+    searched = f"genretune search space.yaml --data /data --out {fakes.run} --address "
+    assert f"{searched}10.0.0.1:20123 {words} (64)" in fakes.trace.read_text()
+    assert fakes.start(*arguments, *words.split(), CODE="3").wait(20) == 3
+    resumed = f"genretune resume {fakes.run} --data /data --address 10.0.0.1:20123"
+    kept = "--resources cpu=1,gpu=0 --allow-mixed --keep=best -W 5 (64)"
+    assert f"{resumed} {kept}" in fakes.trace.read_text()
     assert "requeue" not in fakes.trace.read_text()
-    assert not list(fakes.run.parent.glob("run.exit*"))
+    assert [path.name for path in fakes.run.parent.glob("run*")] == ["run"]
 
 
-def test_slurm_forwards_the_signal_and_requeues(fakes: Fakes) -> None:
-    job = fakes.start("slurm.sh", "space.yaml", "/data", fakes.run, LONG="200")
-    fakes.until("genretune search")
-    while not (fakes.run / "driver.json").exists():
-        time.sleep(0.02)
+def test_slurm_starts_ray_with_what_was_granted(fakes: Fakes) -> None:
+    job = ("slurm.sh", "space.yaml", "/data", fakes.run)
+    assert fakes.start(*job, SLURM_GPUS="8").wait(20) == 0
+    trace = fakes.trace.read_text()
+    assert "ray start --head --port=20123 --node-ip-address=10.0.0.1 --num-cpus=8" in trace
+    (step,) = [line for line in trace.splitlines() if line.startswith("srun")]
+    assert "--export=ALL --nodes=1 --ntasks=1 --ntasks-per-node=1 --gpus-per-node=4" in step
+    assert "--cpus-per-task=8 --exclude=node1" in step and step.endswith("(GPUs in all: unset)")
+    (worker,) = [line for line in trace.splitlines() if line.startswith("ray start --address")]
+    assert worker.startswith("ray start --address=10.0.0.1:20123")
+    assert worker.endswith("--block --num-cpus=8 --num-gpus=4 (64)")
+
+
+@both
+def test_the_time_limit_drains_and_requeues(script: str, fakes: Fakes) -> None:
+    arguments = (script, *JOBS[script], fakes.run)
+    job = fakes.driving(*arguments)
     job.send_signal(signal.SIGUSR1)
     assert job.wait(20) == 75
     trace = fakes.trace.read_text()
-    assert "--nodelist=node1 kill -USR1" in trace and "got USR1" in trace
-    assert "scontrol requeue 123" in trace
+    assert trace.index("got USR1") < trace.index("scontrol requeue 123")
     assert fakes.job_file.read_text() == "123\n"
-    assert fakes.start("slurm.sh", "space.yaml", "/data", fakes.run).wait(20) == 0
-    resumed = f"genretune resume {fakes.run} --data /data --takeover --address auto"
+    assert fakes.start(*arguments).wait(20) == 0
+    resumed = f"genretune resume {fakes.run} --data /data --takeover --address "
     assert resumed in fakes.trace.read_text(), "the same job may replace its own driver"
     assert "squeue" not in fakes.trace.read_text()
 
 
-SCRIPTS = {
-    "slurm.sh": ("space.yaml", "/data"),
-    "slurm_preemptible.sh": ("1", "spot", "space.yaml", "/data"),
-}
+@both
+def test_a_cancelled_job_is_not_requeued(script: str, fakes: Fakes) -> None:
+    job = fakes.driving(script, *JOBS[script], fakes.run)
+    job.send_signal(signal.SIGTERM)
+    assert job.wait(20) == 75
+    trace = fakes.trace.read_text()
+    assert "got TERM" in trace and "requeue" not in trace
+    assert not fakes.job_file.exists()
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-@pytest.mark.parametrize(
-    ("listed", "expected"),
-    [("77 spot genretune me R 1:02 1 node1", "77 spot"), ("down", "squeue failed: Unable to")],
-)
-def test_a_run_of_another_job_is_refused(
-    script: str, listed: str, expected: str, fakes: Fakes
-) -> None:
-    fakes.job_file.write_text("77\n")
-    message = fakes.refused(script, *SCRIPTS[script], fakes.run, LISTED=listed)
-    assert f"{fakes.run}: in use by job 77, got job 123 (wait, or scancel 77): " in message
-    assert expected in message and fakes.job_file.read_text() == "77\n"
+@both
+def test_a_ray_that_does_not_start_fails_the_job(script: str, fakes: Fakes) -> None:
+    job = [script, *JOBS[script], str(fakes.run)]
+    done = fakes.completed(*job, NO_RAY="1")
+    assert done.returncode == 1 and done.stderr.endswith("node1: Ray's head did not start\n")
+    assert "genretune search" not in fakes.trace.read_text() and not fakes.job_file.exists()
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-@pytest.mark.parametrize("listed", ["", "ended"])
-def test_a_run_of_a_job_that_is_gone_is_taken_over(script: str, listed: str, fakes: Fakes) -> None:
-    fakes.run.mkdir()
-    (fakes.run / "sweep.json").touch()
-    fakes.job_file.write_text("77\n")
-    how = {"LISTED": listed, "CODE": "75", "GENRETUNE_POLL": "0.1"}
-    assert fakes.start(script, *SCRIPTS[script], fakes.run, **how).wait(20) == 75
-    assert f"genretune resume {fakes.run} --data /data --takeover --address" in (
-        fakes.trace.read_text()
-    )
-    assert fakes.job_file.read_text() == "123\n"
-    assert [path.name for path in fakes.run.parent.glob("run.job*")] == ["run.job"]
+def test_a_step_that_does_not_start_fails_the_job(fakes: Fakes) -> None:
+    job = ("slurm.sh", "space.yaml", "/data", str(fakes.run))
+    done = fakes.completed(*job, NO_STEP="1", SLURM_JOB_NUM_NODES="3")
+    assert done.returncode == 1
+    assert done.stderr.endswith("Ray did not start on the other nodes\n")
 
 
-def test_a_job_file_that_cannot_be_written_is_reported(fakes: Fakes) -> None:
-    fakes.job_file.touch()
-    message = fakes.refused("slurm.sh", "space.yaml", "/data", fakes.run)
-    assert "must hold a job's id, got nothing" in message
+def test_a_job_begins_without_nodes_that_do_not_join(fakes: Fakes) -> None:
+    job = ("slurm.sh", "space.yaml", "/data", str(fakes.run))
+    done = fakes.completed(*job, SLURM_JOB_NUM_NODES="3", GENRETUNE_JOIN_TIMEOUT="0")
+    assert done.returncode == 0
+    assert "2 of 3 nodes have joined; others get trials when they join\n" in done.stderr
+
+
+@both
+def test_the_token_is_new_and_on_no_command_line(script: str, fakes: Fakes) -> None:
+    tokens = set()
+    for _ in range(2):
+        assert fakes.start(script, *JOBS[script], fakes.run).wait(20) == 0
+        tokens.add(fakes.trace.with_name("trace.token").read_text().strip())
+    trace = fakes.trace.read_text()
+    assert len(tokens) == 2 and all(len(token) == 64 for token in tokens)
+    assert not any(token in trace for token in tokens)
+
+
+def test_an_increment_is_refused_which_every_requeue_would_add(fakes: Fakes) -> None:
+    for words in (("--trials", "+5"), ("--trials=+5",)):
+        message = fakes.refused("slurm.sh", "space.yaml", "/data", fakes.run, *words)
+        assert message.startswith("--trials: must be a total in a job, got +5")
+
+
+def test_the_environment_is_activated_by_a_line(fakes: Fakes, tmp_path: Path) -> None:
+    job = ("slurm.sh", "space.yaml", "/data", fakes.run)
+    (tmp_path / "bin" / "genretune").rename(tmp_path / "genretune")
+    assert "genretune: must be on PATH, got none" in fakes.refused(*job)
+    assert "got the error above" in fakes.refused(*job, GENRETUNE_ACTIVATE="false")
+    line = f"PATH='{tmp_path}':$PATH"
+    assert fakes.start(*job, GENRETUNE_ACTIVATE=line).wait(20) == 0
+
+
+def test_a_copy_finds_its_folder(fakes: Fakes, tmp_path: Path) -> None:
+    """Slurm runs a copy of the script, in a folder of its own."""
+    for name, arguments in JOBS.items():
+        copy = tmp_path / "slurm_script"
+        shutil.copy(FOLDER / name, copy)
+        command = ["sh", str(copy), *arguments, str(fakes.run)]
+        for where in ({"SCRIPT": str(FOLDER / name)}, {"GENRETUNE_CLUSTER": str(FOLDER)}):
+            environment = fakes.environment | {"SCRIPT": "(null)"} | where
+            subprocess.run(command, env=environment, check=True, timeout=20)
+        done = subprocess.run(command, env=fakes.environment, check=False, capture_output=True)
+        assert done.returncode == 2 and b"GENRETUNE_CLUSTER: must be the folder of" in done.stderr
 
 
 def test_a_head_with_preemptible_workers(fakes: Fakes) -> None:
-    arguments = ("3", "spot", "space.yaml", "/data", fakes.run)
-    job = fakes.start("slurm_preemptible.sh", *arguments, LONG="200", GENRETUNE_POLL="0.1")
-    fakes.until("genretune search")
-    while not (fakes.run / "driver.json").exists():
-        time.sleep(0.02)
+    arguments = ("slurm_preemptible.sh", "3", "spot", "space.yaml", "/data", fakes.run)
+    job = fakes.driving(*arguments, GENRETUNE_WORKER_OPTIONS="--mem=0 --gpus-per-node=4")
+    job.send_signal(signal.SIGTERM)
+    assert job.wait(20) == 75
+    trace = fakes.trace.read_text()
+    assert "--node-ip-address=10.0.0.1 --num-cpus=0 --num-gpus=0" in trace
+    name = "genretune-worker-123"
+    submitted = f"--mem=0 --gpus-per-node=4 --partition=spot --array=1-3 --job-name={name}"
+    assert f"sbatch {submitted} --export=ALL {FOLDER}/slurm_worker.sh 10.0.0.1:20123" in trace
+    assert "(64 outside)" in trace, "it has the token and none of the head's variables"
+    assert f"--name={name}" in trace[trace.index("got TERM") :], "no worker stays behind"
+
+
+def test_a_requeue_cancels_the_workers_first(fakes: Fakes) -> None:
+    job = fakes.driving("slurm_preemptible.sh", *JOBS["slurm_preemptible.sh"], fakes.run)
     job.send_signal(signal.SIGUSR1)
     assert job.wait(20) == 75
     trace = fakes.trace.read_text()
-    assert "ray start --head --node-ip-address=10.0.0.1 --port=20123 --num-cpus=0 --block" in trace
-    assert "--partition=spot --array=1-3 --requeue" in trace
-    assert "srun ray start --address=10.0.0.1:20123 --block" in trace
-    assert "--address 10.0.0.1:20123" in trace
-    assert "scancel 77" in trace and "scontrol requeue 123" in trace
+    trace = trace[trace.index("got USR1") :]
+    assert trace.index("--name=genretune-worker-123") < trace.index("scontrol requeue 123")
 
 
-@pytest.mark.parametrize("script", ["slurm.sh", "slurm_preemptible.sh"])
+def test_a_worker_requeues_itself_at_its_limit(fakes: Fakes) -> None:
+    job = fakes.start("slurm_worker.sh", "10.0.0.1:20123", SLURM_CPUS_PER_TASK="")
+    fakes.until("ray start --address=10.0.0.1:20123")
+    assert "--num-cpus=16 --num-gpus=4" in fakes.trace.read_text()
+    job.send_signal(signal.SIGUSR1)
+    assert job.wait(20) != 0
+    assert "scontrol requeue 123" in fakes.trace.read_text()
+
+
+@both
 def test_too_few_arguments_are_refused(script: str, fakes: Fakes) -> None:
     assert fakes.start(script, "space.yaml").wait(20) == 2
-    assert subprocess.run(["sh", "-n", str(FOLDER / script)], check=False).returncode == 0
+
+
+def test_the_scripts_are_posix_shell() -> None:
+    for path in FOLDER.glob("*.sh"):
+        assert subprocess.run(["sh", "-n", str(path)], check=False).returncode == 0
