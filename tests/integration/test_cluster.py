@@ -100,6 +100,41 @@ with local_nodes(1, token=False) as nodes:
 
 FAKE_GPU = {"PYTHONPATH": str(Path(__file__).parent / "fake_gpu")}
 
+OUTDATED = """\
+import sys
+from pathlib import Path
+
+from genretune.scripts.launch import driver_job
+from genretune.tune.dispatch import dispatch, driver, monitor
+from genretune.tune.dispatch.driver_job import NewRun
+from genretune.tune.dispatch.run_options import RunOptions
+from genretune.tune.dispatch.signals import StopSignal
+from genretune.tune.run.sweep_setup import new_sweep
+from genretune.tune.space.load import load_space
+from genretune.tune.storage.run_dir import RunDir
+
+space, corpus, run, address = sys.argv[1:]
+orders, place = [], dispatch.Dispatch._place
+
+
+def place_as_before_a_node_was_ready(self, trial):
+    machine_class, excluded = place(self, trial)
+    orders.append(trial)
+    if len(orders) <= 2:
+        excluded = [node.id for node in self._workers.nodes.usable(None)]
+    return machine_class, excluded
+
+
+dispatch.Dispatch._place = place_as_before_a_node_was_ready
+monitor._PATIENCE = 2.0
+sweep = new_sweep(load_space(Path(space), ["trials=3"]), Path(corpus))
+new_run = NewRun(Path(space).read_text(), sweep.as_json())
+options = RunOptions(address=address, concurrency=2)
+job = driver_job(RunDir(Path(run)), sweep, options, new_run=new_run)
+hooks = driver.DriverHooks(show=lambda controller: None)
+print(driver.drive(RunDir(Path(run)), job, stop_signal=StopSignal(), hooks=hooks), orders[:4])
+"""
+
 
 @pytest.fixture(scope="module")
 def local_cluster() -> Iterator[LocalNodes]:
@@ -348,3 +383,19 @@ def test_machine_classes_must_be_chosen_and_are_kept(
         assert other.returncode == 5 and "--accept-new-environment" in other.stderr
         accepted = genretune("resume", one, "--trials", "+1", "--accept-new-environment")
         assert accepted.returncode == 0, accepted.stderr
+
+
+@pytest.mark.long
+def test_a_segment_that_waits_for_no_node_is_ordered_anew(
+    corpus: Path, space: Path, tmp_path: Path, events_of: Rows
+) -> None:
+    run = tmp_path / "run"
+    with local_nodes(1, cpus=2) as one:
+        done = subprocess.run(
+            [sys.executable, "-c", OUTDATED, *map(str, (space, corpus, run, one.address))],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.stdout.splitlines()[-1] == "finished [0, 1, 0, 1]", done.stderr
+    assert not [event for event in events_of(run) if event["event"] == "lost"]
