@@ -30,6 +30,7 @@ here=${GENRETUNE_CLUSTER:-$(scontrol show job "$SLURM_JOB_ID" | sed -n 's|^ *Com
 space=$1 data=$2 run=$3
 shift 3
 . "$here/slurm_common.sh"
+has_workers() { kill -0 "$step" 2>/dev/null; }
 end_workers() { [ -z "$step" ] || kill "$step" 2>/dev/null; }
 
 check_words "$@"

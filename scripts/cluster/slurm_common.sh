@@ -13,7 +13,7 @@
 
 poll=${GENRETUNE_POLL:-5} # s
 run=${run%/}
-step='' ray='' takeover='' driver='' near_limit='' cancelled='' caught=''
+step='' ray='' ray_folder='' takeover='' driver='' near_limit='' cancelled='' caught=''
 
 # USR1: the time limit is near. TERM: scancel, preemption or a requeue by somebody; Slurm sends it to
 # this shell alone, and kills what is left KillWait seconds later.
@@ -59,8 +59,9 @@ end() {
     elif ! has_dead_driver; then
         rm -f "$run.job"
     fi
-    [ -z "$ray" ] || kill "$ray" 2>/dev/null
-    wait
+    # the step of the other nodes ends with the job
+    [ -z "$ray" ] || { kill "$ray" && wait "$ray"; } 2>/dev/null
+    [ "$1" -eq 1 ] || rm -rf "$ray_folder" # its logs may say why
     exit "$1"
 }
 
@@ -131,8 +132,9 @@ start_head() {
     ip=$(getent ahostsv4 "$head" | sed -n '/^127\./!{s/ .*//p;q;}')
     port=$((20000 + SLURM_JOB_ID % 12000)) # below the ports that the kernel gives away
     address=${ip:-$head}:$port
+    ray_folder=$(mktemp -d /tmp/ray-XXXXXX) # short: sockets are in it
     ray start --head --port="$port" ${ip:+"--node-ip-address=$ip"} --num-cpus="$1" --num-gpus="$2" \
-        --temp-dir="/tmp/ray-$(id -u)" --include-dashboard=false \
+        --temp-dir="$ray_folder" --include-dashboard=false \
         --disable-usage-stats --block &
     ray=$!
     wait_for_nodes 1 300 || fail "$head: Ray's head must answer within 300 s" # a worker needs it
@@ -146,7 +148,7 @@ wait_for_nodes() {
         nodes=$(ray status --address="$address" 2>/dev/null | grep -c '^ *1 node_')
         [ "$nodes" -lt "$1" ] || return 0
         kill -0 "$ray" 2>/dev/null || fail "$head: Ray's head did not start"
-        [ -z "$step" ] || kill -0 "$step" 2>/dev/null || fail "Ray did not start on the other nodes"
+        [ "$1" -eq 1 ] || has_workers || fail "$head: another node must join Ray, got none that still tries"
         [ -z "${2:-}" ] || [ $(($(date +%s) - began)) -lt "$2" ] || return 1
         sleep "$poll"
     done

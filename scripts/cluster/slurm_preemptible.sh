@@ -30,6 +30,7 @@ shift 5
 . "$here/slurm_common.sh"
 # By name, so that the next start also finds the workers of one that was killed.
 array=genretune-worker-$SLURM_JOB_ID
+has_workers() { listed=$(squeue -h --name="$array") || return 0; [ -n "$listed" ]; }
 end_workers() { scancel --user="$(id -un)" --name="$array"; }
 
 check_words "$@"

@@ -39,9 +39,10 @@ echo "ray $* (${#RAY_AUTH_TOKEN})" >> $TRACE
 [ -z "$NO_RAY" ] || exit 1
 case "$1" in
     start) exec sleep 60 ;;
-    status) printf "Active:\\n 1 node_aa\\n 1 node_bb\\n" ;;
+    status) printf "Active:\\n 1 node_aa\\n"; [ "$NODES" = 1 ] || echo " 1 node_bb" ;;
 esac
 """,
+    "mktemp": "exec /usr/bin/mktemp -d $TRACE.ray-XXXXXX\\n",
     "getent": 'echo "127.0.1.1 STREAM node1"; echo "10.0.0.1 STREAM node1"\n',
     "genretune": """\
 echo "genretune $* (${#RAY_AUTH_TOKEN})" >> $TRACE
@@ -52,6 +53,7 @@ finish() { echo '{"generation": 1, "pid": null}' > $RUN/driver.json; exit $1; }
 trap 'echo "got USR1" >> $TRACE; finish 75' USR1
 trap 'echo "got TERM" >> $TRACE; finish 75' TERM
 echo "{\\"generation\\": 1, \\"pid\\": $$, \\"host\\": \\"$(uname -n)\\"}" > $RUN/driver.json
+sleep 0.2 # a signal to a process between fork and exec may be lost
 n=0
 while [ $n -lt ${LONG:-0} ]; do sleep 0.05; n=$((n + 1)); done
 finish ${CODE:-0}

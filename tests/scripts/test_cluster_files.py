@@ -77,11 +77,19 @@ def test_a_ray_that_does_not_start_fails_the_job(script: str, fakes: Fakes) -> N
     assert "genretune search" not in fakes.trace.read_text() and not fakes.job_file.exists()
 
 
-def test_a_step_that_does_not_start_fails_the_job(fakes: Fakes) -> None:
-    job = ("slurm.sh", "space.yaml", "/data", str(fakes.run))
-    done = fakes.completed(*job, NO_STEP="1", SLURM_JOB_NUM_NODES="3")
+@both
+def test_workers_that_all_end_fail_the_job(script: str, fakes: Fakes) -> None:
+    done = fakes.completed(
+        script, *JOBS[script], str(fakes.run), NO_STEP="1", LISTED="ended", NODES="1"
+    )
     assert done.returncode == 1
-    assert done.stderr.endswith("Ray did not start on the other nodes\n")
+    assert done.stderr.endswith("node1: another node must join Ray, got none that still tries\n")
+
+
+def test_a_worker_tries_again(fakes: Fakes) -> None:
+    job = fakes.start("slurm_worker.sh", "10.0.0.1:20123", NO_RAY="1")
+    assert job.wait(20) == 1
+    assert fakes.trace.read_text().count("ray start --address=10.0.0.1:20123") == 3
 
 
 def test_a_job_begins_without_nodes_that_do_not_join(fakes: Fakes) -> None:

@@ -41,7 +41,7 @@ def test_a_job_that_was_refused_by_a_living_driver_gives_no_proof_that_it_is_dea
 ) -> None:
     fakes.run.mkdir()
     (fakes.run / "driver.json").write_text('{"generation": 1, "pid": 7, "host": "login"}')
-    refusing = "genretune() { return 2; }"
+    refusing = "genretune() { sleep 0.2; return 2; }"
     job = fakes.start(script, *JOBS[script], fakes.run, GENRETUNE_ACTIVATE=refusing)
     assert job.wait(20) == 2
     assert not fakes.job_file.exists(), "else the next job would replace that driver"
