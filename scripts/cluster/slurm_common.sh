@@ -133,8 +133,9 @@ start_head() {
     port=$((20000 + SLURM_JOB_ID % 12000)) # below the ports that the kernel gives away
     address=${ip:-$head}:$port
     ray_folder=$(mktemp -d /tmp/ray-XXXXXX) # short: sockets are in it
+    # below it, since Ray lets everybody write to its own
     ray start --head --port="$port" ${ip:+"--node-ip-address=$ip"} --num-cpus="$1" --num-gpus="$2" \
-        --temp-dir="$ray_folder" --include-dashboard=false \
+        --temp-dir="$ray_folder/ray" --include-dashboard=false \
         --disable-usage-stats --block &
     ray=$!
     wait_for_nodes 1 300 || fail "$head: Ray's head must answer within 300 s" # a worker needs it

@@ -16,7 +16,7 @@ trap 'scontrol requeue "$SLURM_JOB_ID"; stop' USR1
 # of its own: several workers may start on a node at the same moment, and other users' Rays be there
 folder=$(mktemp -d /tmp/ray-XXXXXX)
 for attempt in 1 2 3; do # Ray gives a node half a minute to start, which a slow disk may exceed
-    ray start --address="$1" --temp-dir="$folder" --block \
+    ray start --address="$1" --temp-dir="$folder/ray" --block \
         --num-cpus="${SLURM_CPUS_PER_TASK:-$SLURM_CPUS_ON_NODE}" \
         --num-gpus="${SLURM_GPUS_ON_NODE:-0}" &
     ray=$!
