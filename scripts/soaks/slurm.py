@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cpus", type=int, default=1, help="CPUs on each node of a job")
     add("--epochs", type=int, default=120, help="epochs of a trial")
     add("--limit", type=int, default=3, metavar="MINUTES", help="time limit of that scenario")
-    add("--lead", type=int, default=110, metavar="SECONDS", help="the signal's time before it")
+    add("--lead", type=int, metavar="SECONDS", help="signal before it; default: late in the sweep")
     add("--timeout", type=float, default=900.0, help="most seconds to wait for anything")
     add("--json", action="store_true", help="print facts as JSON")
     return parser

@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ class Soak:
     slurm: Slurm
     options: argparse.Namespace
     leaderboard: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0  # that it took, with Ray's start
 
     def run(self, name: str) -> Path:
         """Return the run directory of a scenario."""
@@ -91,7 +93,7 @@ class Soak:
 
 def undisturbed(soak: Soak) -> tuple[str, list[str]]:
     """Run the sweep to its end; meanwhile another job on its run directory must be refused."""
-    run = soak.run("undisturbed")
+    run, began = soak.run("undisturbed"), time.monotonic()
     job = soak.launch(run)
     soak.until_reports(run, 1)
     leaks = int(soak.slurm.run_on_node(job, sys.executable, LEAKS))
@@ -100,7 +102,7 @@ def undisturbed(soak: Soak) -> tuple[str, list[str]]:
     if f"in use by job {job}" not in soak.slurm.output(second):
         raise Unexpected(f"job {second}: must name job {job}, got {soak.slurm.output(second)}")
     soak.ends(job)
-    soak.leaderboard = _rows(run)
+    soak.leaderboard, soak.seconds = _rows(run), time.monotonic() - began
     found = soak.compare(run)
     if leaks:
         found.append(f"{leaks} processes show the token on their command line")
@@ -112,7 +114,9 @@ def undisturbed(soak: Soak) -> tuple[str, list[str]]:
 def time_limit(soak: Soak) -> tuple[str, list[str]]:
     """Let Slurm signal the time limit; the job must requeue itself before it, and resume."""
     run, options = soak.run("time-limit"), soak.options
-    job = soak.launch(run, f"--time={options.limit}", f"--signal=B:USR1@{options.lead}")
+    # Slurm signals up to a minute earlier, but each start should get beyond the start of Ray
+    lead = options.lead or max(30, round(60 * options.limit - 0.8 * soak.seconds))
+    job = soak.launch(run, f"--time={options.limit}", f"--signal=B:USR1@{lead}")
     state = soak.ends(job)
     if not state.restarts:
         raise Unexpected(f"job {job}: must reach its limit, got its end (more --epochs)")
