@@ -48,7 +48,8 @@ class _ProgressReport:
             self._started = time.monotonic()
         minutes = (time.monotonic() - self._started) / 60
         state_machine, running = controller.state_machine, controller.segments.with_worker()
-        counts = state_machine.counts(running)
+        ordered = controller.segments.trials
+        counts = state_machine.counts(running, ordered)
         shown = [f"{number} {status}" for status, number in counts.items() if number]
         lines = [f"trials: {', '.join(shown) or 'none yet'}"]
         metric = state_machine.space.metric
@@ -60,9 +61,9 @@ class _ProgressReport:
             left = _epochs_left(state_machine.state) / rate
             lines.append(f"{rate:.0f} epochs a minute, about {format_duration(left)} left")
         workers = controller.concurrency
-        if len(running) < workers and controller.done is None:
-            if why := state_machine.why_idle(controller.segments.trials):
-                lines.append(f"{workers - len(running)} of {workers} workers idle: {why}")
+        if len(ordered) < workers and controller.done is None:
+            if why := state_machine.why_idle(ordered):
+                lines.append(f"{workers - len(ordered)} of {workers} workers idle: {why}")
         return lines
 
 

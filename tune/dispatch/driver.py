@@ -162,7 +162,7 @@ def _claim_s3(run: RunDir, job: DriverJob, generation: int) -> S3Run | None:
 
 def _finished(state_machine: StateMachine) -> bool:
     counts = state_machine.counts(())
-    return not any(counts[status] for status in ("running", "paused", "pending"))
+    return not any(counts[status] for status in ("paused", "pending"))
 
 
 def _end(controller: SweepController) -> End:

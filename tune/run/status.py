@@ -46,7 +46,7 @@ def read_status(run: RunDir) -> Status:
     busy = [] if running is None else running.indices
     ordered = busy if running is None else [*busy, *running.waiting]
     return Status(
-        counts=state_machine.counts(busy),
+        counts=state_machine.counts(busy, () if running is None else running.waiting),
         epochs=sum(trial.epochs for trial in state.trials),
         best=best_row(leaderboard(state, busy), state.rules.mode),
         driver=f"{holder['host']}:{holder['pid']}" if has_driver else None,

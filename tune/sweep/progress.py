@@ -6,14 +6,24 @@ from collections.abc import Collection
 from genretune.tune.sweep import asha, sampler_lag
 from genretune.tune.sweep.state import State
 
-_STATUSES = ("completed", "stopped", "diverged", "failed", "running", "paused", "pending")
+_STATUSES = (
+    *("completed", "stopped", "diverged", "failed"),
+    *("running", "waiting", "paused", "pending"),
+)
 
 
-def counts(state: State, busy: Collection[int]) -> dict[str, int]:
-    """Return the number of trials by status; ``busy`` are the trials with a running segment."""
-    found: Counter[str] = Counter(
-        trial.status or ("running" if trial.index in busy else "paused") for trial in state.trials
-    )
+def counts(state: State, busy: Collection[int], waiting: Collection[int] = ()) -> dict[str, int]:
+    """Return the number of trials by status.
+
+    Args:
+        busy: trials that a worker runs.
+        waiting: trials that are to run and wait for a worker.
+    """
+
+    def open_status(trial: int) -> str:
+        return "running" if trial in busy else "waiting" if trial in waiting else "paused"
+
+    found = Counter[str](trial.status or open_status(trial.index) for trial in state.trials)
     found["pending"] = state.total - len(state.trials)
     return {status: found[status] for status in _STATUSES}
 

@@ -33,7 +33,7 @@ How a driver uses it, from one thread:
   could decide differently. Repeated reports cause no events.
 - ``Contradiction`` (raised by ``report`` and ``ended``): an epoch was reported before with other
   weights. The sweep must halt.
-- For display: ``why_idle(busy)``, ``counts(busy)``, ``state_machine.state``.
+- For display: ``why_idle(busy)``, ``counts(busy, waiting)``, ``state_machine.state``.
 
 Effects of the user's interventions: a trial stopped by the user has the status ``stopped`` and the
 epochs reported by then; it counts at the rungs it reached and is skipped at later ones. A trial
@@ -216,9 +216,9 @@ class StateMachine:
                 return segment
         return WAIT if busy else Done(self._done_reason())
 
-    def counts(self, busy: Collection[int]) -> dict[str, int]:
+    def counts(self, busy: Collection[int], waiting: Collection[int] = ()) -> dict[str, int]:
         """Return the number of trials by status, from completed to pending."""
-        return progress.counts(self.state, busy)
+        return progress.counts(self.state, busy, waiting)
 
     def why_idle(self, busy: Collection[int]) -> str:
         """Return why a worker is idle, in words; empty if a segment can start."""

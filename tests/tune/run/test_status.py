@@ -29,7 +29,7 @@ def test_open_trials_run_only_under_a_driver(run: RunDir) -> None:
         write_running(run, Running(generation, 2, waiting=(2,), trials=(trained,)))
         status = read_status(run)
         assert status.driver is not None
-        assert [status.counts[name] for name in ("completed", "running", "paused")] == [1, 1, 1]
+        assert [status.counts[name] for name in ("completed", "running", "waiting")] == [1, 1, 1]
         assert [row.status for row in read_rows(run)] == ["completed", "running", "paused"]
         assert status.idle == "every trial has been started"
     status = read_status(run)

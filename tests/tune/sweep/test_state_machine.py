@@ -47,8 +47,8 @@ def test_an_early_trial_is_held_until_lower_ones_are_settled(state_machine: Stat
         *["created"] * 3, "report", "report", "verdict", "report", "verdict", "verdict",
     ]  # fmt: skip
     assert state_machine.counts(busy) == {
-        "completed": 0, "stopped": 1, "diverged": 0, "failed": 0, "running": 1, "paused": 1,
-        "pending": 0,
+        "completed": 0, "stopped": 1, "diverged": 0, "failed": 0, "running": 1, "waiting": 0,
+        "paused": 1, "pending": 0,
     }  # fmt: skip
 
 
