@@ -9,8 +9,9 @@ Each scenario submits real jobs with a tiny space and a synthetic corpus, distur
 compares the leaderboard with that of an undisturbed sweep. Needs two nodes that the jobs may use,
 and three for the scenarios with preemptible workers. --work must lie on storage that all nodes
 share; this Python and this copy of the package must be there, too, unless GENRETUNE_ACTIVATE says
-otherwise. A time limit counts in minutes and a requeued job starts two minutes later, so it all
-takes half an hour.
+otherwise. A time limit counts in minutes, and Slurm signals it up to a minute early, so that the
+undisturbed sweep should take a minute and a half at least (--epochs), or a start gets nowhere. A
+requeued job starts two minutes later. It all takes half an hour.
 """
 
 import argparse
@@ -107,10 +108,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--workers", default=None, metavar="PARTITION", help="partition of the preemptible workers")
     add("--preempting", metavar="PARTITION", help="partition that preempts it; default: requeue")
     add("--cpus", type=int, default=1, help="CPUs on each node of a job")
-    add("--epochs", type=int, default=120, help="epochs of a trial")
+    add("--epochs", type=int, default=400, help="epochs of a trial")
     add("--limit", type=int, default=3, metavar="MINUTES", help="time limit of that scenario")
     add("--lead", type=int, metavar="SECONDS", help="signal before it; default: late in the sweep")
-    add("--timeout", type=float, default=900.0, help="most seconds to wait for anything")
+    add("--timeout", type=float, default=1800.0, help="most seconds to wait for anything")
     add("--json", action="store_true", help="print facts as JSON")
     return parser
 
