@@ -1,7 +1,6 @@
 """The driver of a sweep: one process that holds the run directory and lets Ray run segments."""
 
 import os
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -105,14 +104,14 @@ def drive(run: RunDir, job: DriverJob, *, stop_signal: StopSignal, hooks: Driver
             dispatch = Dispatch(controller, workers, job)
             dispatch.run(hooks.trainable, hooks.show, begin=stop_signal.install_handlers)
             return _end(controller)
-    except (Interrupted, SystemError):
-        # Ray turns an exception of a signal handler into a SystemError in places
-        if stop_signal.kind is not None and not run.sweep_json.exists():
-            raise Interrupted from None
-        if isinstance(sys.exception(), SystemError) and stop_signal.kind is None:
-            raise
+    except (Interrupted, SystemError) as error:
+        if stop_signal.kind is None and isinstance(error, SystemError):
+            raise  # Ray makes one of an exception of a signal handler, but this is none
         # without a kind it was SIGTERM while Ray, which had its handler then, was starting
-        return stop_signal.kind or "terminated"
+        stop_signal.kind = stop_signal.kind or "terminated"
+        if not run.sweep_json.exists():
+            raise Interrupted from None
+        return stop_signal.kind
 
 
 def _create(run: RunDir, job: DriverJob, workers: Workers) -> None:
