@@ -117,6 +117,16 @@ def find_store(samples_digest: str, cache: Path | None = None) -> Store | None:
     return None
 
 
+def local_store(path: Path, samples_digest: str) -> Store | None:
+    """Return the store at ``path``, else the one in the cache, that has these samples; or None.
+
+    The digest decides: on another machine the same path may hold another corpus.
+    """
+    if path.exists() and (store := Store(path)).samples_digest == samples_digest:
+        return store
+    return find_store(samples_digest)
+
+
 def require_samples(store: Store, samples: str, source: str | None = None) -> None:
     """Check that a store has the samples that a record was made with.
 

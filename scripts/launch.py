@@ -101,37 +101,37 @@ def driver_job(run: RunDir, sweep: Sweep, options: RunOptions, **changes: Any) -
     """Return the job of driving a sweep.
 
     Args:
-        options: with the resources of a trial as the user asked for them.
-        changes: further fields of the job: ``new_run``, ``trials``, ``give_up``, ``strict_exit``.
+        changes: further fields of the job: ``new_run``, ``peak_memory``, ``trials``, ``give_up``,
+            ``strict_exit``.
     """
     device: Any = sweep.device
-    threads: Any = sweep.space.trial.get("threads", 1)
-    resources = _resources(run, sweep, options).resolved(sweep.device, int(threads))
+    resources = _resources(run, sweep, options)
     return DriverJob(
         run=str(run.path),
         device=sweep.device,
         level=sweep.level,
-        threads=int(threads),  # as pydantic reads it: a space file may say "2"
+        resources=resources,
         store=str(sweep.store.path.absolute()),
         samples=sweep.data["samples"],
         plugins=tuple(str(path.absolute()) for path in sweep.plugin_files),
         environment=_environment(device, sweep.level, resources.gpu_share, options),
-        options=replace(options, resources=resources),
+        options=options,
         **changes,
     )
 
 
 def _resources(run: RunDir, sweep: Sweep, options: RunOptions) -> Resources:
-    """Return the resources of a trial as asked for; a resume keeps the share of a GPU.
+    """Return the resources of a trial; a resume keeps the share of a GPU, of the machine class.
 
-    The share is part of the machine class.
+    Raises:
+        TuneError: they contradict the device.
     """
     asked = options.resources or Resources()
-    options.device(sweep.device, available_device)  # refuses resources that contradict it
-    if asked.gpu is not None or sweep.device != "cuda" or not run.journal.exists():
-        return asked
-    share = last_environment(read_events(run)).get("gpu_share")
-    return replace(asked, gpu=share) if isinstance(share, float) else asked
+    options.device(sweep.device, available_device)
+    if asked.gpu is None and sweep.device == "cuda" and run.journal.exists():
+        share = last_environment(read_events(run)).get("gpu_share")
+        asked = replace(asked, gpu=share) if isinstance(share, float) else asked
+    return asked.resolved(sweep.device, sweep.threads)
 
 
 def _environment(

@@ -1,4 +1,25 @@
-"""A minimal search space, for tests that train nothing."""
+"""Small search spaces, for tests that train nothing."""
+
+SPACE_WITH_A_CHOICE = """\
+version: 1
+name: tiny
+seed: 3
+trials: 3
+metric: {name: val_loss, mode: min}
+data: {split: {folds: 3}}
+trial:
+  epochs: 1
+  model:
+    name: cnn
+    reduction: 2
+parameters:
+  optimizer.lr: {distribution: uniform, min: 1.0, max: 3.0}
+  batch_size: {values: [8, 16, 32, 64]}
+  feature:
+    choice:
+      - {name: powerspec}
+      - {name: melspec, n_mels: {values: [64, 96]}}
+"""
 
 
 def tiny_space(epochs: int) -> str:

@@ -25,9 +25,11 @@ LARGE_JOB = """\
 import sys
 from genretune.scripts.launch import exec_driver
 from genretune.tune.dispatch.driver_job import DriverJob
+from genretune.tune.dispatch.run_options import Resources
 
 plugins = tuple(f"/a/folder/of/plugins/{number}.py" for number in range(10_000))
-exec_driver(DriverJob(sys.argv[1], "cpu", "strict", 1, "none", "none", plugins, {}))
+resources = Resources(1.0, 0.0)
+exec_driver(DriverJob(sys.argv[1], "cpu", "strict", resources, "none", "none", plugins, {}))
 """
 
 

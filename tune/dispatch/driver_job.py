@@ -33,12 +33,13 @@ class DriverJob:
         run: the run directory.
         new_run: what it begins with; None if it exists.
         peak_memory: estimate for the largest trial, in bytes; None if it is not known.
-        device, level, threads: of the sweep.
+        device, level: of the sweep.
+        resources: of a trial, resolved.
         store: path of the packed corpus.
         samples: digest of its samples.
         plugins: paths of the plug-in files.
         environment: of this machine, and of trials that run on it.
-        options: how the sweep is run; the resources of a trial are resolved.
+        options: how the sweep is run; its resources are those that the user asked for.
         trials: the total (``50``) or an increment (``+30``); None to leave the number as it is.
         give_up: lost trials to declare failed.
         strict_exit: exit with 3 if a trial failed or diverged.
@@ -47,7 +48,7 @@ class DriverJob:
     run: str
     device: str
     level: str
-    threads: int
+    resources: Resources
     store: str
     samples: str
     plugins: tuple[str, ...]
@@ -70,6 +71,7 @@ def job_from_json(text: str) -> DriverJob:
     options = facts.pop("options")
     if options["resources"] is not None:
         options["resources"] = Resources(**options["resources"])
+    facts["resources"] = Resources(**facts["resources"])
     if facts["new_run"] is not None:
         facts["new_run"] = NewRun(**facts["new_run"])
     facts["plugins"], facts["give_up"] = tuple(facts["plugins"]), tuple(facts["give_up"])

@@ -71,7 +71,7 @@ def join(job: DriverJob, before: Mapping[str, object]) -> Iterator[Workers]:
         TuneError: the cluster cannot be used.
     """
     options, level, environment = job.options, cast(Level, job.level), dict(job.environment)
-    resources = (options.resources or Resources()).resolved(job.device, job.threads)
+    resources = job.resources
     gpus = resources.bundle()["GPU"] > 0
     if options.address == "local":
         if options.machine_class is not None:

@@ -5,13 +5,13 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from ray import tune as ray_tune
 
-from genretune.data.store import Store
+from genretune.data.store import Store, local_store
 from genretune.models.errors import ModelError
 from genretune.tune.dispatch.messages import (
     EpochReport,
@@ -23,6 +23,7 @@ from genretune.tune.dispatch.messages import (
     from_json,
     to_json,
 )
+from genretune.tune.dispatch.trial_inputs import open_workspace, saved_config
 from genretune.tune.errors import RefusedEnvironment, RunFailure, TuneError
 from genretune.tune.reproducibility.environment import machine_class
 from genretune.tune.reproducibility.gpu_memory import (
@@ -32,14 +33,10 @@ from genretune.tune.reproducibility.gpu_memory import (
     reset_peak_memory,
 )
 from genretune.tune.reproducibility.literals import Device, Level
-from genretune.tune.space.load import space_from_json
 from genretune.tune.storage.run_dir import Lease
-from genretune.tune.training.config import TrialConfig
-from genretune.tune.training.resolve_config import trial_config
-from genretune.tune.trial.corpus import open_data
 from genretune.tune.trial.error_origin import may_be_infrastructure
 from genretune.tune.trial.run_trial import run_trial, summarize_error
-from genretune.tune.trial.workspace import TrialWorkspace, run_workspace, s3_workspace
+from genretune.tune.trial.workspace import TrialWorkspace
 
 _TRANSFER = 120.0  # s that samples may take to reach a node that has just joined
 _SIGN_OF_LIFE = 30.0  # s between two signs of life
@@ -58,29 +55,22 @@ def work(config: Mapping[str, Any]) -> None:
     order = from_json(config)
     if not isinstance(order, SegmentOrder):
         raise RunFailure(f"message to a worker: must be a segment order, got {order}")
-    with _open_workspace(order) as workspace:
+    lease = Lease(order.generation, order.attempt, order.io_timeout)
+    opened = open_workspace(order.run, order.storage, order.trial, lease, order.plugins)
+    with opened as workspace:
         sweep = workspace.sweep
         refusal = _refusal(order, sweep["device"], sweep["determinism"])
         if refusal is not None:
             ray_tune.report(to_json(refusal))
             return
         _prepare_memory(order, sweep["device"])
-        data = sweep["data"]
-        store = _store(order.store, data["samples"], data["sample_rate"])
+        store = _store(order.store, sweep["data"]["samples"])
         with open(workspace.trial_dir.path / "stdout.log", "a") as log:
             with redirect_stdout(log), redirect_stderr(log):
                 end = _run(order, workspace, store)
         if end.status != "completed":
             workspace.persist_end()
         ray_tune.report(to_json(end))
-
-
-def _open_workspace(order: SegmentOrder) -> AbstractContextManager[TrialWorkspace]:
-    lease = Lease(order.generation, order.attempt, order.io_timeout)
-    plugins = [Path(path) for path in order.plugins]
-    if order.storage is None:
-        return run_workspace(Path(order.run), order.trial, lease, plugins)
-    return s3_workspace(order.storage, order.trial, lease, [path.name for path in plugins])
 
 
 def _run(order: SegmentOrder, workspace: TrialWorkspace, store: Store) -> TrialEnd:
@@ -107,7 +97,7 @@ def _run(order: SegmentOrder, workspace: TrialWorkspace, store: Store) -> TrialE
     gpu_share = _gpu_share(order)
     try:
         outcome = run_trial(
-            _config(order, workspace),
+            saved_config(workspace, order.parameters, order.seed),
             store,
             folder,
             on_report=report,
@@ -145,23 +135,6 @@ def _signs_of_life() -> Callable[[], None]:
     return on_step
 
 
-def _config(order: SegmentOrder, workspace: TrialWorkspace) -> TrialConfig:
-    """Return the trial's configuration; written before anything runs.
-
-    Raises:
-        TuneError, ModelError: the parameters are incompatible.
-    """
-    folder, sweep = workspace.trial_dir, workspace.sweep
-    if (folder.path / "config.json").exists():
-        return trial_config(folder.config(), plugins=workspace.plugins)
-    space = space_from_json(sweep["space"])
-    settings = space.configure(order.parameters)
-    settings |= {"seed": order.seed, "data": sweep["data"], "device": sweep["device"]}
-    config = trial_config(settings, plugins=workspace.plugins)
-    folder.write_config(config)
-    return config
-
-
 def _refusal(order: SegmentOrder, device: Device, level: Level) -> Refusal | None:
     """Return why a node of another machine class must not train: one that has just joined, say."""
     required, found = order.machine_class, machine_class(device, level, _gpu_share(order))
@@ -184,17 +157,18 @@ def _prepare_memory(order: SegmentOrder, device: Device) -> None:
 
 
 @functools.lru_cache(maxsize=2)
-def _store(path: str, samples: str, sample_rate: int) -> Store:
-    """Open the driver's packed corpus if this node sees it, else the copy in its own cache."""
-    if Path(path).exists():
-        store = Store(Path(path))
-        if store.samples_digest == samples:
-            return store
+def _store(path: str, samples: str) -> Store:
+    """Open the samples on this node, which may still be on their way to it.
+
+    Raises:
+        RunFailure: they do not come.
+    """
     end = time.monotonic() + _TRANSFER
-    while True:
-        try:
-            return open_data(None, samples=samples, sample_rate=sample_rate)
-        except TuneError:
-            if time.monotonic() > end:
-                raise
+    while (store := local_store(Path(path), samples)) is None:
+        if time.monotonic() > end:
+            raise RunFailure(
+                f"{platform.node()}: must have the samples {samples[:12]}..., got none within "
+                f"{_TRANSFER:g} s"
+            )
         time.sleep(1.0)
+    return store

@@ -92,6 +92,12 @@ class Sweep:
         """The determinism level, one for the whole sweep."""
         return self.space.trial.get("determinism", "strict")
 
+    @property
+    def threads(self) -> int:
+        """Of a trial, as pydantic reads it: a space file may say "2"."""
+        threads: Any = self.space.trial.get("threads", 1)
+        return int(threads)
+
 
 def new_sweep(
     space: Space,

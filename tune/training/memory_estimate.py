@@ -128,13 +128,13 @@ def _window_bytes(feature: nn.Module, samples: int) -> int:
 
 
 def _state_per_weight(config: TrialConfig) -> float:
-    """Return the size of the optimizer's state in sizes of the weights."""
+    """Return the size of the optimizer's state in sizes of the weights, but for its counters."""
     weight = nn.Parameter(torch.zeros(64, 64))
     weight.grad = torch.zeros_like(weight)
     optimizer = build_optimizer(config.optimizer, [weight])
     optimizer.step()
     state = optimizer.state[weight].values()
-    size = sum(value.nbytes for value in state if isinstance(value, Tensor))
+    size = sum(one.nbytes for one in state if isinstance(one, Tensor) and one.numel() > 1)
     return float(size / weight.nbytes)
 
 

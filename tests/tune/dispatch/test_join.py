@@ -16,7 +16,7 @@ def test_a_machine_class_that_this_machine_is_not_is_refused() -> None:
         run="none",
         device="cpu",
         level="strict",
-        threads=1,
+        resources=Resources(1.0, 0.0),
         store="none",
         samples="none",
         plugins=(),

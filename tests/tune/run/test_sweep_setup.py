@@ -4,27 +4,7 @@ import pytest
 
 from genretune.tune.run.sweep_setup import add_location
 from genretune.tune.space.load import space_from_text
-
-SPACE = """\
-version: 1
-name: tiny
-seed: 3
-trials: 3
-metric: {name: val_loss, mode: min}
-data: {split: {folds: 3}}
-trial:
-  epochs: 1
-  model:
-    name: cnn
-    reduction: 2
-parameters:
-  optimizer.lr: {distribution: uniform, min: 1.0, max: 3.0}
-  batch_size: {values: [8, 16, 32, 64]}
-  feature:
-    choice:
-      - {name: powerspec}
-      - {name: melspec, n_mels: {values: [64, 96]}}
-"""
+from tests.spaces import SPACE_WITH_A_CHOICE
 
 
 @pytest.mark.parametrize(
@@ -38,4 +18,4 @@ parameters:
     ],
 )
 def test_messages_name_the_line_of_their_key(message: str, located: str) -> None:
-    assert add_location(space_from_text(SPACE, "tiny.yaml", []), message) == located
+    assert add_location(space_from_text(SPACE_WITH_A_CHOICE, "tiny.yaml", []), message) == located

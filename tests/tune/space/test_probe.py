@@ -2,31 +2,11 @@
 
 from genretune.tune.space.load import space_from_text
 from genretune.tune.space.probe import probe_configurations
-
-SPACE = """\
-version: 1
-name: tiny
-seed: 3
-trials: 3
-metric: {name: val_loss, mode: min}
-data: {split: {folds: 3}}
-trial:
-  epochs: 1
-  model:
-    name: cnn
-    reduction: 2
-parameters:
-  optimizer.lr: {distribution: uniform, min: 1.0, max: 3.0}
-  batch_size: {values: [8, 16, 32, 64]}
-  feature:
-    choice:
-      - {name: powerspec}
-      - {name: melspec, n_mels: {values: [64, 96]}}
-"""
+from tests.spaces import SPACE_WITH_A_CHOICE
 
 
 def test_probes_cover_every_value_and_both_ends_of_ranges() -> None:
-    probes = probe_configurations(space_from_text(SPACE, "tiny.yaml", []))
+    probes = probe_configurations(space_from_text(SPACE_WITH_A_CHOICE, "tiny.yaml", []))
     assert len(probes) == 4
     assert [probe["batch_size"] for probe in probes] == [8, 16, 32, 64]
     rates = [probe["optimizer.lr"] for probe in probes]

@@ -16,6 +16,7 @@ from genretune.tune.dispatch.doctor.node_facts import (
     collect_facts,
     process_facts,
 )
+from genretune.tune.dispatch.nodes.description import node_name
 from genretune.tune.dispatch.nodes.task import submit_to_node
 from genretune.tune.dispatch.ray_errors import last_line
 
@@ -37,7 +38,7 @@ def check_nodes(targets: Mapping[str, Any], address: str) -> list[Finding]:
     submitted = {node["NodeID"]: (time.time(), _ask(node["NodeID"], targets)) for node in alive}
     findings, answers = [], dict[str, dict[str, Any]]()
     for node in alive:
-        name = node_name(node)
+        name = node_name(node["NodeManagerHostname"], node["NodeID"])
         began, reference = submitted[node["NodeID"]]
         closed = _closed_ports(node)
         try:
@@ -63,11 +64,6 @@ def _ask(node_id: str, targets: Mapping[str, Any]) -> Any:
     # a process that has used CUDA holds a part of the GPU's memory until it ends, and the whole
     # GPU where the administrator allows one process at a time
     return submit_to_node(node_id, collect_facts, targets, own_process=True)
-
-
-def node_name(node: Mapping[str, Any]) -> str:
-    """Return a name for one of ``ray.nodes()``: its host and the beginning of its id."""
-    return f"{node['NodeManagerHostname']}/{node['NodeID'][:8]}"
 
 
 def _driver_findings(

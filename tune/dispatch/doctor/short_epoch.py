@@ -9,16 +9,15 @@ from typing import Any
 from genretune.data.errors import DataError
 from genretune.data.specs import SplitSpec, WindowSpec
 from genretune.data.splits.fold_windows import fold_windows
-from genretune.data.store import Store, find_store
+from genretune.data.store import local_store
+from genretune.tune.dispatch.trial_inputs import open_workspace, saved_config
 from genretune.tune.errors import RunFailure
 from genretune.tune.reproducibility.gpu_memory import limit_gpu_memory
 from genretune.tune.run.sweep_setup import Sweep
-from genretune.tune.space.load import space_from_json
 from genretune.tune.storage.run_dir import Lease
-from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.training.snapshot import tensors_digest
 from genretune.tune.trial.run_trial import run_trial, summarize_error
-from genretune.tune.trial.workspace import TrialWorkspace, run_workspace, s3_workspace
+from genretune.tune.trial.workspace import TrialWorkspace
 
 _IO_TIMEOUT = 10.0  # s to retry failing storage
 
@@ -83,14 +82,9 @@ def train_one_epoch(order: Mapping[str, Any]) -> dict[str, Any]:
         ``describe_error`` returns; or ``samples``, the digest of the samples that this node lacks.
     """
     lease = Lease(order["generation"], io_timeout=_IO_TIMEOUT)
-    plugins = [Path(path) for path in order["plugins"]]
+    run, storage, plugins = order["run"], order["storage"], order["plugins"]
     try:
-        if order["storage"] is None:
-            opened = run_workspace(Path(order["run"]), order["trial"], lease, plugins)
-        else:
-            names = [path.name for path in plugins]
-            opened = s3_workspace(order["storage"], order["trial"], lease, names)
-        with opened as workspace:
+        with open_workspace(run, storage, order["trial"], lease, plugins) as workspace:
             return _train_in(workspace, order)
     except Exception as error:
         return describe_error(error)
@@ -117,17 +111,11 @@ def _split_hint(line: str) -> tuple[str, str]:
 
 def _train_in(workspace: TrialWorkspace, order: Mapping[str, Any]) -> dict[str, Any]:
     sweep, folder = workspace.sweep, workspace.trial_dir
-    samples, path = sweep["data"]["samples"], Path(order["store"])
-    # the same path may hold another corpus on this node, so the digest decides
-    store = Store(path) if path.exists() else None
-    if store is None or store.samples_digest != samples:
-        store = find_store(samples)
+    samples = sweep["data"]["samples"]
+    store = local_store(Path(order["store"]), samples)
     if store is None:
         return {"samples": samples}
-    settings = space_from_json(sweep["space"]).configure(order["parameters"])
-    settings |= {"seed": order["seed"], "data": sweep["data"], "device": sweep["device"]}
-    config = trial_config(settings, plugins=workspace.plugins)
-    folder.write_config(config)
+    config = saved_config(workspace, order["parameters"], order["seed"])
 
     def end_segment(record: Mapping[str, Any]) -> bool:
         workspace.persist_epoch(record["epoch"])

@@ -20,12 +20,11 @@ from urllib.parse import urlsplit
 
 from genretune.data.transfer import store_bytes
 from genretune.tune.dispatch.cluster import worker_environment
-from genretune.tune.dispatch.doctor.check_nodes import node_name
 from genretune.tune.dispatch.doctor.findings import Finding
 from genretune.tune.dispatch.doctor.node_facts import nearest_existing
 from genretune.tune.dispatch.doctor.short_epoch import describe_error, shorten, train_one_epoch
 from genretune.tune.dispatch.nodes.choice import misfit
-from genretune.tune.dispatch.nodes.description import install_samples
+from genretune.tune.dispatch.nodes.description import install_samples, node_name
 from genretune.tune.dispatch.nodes.task import submit_to_node
 from genretune.tune.dispatch.ray_errors import last_line
 from genretune.tune.dispatch.run_options import Resources
@@ -61,16 +60,16 @@ def check_training(check: TrainingCheck) -> list[Finding]:
     """Train on every node of the cluster that Ray is connected to; return a finding for each."""
     import ray
 
-    threads: Any = check.sweep.space.trial.get("threads", 1)
-    resources = check.resources.resolved(check.sweep.device, int(threads))
+    resources = check.resources.resolved(check.sweep.device, check.sweep.threads)
     check = replace(check, resources=resources)
     findings, names = [], dict[str, str]()
     alive = [node for node in ray.nodes() if node["Alive"]]
     for node in alive:
+        name = node_name(node["NodeManagerHostname"], node["NodeID"])
         if resources.trials_within(node["Resources"]) > 0:
-            names[node["NodeID"]] = node_name(node)
+            names[node["NodeID"]] = name
         else:
-            findings.append(Finding(node_name(node), "training", "none: no trial fits here"))
+            findings.append(Finding(name, "training", "none: no trial fits here"))
     try:
         if not names:
             raise misfit(resources, [node["Resources"] for node in alive])

@@ -45,6 +45,11 @@ class Node:
     gpu: Mapping[str, Any] = field(default_factory=dict)
 
 
+def node_name(host: str, node_id: str) -> str:
+    """Return how a node is named to the user: two nodes may be on one machine."""
+    return f"{host}/{node_id[:8]}"
+
+
 def describe_node(requirements: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of this node's ``Node``, with ``host`` for its name; runs on the node.
 
@@ -54,20 +59,17 @@ def describe_node(requirements: Mapping[str, Any]) -> dict[str, Any]:
     import platform
     from typing import cast
 
-    from genretune.data.store import Store, find_store
+    from genretune.data.store import local_store
     from genretune.tune.reproducibility.environment import machine_class
     from genretune.tune.reproducibility.gpu_facts import gpu_facts
     from genretune.tune.reproducibility.gpu_memory import device_memory
     from genretune.tune.reproducibility.literals import Device, Level
 
     device, level = cast(Device, requirements["device"]), cast(Level, requirements["level"])
-    store, samples = Path(requirements["store"]), requirements["samples"]
-    # the same path may hold another corpus on this node, so the digest decides
-    has_store = store.exists() and Store(store).samples_digest == samples
     return {
         "host": platform.node(),
         "machine_class": machine_class(device, level, requirements["gpu_share"]),
-        "has_store": has_store or find_store(samples) is not None,
+        "has_store": local_store(Path(requirements["store"]), requirements["samples"]) is not None,
         "memory": device_memory(device),
         "gpu": gpu_facts() if device == "cuda" else {},
     }

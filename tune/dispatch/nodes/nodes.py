@@ -17,6 +17,7 @@ from genretune.tune.dispatch.nodes.description import (
     NodeRequirements,
     describe_node,
     install_samples,
+    node_name,
 )
 from genretune.tune.dispatch.nodes.health import NodeHealth
 from genretune.tune.dispatch.nodes.task import submit_to_node
@@ -185,8 +186,7 @@ class Nodes:
 
     def name(self, node_id: str) -> str:
         """Return a node's host name with the beginning of its id."""
-        host = self._alive.get(node_id, {}).get("NodeManagerHostname", "")
-        return f"{host}/{node_id[:8]}" if host else node_id[:8]
+        return node_name(self._alive.get(node_id, {}).get("NodeManagerHostname", ""), node_id)
 
     def is_alive(self, node_id: str) -> bool:
         """Return whether Ray lists a node as alive now."""
@@ -226,7 +226,7 @@ class Nodes:
     def _collect(self) -> None:
         """Take the answers that have come; set aside the nodes that failed or do not answer."""
         for node_id, description in self._answers(self._descriptions, "cannot describe itself"):
-            name = f"{description.pop('host')}/{node_id[:8]}"
+            name = node_name(description.pop("host"), node_id)
             self.known[node_id] = Node(id=node_id, name=name, **description)
         for node_id, _ in self._answers(self._installations, "cannot take the samples"):
             if node_id in self.known:
