@@ -1,4 +1,12 @@
-"""Batches of waveforms from windows, in an order that is a function of a seed."""
+"""Batches of waveforms from windows, in an order that is a function of a seed.
+
+``gather`` cuts windows out of the memory map, on the CPU. ``ResidentSamples`` does the same on a
+device that holds the samples, so that none are copied in a step.
+
+Shapes: N windows, B windows of a batch, T samples.
+"""
+
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -29,6 +37,24 @@ def gather(
     Raises:
         DataError: a moved window starts outside its clip.
     """
+    return to_waveforms(gather_samples(store, windows, rows, length=length, offsets=offsets))
+
+
+def to_waveforms(samples_BT: torch.Tensor) -> torch.Tensor:
+    """Return int16 samples [B, T] as waveforms [B, 1, T], float32 in [-1, 1)."""
+    # A power of two: the division is exact, so the waveforms are the same on every machine.
+    return samples_BT.to(torch.float32).div_(32768.0).unsqueeze_(1)
+
+
+def gather_samples(
+    store: Store,
+    windows: WindowSet,
+    rows: torch.Tensor | NDArray[np.int64],
+    *,
+    length: int,
+    offsets: torch.Tensor | NDArray[np.int64] | None = None,
+) -> torch.Tensor:
+    """Return the samples of ``gather`` before they are scaled, int16 [B, T]."""
     at = _int64(rows)
     clips = windows.clip[at].tolist()
     starts = windows.start[at]
@@ -45,8 +71,70 @@ def gather(
         window_T = clip_T[start : start + length]
         row[: window_T.shape[0]] = window_T
         row[window_T.shape[0] :] = window_T[-1]
-    # A power of two: the division is exact, so the waveforms are the same on every machine.
-    return torch.from_numpy(samples_BT).to(torch.float32).div_(32768.0).unsqueeze_(1)
+    return torch.from_numpy(samples_BT)
+
+
+Send = Callable[[torch.Tensor], torch.Tensor]
+"""Copies a CPU tensor to the device."""
+
+
+class ResidentSamples:
+    """Samples of clips, int16, one after the other on a device.
+
+    Args:
+        clips: indices of the clips; each is stored once.
+    """
+
+    def __init__(self, store: Store, clips: Iterable[int], send: Send) -> None:
+        kept = sorted(set(clips))
+        self._names = store.names
+        self._length = np.zeros(len(store.names), dtype=np.int64)
+        self._first = np.zeros(len(store.names), dtype=np.int64)
+        self._length[kept] = np.asarray(store.lengths, dtype=np.int64)[kept]
+        self._first[kept] = np.cumsum(self._length[kept]) - self._length[kept]
+        # Joined on the CPU: on the device, parts and whole would need twice the room.
+        samples = np.empty(int(self._length.sum()), dtype=np.int16)
+        for clip in kept:
+            first = self._first[clip]
+            samples[first : first + self._length[clip]] = store.samples(clip)
+        self._samples = send(torch.from_numpy(samples))
+
+    def places(self, windows: WindowSet) -> torch.Tensor:
+        """Return the places of each window's first sample and of its clip's last, int64 [N, 2].
+
+        The tensor is on the CPU.
+
+        Raises:
+            DataError: a window starts outside its clip, or its clip is not here.
+        """
+        length, first = self._length[windows.clip], self._first[windows.clip]
+        outside = (windows.start < 0) | (windows.start >= length)
+        if outside.any():
+            at = int(outside.argmax())
+            raise DataError(
+                f"window: must start inside its clip of {length[at]} samples, got "
+                f"{windows.start[at]} in {self._names[windows.clip[at]]!r}"
+            )
+        return torch.from_numpy(np.stack([first + windows.start, first + length - 1], axis=1))
+
+    def gather(
+        self, places_B2: torch.Tensor, *, length: int, offsets: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the waveforms [B, 1, T] at ``places``, as ``batches.gather`` does.
+
+        Nothing is checked here, which would make the CPU wait for the device: an offset must leave
+        the start inside its clip.
+
+        Args:
+            places_B2: rows of ``places``, on the device.
+            length: samples T per window.
+            offsets: samples [B] by which each window starts later, on the device.
+        """
+        start_B, last_B = places_B2.unbind(1)
+        if offsets is not None:
+            start_B = start_B + offsets
+        place_BT = start_B[:, None] + torch.arange(length, device=places_B2.device)
+        return to_waveforms(self._samples[torch.minimum(place_BT, last_B[:, None])])
 
 
 def max_offsets(store: Store, windows: WindowSet, *, length: int, hop: int) -> NDArray[np.int64]:

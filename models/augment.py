@@ -1,10 +1,11 @@
 """Augmentations of training items, randomised by one seed per item.
 
-Each module maps a batch and one seed per item to a batch of the same shape. Every item has its own
-CPU generator, so its draws depend neither on the other items of the batch nor on the device.
-In evaluation mode the input is returned unchanged.
+Each module draws a row of numbers for each item (``draw``: on the CPU, from a generator of the
+item's own) and maps a batch with its rows to a batch of the same shape. So the draws of an item
+depend neither on the other items of a batch nor on the device, and those of a whole epoch can be
+sent to the device at once. In evaluation mode the input is returned unchanged.
 
-Shapes: B batch, C channels, S samples, F frequency bins, T time frames.
+Shapes: B batch, N items, C channels, S samples, F frequency bins, T time frames, M masks.
 """
 
 import math
@@ -16,8 +17,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from genretune.models import draws
 from genretune.models.errors import ModelError
-from genretune.models.layers import Shape, to_device
+from genretune.models.layers import Shape
 
 Domain = Literal["waveform", "spectrogram", "pair"]
 Fill = Literal["mean", "zero"]
@@ -45,14 +47,17 @@ class RandomGain(nn.Module):
         _check_bounds("gain", "min_db", min_db, "max_db", max_db)
         self.min_db, self.max_db = min_db, max_db
 
-    def forward(self, x_BCS: Tensor, seeds: Sequence[int]) -> Tensor:
-        """Map [B, C, S] to the same shape."""
+    def draw(self, seeds: Sequence[int]) -> Tensor:
+        """Draw the factor of each item, float32 [N]."""
+        gains = [_draw_uniform(_generator(seed), self.min_db, self.max_db) for seed in seeds]
+        return torch.tensor([10.0 ** (gain / 20.0) for gain in gains], dtype=torch.float32)
+
+    def forward(self, x_BCS: Tensor, factor_B: Tensor) -> Tensor:
+        """Map [B, C, S] to the same shape, with rows of ``draw``."""
         if not self.training:
             return x_BCS
-        _check_seeds(x_BCS, seeds)
-        gains = [_draw_uniform(_generator(seed), self.min_db, self.max_db) for seed in seeds]
-        factors = torch.tensor([10.0 ** (gain / 20.0) for gain in gains], dtype=x_BCS.dtype)
-        return x_BCS * to_device(factors, x_BCS.device)[:, None, None]
+        _check_rows(x_BCS, factor_B)
+        return x_BCS * factor_B.to(x_BCS.dtype)[:, None, None]
 
 
 class WhiteNoise(nn.Module):
@@ -72,21 +77,17 @@ class WhiteNoise(nn.Module):
         _check_bounds("noise", "min_snr_db", min_snr_db, "max_snr_db", max_snr_db)
         self.min_snr_db, self.max_snr_db = min_snr_db, max_snr_db
 
-    def forward(self, x_BCS: Tensor, seeds: Sequence[int]) -> Tensor:
-        """Map [B, C, S] to the same shape."""
+    def draw(self, seeds: Sequence[int]) -> Tensor:
+        """Draw the ratio of noise to signal power of each item, float32 [N]."""
+        ratios = [_draw_uniform(_generator(s), self.min_snr_db, self.max_snr_db) for s in seeds]
+        return torch.tensor([10.0 ** (-snr / 10.0) for snr in ratios], dtype=torch.float32)
+
+    def forward(self, x_BCS: Tensor, ratio_B: Tensor, noise_BCS: Tensor) -> Tensor:
+        """Map [B, C, S] to the same shape, with rows of ``draw`` and of :func:`draw_noise`."""
         if not self.training:
             return x_BCS
-        _check_seeds(x_BCS, seeds)
-        # float32 whatever the dtype of x, so that a seed yields the same noise in every precision.
-        noise_BCS = torch.empty(x_BCS.shape, dtype=torch.float32)
-        ratios: list[float] = []
-        for item, seed in enumerate(seeds):
-            generator = _generator(seed)  # draws the ratio, then the noise: replay needs this order
-            snr = _draw_uniform(generator, self.min_snr_db, self.max_snr_db)
-            ratios.append(10.0 ** (-snr / 10.0))
-            noise_BCS[item].normal_(generator=generator)
-        noise_BCS = to_device(noise_BCS, x_BCS.device).to(x_BCS.dtype)
-        ratio_B11 = to_device(torch.tensor(ratios, dtype=x_BCS.dtype), x_BCS.device)[:, None, None]
+        _check_rows(x_BCS, ratio_B)
+        noise_BCS, ratio_B11 = noise_BCS.to(x_BCS.dtype), ratio_B.to(x_BCS.dtype)[:, None, None]
         power_B11 = x_BCS.square().mean((1, 2), keepdim=True) * ratio_B11
         power_B11 = power_B11 / noise_BCS.square().mean((1, 2), keepdim=True)
         # p * rsqrt(p) equals sqrt(p), but rounds identically on all CPUs, unlike torch.sqrt.
@@ -136,24 +137,31 @@ class SpecAugment(nn.Module):
                 f"bins, got {self.freq_width} (lower it)"
             )
 
-    def forward(self, x_BCFT: Tensor, seeds: Sequence[int]) -> Tensor:
-        """Map [B, C, F, T] to the same shape."""
+    def draw(self, seeds: Sequence[int], input_shape: Shape) -> Tensor:
+        """Draw the (start, end) of each item's masks, first those of bins, int64 [N, M, 2].
+
+        Args:
+            input_shape: (C, F, T) of an image.
+        """
+        self.check(input_shape)
+        _, bins, frames = input_shape
+        width = min(self.time_width, math.floor(self.time_share * frames))
+        masks = [(bins, self.freq_width)] * self.freq_masks + [(frames, width)] * self.time_masks
+        drawn = []
+        for seed in seeds:
+            generator = _generator(seed)
+            drawn.append([_draw_interval(generator, *mask) for mask in masks])
+        return torch.tensor(drawn, dtype=torch.int64).view(len(seeds), len(masks), 2)
+
+    def forward(self, x_BCFT: Tensor, masks_BM2: Tensor) -> Tensor:
+        """Map [B, C, F, T] to the same shape, with rows of ``draw``."""
         if not self.training:
             return x_BCFT
-        _check_seeds(x_BCFT, seeds)
-        _, channels, bins, frames = x_BCFT.shape
-        self.check((channels, bins, frames))
-        max_width = min(self.time_width, math.floor(self.time_share * frames))
-        masked_B1FT = torch.zeros(len(seeds), 1, bins, frames, dtype=torch.bool)
-        for item, seed in enumerate(seeds):
-            generator = _generator(seed)
-            for _ in range(self.freq_masks):
-                start, end = _draw_interval(generator, bins, self.freq_width)
-                masked_B1FT[item, :, start:end] = True
-            for _ in range(self.time_masks):
-                start, end = _draw_interval(generator, frames, max_width)
-                masked_B1FT[item, :, :, start:end] = True
-        masked_B1FT = to_device(masked_B1FT, x_BCFT.device)
+        _check_rows(x_BCFT, masks_BM2)
+        _, _, bins, frames = x_BCFT.shape
+        masked_BF = _covered(masks_BM2[:, : self.freq_masks], bins)
+        masked_BT = _covered(masks_BM2[:, self.freq_masks :], frames)
+        masked_B1FT = (masked_BF[:, :, None] | masked_BT[:, None, :])[:, None]
         if self.fill == "zero":
             return x_BCFT.masked_fill(masked_B1FT, 0.0)
         return torch.where(masked_B1FT, x_BCFT.mean((1, 2, 3), keepdim=True), x_BCFT)
@@ -176,12 +184,11 @@ class Mixup(nn.Module):
         super().__init__()
         self.alpha = alpha
 
-    def forward(self, x: Tensor, partner: Tensor, proportions: Sequence[float]) -> Tensor:
-        """Return p x + (1 - p) partner for x and partner [B, ...], with one p per item."""
+    def forward(self, x: Tensor, partner: Tensor, proportions: Tensor) -> Tensor:
+        """Return p x + (1 - p) partner for x and partner [B, ...], with one p per item, [B]."""
         if not self.training:
             return x
-        shares = to_device(torch.tensor(proportions, dtype=x.dtype), x.device)
-        return torch.lerp(partner, x, shares.view(-1, *[1] * (x.dim() - 1)))
+        return torch.lerp(partner, x, proportions.to(x.dtype).view(-1, *[1] * (x.dim() - 1)))
 
 
 def draw_mixup(seed: int, n: int, alpha: float) -> tuple[int, float]:
@@ -202,8 +209,22 @@ def draw_offset(seed: int, maximum: int) -> int:
     return _draw_integer(_generator(seed), maximum)
 
 
+def draw_noise(seeds: Sequence[int], shape: Sequence[int], device: torch.device) -> Tensor:
+    """Draw white noise of unit power for each item, float32 [B, *shape], on ``device``.
+
+    float32 whatever the precision, so that a seed yields the same noise in every one.
+    """
+    noise = torch.empty((len(seeds), *shape), dtype=torch.float32, device=device)
+    for item, seed in zip(noise, seeds, strict=True):
+        generator = draws.generator(device, seed)
+        # WhiteNoise.draw takes the first number of the same stream on the CPU: replay needs this.
+        torch.rand((), dtype=torch.float64, generator=generator, device=device)
+        item.normal_(generator=generator)
+    return noise
+
+
 def _generator(seed: int) -> torch.Generator:
-    return torch.Generator(device="cpu").manual_seed(seed)
+    return draws.generator(draws.CPU, seed)
 
 
 def _draw_uniform(generator: torch.Generator, low: float, high: float) -> float:
@@ -233,9 +254,16 @@ def _check_bounds(name: str, low_name: str, low: float, high_name: str, high: fl
         )
 
 
-def _check_seeds(x: Tensor, seeds: Sequence[int]) -> None:
-    if len(seeds) != x.shape[0]:
+def _covered(intervals_BM2: Tensor, length: int) -> Tensor:
+    """Return which of ``length`` places lie in any of an item's intervals, bool [B, length]."""
+    place = torch.arange(length, device=intervals_BM2.device)
+    start, end = intervals_BM2[..., 0, None], intervals_BM2[..., 1, None]
+    return ((place >= start) & (place < end)).any(1)
+
+
+def _check_rows(x: Tensor, drawn: Tensor) -> None:
+    if drawn.shape[0] != x.shape[0]:
         raise ModelError(
-            f"augment: needs one seed for each of the {x.shape[0]} items, got {len(seeds)} "
-            "(pass as many seeds as items)"
+            f"augment: needs one row of draws for each of the {x.shape[0]} items, got "
+            f"{drawn.shape[0]} (draw as many as items)"
         )

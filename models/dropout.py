@@ -1,4 +1,4 @@
-"""Dropout whose mask is a function of an explicit seed and is drawn on the CPU.
+"""Dropout whose mask is a function of an explicit seed, drawn on the device of its input.
 
 Shapes: B batch, C channels, H height (frequency), W width (time).
 """
@@ -9,8 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from genretune.models import draws
 from genretune.models.errors import ModelError
-from genretune.models.layers import to_device
 
 
 class SeededDropout(nn.Module):
@@ -18,8 +18,9 @@ class SeededDropout(nn.Module):
 
     The training loop sets ``seed`` before each batch (see :func:`seed_dropout`). The mask is drawn
 
-    - on the CPU, so it does not depend on the device;
-    - item by item, so it does not depend on how a batch is split into micro-batches;
+    - on the device of the input: a GPU does not wait for a CPU, and draws another mask;
+    - item by item, so on a CPU it does not depend on how a batch is split into micro-batches (on a
+      GPU, whose generators count by calls, it may);
     - in channels-last order, so it does not depend on the memory format of the input and needs no
       copy in the faster one.
 
@@ -56,7 +57,7 @@ class SeededDropout(nn.Module):
                 "(call seed_dropout(model, seed_of))"
             )
         if self._generator is None:
-            self._generator = torch.Generator(device="cpu").manual_seed(self._seed)
+            self._generator = draws.generator(x.device, self._seed)
         return x * _mask(x, self.rate, self._generator)
 
     def extra_repr(self) -> str:
@@ -85,16 +86,16 @@ def _mask(x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
     channels_last = len(shape) == 4
     drawn_shape = (shape[0], shape[2], shape[3], shape[1]) if channels_last else shape
     values = math.prod(drawn_shape[1:])
-    drawn, threshold = _draw_integers(drawn_shape[0], values, rate, generator)
+    drawn, threshold = _draw_integers((drawn_shape[0], values), rate, generator, x.device)
     mask = torch.empty(drawn_shape[0], values, dtype=x.dtype, device=x.device)
     # Comparing into a float tensor is three times as fast as converting a boolean mask.
-    torch.ge(to_device(drawn, x.device), threshold, out=mask).mul_(1.0 / (1.0 - rate))
+    torch.ge(drawn, threshold, out=mask).mul_(1.0 / (1.0 - rate))
     mask = mask.view(drawn_shape)
     return mask.permute(0, 3, 1, 2) if channels_last else mask
 
 
 def _draw_integers(
-    items: int, values: int, rate: float, generator: torch.Generator
+    shape: tuple[int, int], rate: float, generator: torch.Generator, device: torch.device
 ) -> tuple[Tensor, int]:
     """Draw integers [items, values] and return them with the smallest value that is kept.
 
@@ -102,9 +103,10 @@ def _draw_integers(
     get the same bits as the whole batch. A rate n/256 is exact with 8 bits per
     value; any other rate uses 32 bits and is exact to within 2^-33.
     """
+    items, values = shape
     dtype, bits, lowest = torch.uint8, 8, 0
     if (rate * 2**bits) % 1.0:
         dtype, bits, lowest = torch.int32, 32, -(2**31)
-    words = torch.empty(items, -(-values * bits // 64), dtype=torch.int64, device="cpu")
+    words = torch.empty(items, -(-values * bits // 64), dtype=torch.int64, device=device)
     words.random_(-(2**63), None, generator=generator)
     return words.view(dtype)[:, :values], lowest + round(rate * 2**bits)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genretune.data.batches import epoch_order, gather, labels, max_offsets
+from genretune.data.batches import ResidentSamples, epoch_order, gather, labels, max_offsets
 from genretune.data.errors import DataError
 from genretune.data.windows import WindowSet
 
@@ -32,6 +32,32 @@ def test_offsets_move_the_start(two) -> None:
     assert (x_BCT[:, 0] * 32768).tolist() == [[2, 3, 4, 5, 6, 7], [7, 8, 9, 9, 9, 9]]
     with pytest.raises(DataError, match="inside its clip"):
         gather(store, windows, np.array([1]), length=6, offsets=np.array([6]))
+
+
+def test_samples_on_a_device_give_the_same_bits_as_the_memory_map(make_store) -> None:
+    store = make_store(["a.0", "b.0", "c.0"], length=[50, 9, 30])
+    raw = np.random.RandomState(1).randint(-(2**15), 2**15, 50).astype(np.int16)
+    raw[:2] = -(2**15), 2**15 - 1
+    store.samples = lambda i: raw[: store.lengths[i]]  # type: ignore[method-assign]
+    windows = WindowSet(np.array([0, 0, 0, 2, 2]), np.array([0, 20, 49, 0, 29]))
+    sent: list[torch.Tensor] = []
+    resident = ResidentSamples(store, [2, 0, 2], lambda tensor: sent.append(tensor) or tensor)  # type: ignore[func-returns-value]
+    assert [(one.dtype, len(one)) for one in sent] == [(torch.int16, 80)]  # each clip once
+    places = resident.places(windows)
+    for rows, offsets in (([3, 0, 4, 1, 2], None), ([0, 3, 1, 0], [7, 0, 29, 49])):
+        at = torch.tensor(rows)
+        moved = None if offsets is None else torch.tensor(offsets)
+        x_BCT = resident.gather(places[at], length=20, offsets=moved)
+        assert x_BCT.dtype == torch.float32
+        assert torch.equal(x_BCT, gather(store, windows, at, length=20, offsets=moved))
+
+
+@pytest.mark.parametrize(("clip", "start"), [(0, 10), (0, -1), (1, 0)])
+def test_windows_outside_the_samples_on_a_device(two, clip: int, start: int) -> None:
+    store, _ = two
+    resident = ResidentSamples(store, [0], lambda tensor: tensor)
+    with pytest.raises(DataError, match="must start inside its clip"):
+        resident.places(WindowSet(np.array([0, clip]), np.array([0, start])))
 
 
 def test_max_offsets_keep_windows_inside_their_clips(two) -> None:

@@ -1,5 +1,5 @@
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -11,6 +11,7 @@ from genretune.models.augment import (
     SpecAugment,
     WhiteNoise,
     draw_mixup,
+    draw_noise,
     draw_offset,
 )
 from genretune.models.build import AUGMENTATIONS, build_augment
@@ -23,6 +24,17 @@ SEEDED = [
     (SpecAugment(freq_width=5, fill="zero"), (6, 2, 20, 30)),
 ]
 SEEDS = [11, 12, 13, 14, 15, 16]
+CPU = torch.device("cpu")
+
+
+def apply(module: nn.Module, x: Tensor, seeds: Sequence[int]) -> Tensor:
+    """Draw a row for each item, and augment the items with them."""
+    if isinstance(module, SpecAugment):
+        return module(x, module.draw(seeds, tuple(x.shape[1:])))  # type: ignore[arg-type]
+    if isinstance(module, WhiteNoise):
+        return module(x, module.draw(seeds), draw_noise(seeds, x.shape[1:], CPU))
+    assert isinstance(module, RandomGain)
+    return module(x, module.draw(seeds))
 
 
 @pytest.mark.parametrize(("module", "shape"), SEEDED)
@@ -30,10 +42,12 @@ def test_items_do_not_depend_on_the_rest_of_the_batch(
     module: nn.Module, shape: tuple[int, ...], noise: Callable[..., Tensor]
 ) -> None:
     x = noise(*shape)
-    together = module(x, SEEDS)
+    together = apply(module, x, SEEDS)
     for item in (0, 3, 5):
-        assert torch.equal(module(x[item : item + 1], SEEDS[item : item + 1])[0], together[item])
-    assert torch.equal(module(x.flip(0), SEEDS[::-1]), together.flip(0))
+        assert torch.equal(
+            apply(module, x[item : item + 1], SEEDS[item : item + 1])[0], together[item]
+        )
+    assert torch.equal(apply(module, x.flip(0), SEEDS[::-1]), together.flip(0))
 
 
 @pytest.mark.parametrize(("module", "shape"), SEEDED)
@@ -41,12 +55,12 @@ def test_draws_depend_only_on_the_seeds(
     module: nn.Module, shape: tuple[int, ...], noise: Callable[..., Tensor]
 ) -> None:
     x = noise(*shape)
-    before = module(x, SEEDS)
+    before = apply(module, x, SEEDS)
     torch.rand(7)
     state = torch.get_rng_state()
-    assert torch.equal(module(x, SEEDS), before)
+    assert torch.equal(apply(module, x, SEEDS), before)
     assert torch.equal(torch.get_rng_state(), state)
-    assert not torch.equal(module(x, [seed + 100 for seed in SEEDS]), before)
+    assert not torch.equal(apply(module, x, [seed + 100 for seed in SEEDS]), before)
     assert not torch.equal(before, x)
 
 
@@ -57,44 +71,75 @@ def test_evaluation_returns_the_input(
     x = noise(*shape)
     module.eval()
     try:
-        assert module(x, SEEDS) is x
+        assert apply(module, x, SEEDS) is x
     finally:
         module.train()
 
 
 @pytest.mark.parametrize(("module", "shape"), SEEDED)
-def test_a_wrong_number_of_seeds(module: nn.Module, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ModelError, match="one seed for each of the 6 items, got 1"):
-        module(torch.zeros(shape), [1])
+def test_a_wrong_number_of_rows(module: nn.Module, shape: tuple[int, ...]) -> None:
+    rows: list[Tensor] = [torch.zeros(1, 4, 2, dtype=torch.int64)]
+    if isinstance(module, WhiteNoise):
+        rows.append(torch.zeros(shape))
+    with pytest.raises(ModelError, match="one row of draws for each of the 6 items, got 1"):
+        module(torch.zeros(shape), *rows)
+
+
+def test_draws_of_an_epoch_are_those_that_each_item_always_had() -> None:
+    """A generator for each item, read in this order: recorded trials are replayed with it."""
+
+    def uniform(generator: torch.Generator, low: float, high: float) -> float:
+        return low + (high - low) * float(torch.rand((), dtype=torch.float64, generator=generator))
+
+    def interval(generator: torch.Generator, length: int, widest: int) -> list[int]:
+        width = int(torch.randint(0, widest + 1, (), generator=generator))
+        start = int(torch.randint(0, length - width + 1, (), generator=generator))
+        return [start, start + width]
+
+    gain, ratio, noise, masks = [], [], [], []
+    for seed in SEEDS:
+        one = torch.Generator().manual_seed(seed)
+        gain.append(10.0 ** (uniform(one, -6.0, 6.0) / 20.0))
+        one = torch.Generator().manual_seed(seed)
+        ratio.append(10.0 ** (-uniform(one, 10.0, 40.0) / 10.0))
+        noise.append(torch.empty(1, 40).normal_(generator=one))
+        one = torch.Generator().manual_seed(seed)
+        bins = [interval(one, 20, 5) for _ in range(2)]
+        masks.append([*bins, interval(one, 30, 6)])
+    assert torch.equal(RandomGain().draw(SEEDS), torch.tensor(gain))
+    assert torch.equal(WhiteNoise().draw(SEEDS), torch.tensor(ratio))
+    assert torch.equal(draw_noise(SEEDS, (1, 40), CPU), torch.stack(noise))
+    augment = SpecAugment(freq_width=5, time_masks=1, time_width=24, time_share=0.2)
+    assert torch.equal(augment.draw(SEEDS, (2, 20, 30)), torch.tensor(masks))
 
 
 def test_gain_stays_within_its_bounds(noise: Callable[..., Tensor]) -> None:
     x = noise(200, 1, 4)
-    gains = 20 * torch.log10(RandomGain(min_db=-3, max_db=2)(x, range(200)) / x).mean((1, 2))
+    gains = 20 * torch.log10(apply(RandomGain(min_db=-3, max_db=2), x, range(200)) / x).mean((1, 2))
     assert -3.001 < float(gains.min()) < -2.8
     assert 1.8 < float(gains.max()) < 2.001
 
 
 def test_noise_has_the_configured_ratio(noise: Callable[..., Tensor]) -> None:
     x = noise(5, 1, 4000) * torch.tensor([1e-3, 0.1, 1.0, 10.0, 0.5])[:, None, None]
-    added = WhiteNoise(min_snr_db=20, max_snr_db=20)(x, range(5)) - x
+    added = apply(WhiteNoise(min_snr_db=20, max_snr_db=20), x, range(5)) - x
     snr = 10 * torch.log10(x.square().mean((1, 2)) / added.square().mean((1, 2)))
     torch.testing.assert_close(snr, torch.full((5,), 20.0), rtol=0, atol=0.01)
-    drawn = WhiteNoise(min_snr_db=5, max_snr_db=30)(x, range(5)) - x
+    drawn = apply(WhiteNoise(min_snr_db=5, max_snr_db=30), x, range(5)) - x
     ratios = 10 * torch.log10(x.square().mean((1, 2)) / drawn.square().mean((1, 2)))
     assert bool((ratios > 4.9).all() and (ratios < 30.1).all() and ratios.std() > 1)
 
 
 def test_silence_stays_silent() -> None:
     silence = torch.zeros(2, 1, 50)
-    assert torch.equal(WhiteNoise()(silence, [1, 2]), silence)
+    assert torch.equal(apply(WhiteNoise(), silence, [1, 2]), silence)
 
 
 def test_equal_bounds() -> None:
     x = torch.ones(2, 1, 3)
-    loud = RandomGain(min_db=20, max_db=20)(x, [1, 2])
+    loud = apply(RandomGain(min_db=20, max_db=20), x, [1, 2])
     torch.testing.assert_close(loud, 10 * x, rtol=1e-6, atol=0)
-    WhiteNoise(min_snr_db=10, max_snr_db=10)(x, [1, 2])
+    apply(WhiteNoise(min_snr_db=10, max_snr_db=10), x, [1, 2])
 
 
 def test_reversed_bounds() -> None:
@@ -106,14 +151,14 @@ def test_reversed_bounds() -> None:
 
 def test_masks_cover_whole_bands_or_frames_in_all_channels() -> None:
     bands = SpecAugment(freq_masks=1, freq_width=6, time_masks=0, fill="zero")
-    masked = bands(torch.ones(50, 2, 20, 30), range(50)) == 0
+    masked = apply(bands, torch.ones(50, 2, 20, 30), range(50)) == 0
     assert torch.equal(masked[:, 0], masked[:, 1])
     rows = masked[:, 0].all(2)
     assert torch.equal(rows, masked[:, 0].any(2))
     widths = rows.sum(1)
     assert int(widths.min()) == 0 and int(widths.max()) == 6
     intervals = SpecAugment(freq_masks=0, time_masks=1, time_width=25, time_share=0.3, fill="zero")
-    masked = intervals(torch.ones(80, 1, 20, 30), range(80))[:, 0] == 0
+    masked = apply(intervals, torch.ones(80, 1, 20, 30), range(80))[:, 0] == 0
     columns = masked.all(1)
     assert torch.equal(columns, masked.any(1))
     assert int(columns.sum(1).max()) == math.floor(0.3 * 30)
@@ -121,7 +166,7 @@ def test_masks_cover_whole_bands_or_frames_in_all_channels() -> None:
 
 def test_masked_values_become_the_mean(noise: Callable[..., Tensor]) -> None:
     x = noise(3, 1, 20, 30) + 5
-    out = SpecAugment(freq_masks=1, freq_width=20, time_masks=0)(x, [1, 2, 3])
+    out = apply(SpecAugment(freq_masks=1, freq_width=20, time_masks=0), x, [1, 2, 3])
     for item in range(3):
         changed = out[item] != x[item]
         assert torch.equal(out[item][changed], x[item].mean().expand(int(changed.sum())))
@@ -132,16 +177,16 @@ def test_a_mask_wider_than_the_image() -> None:
     with pytest.raises(ModelError, match="at most the feature's 8 bins, got 12"):
         module.check((1, 8, 30))
     with pytest.raises(ModelError, match="at most the feature's 8 bins, got 12"):
-        module(torch.zeros(1, 1, 8, 30), [1])
+        module.draw([1], (1, 8, 30))
     SpecAugment(freq_masks=0, freq_width=12).check((1, 8, 30))
 
 
 def test_mixup_blends(noise: Callable[..., Tensor]) -> None:
     x, partner = noise(2, 1, 5), noise(2, 1, 5, seed=1)
-    out = Mixup()(x, partner, [1.0, 0.25])
+    out = Mixup()(x, partner, torch.tensor([1.0, 0.25]))
     assert torch.equal(out[0], x[0])
     torch.testing.assert_close(out[1], 0.25 * x[1] + 0.75 * partner[1])
-    assert Mixup().eval()(x, partner, [0.5, 0.5]) is x
+    assert Mixup().eval()(x, partner, torch.tensor([0.5, 0.5])) is x
 
 
 def test_draw_mixup() -> None:
@@ -175,5 +220,5 @@ def test_every_augmentation_declares_its_domain() -> None:
 def test_all_together(noise: Callable[..., Tensor]) -> None:
     built = build_augment({name: {} for name in AUGMENTATIONS})
     x = noise(2, 1, 300)
-    x = built["noise"](built["gain"](x, [1, 2]), [3, 4])
-    assert torch.isfinite(built["specaugment"](x.view(2, 1, 15, 20), [5, 6])).all()
+    x = apply(built["noise"], apply(built["gain"], x, [1, 2]), [3, 4])
+    assert torch.isfinite(apply(built["specaugment"], x.view(2, 1, 15, 20), [5, 6])).all()

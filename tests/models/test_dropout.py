@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from genretune.models import draws
 from genretune.models.dropout import SeededDropout, seed_dropout
 from genretune.models.errors import ModelError
 
@@ -59,6 +60,22 @@ def test_mask_does_not_depend_on_the_memory_format(rate: float) -> None:
     out = drop(x.to(memory_format=torch.channels_last), rate, 2)
     assert torch.equal(out, drop(x, rate, 2))
     assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_the_mask_is_drawn_on_the_device_of_its_input(
+    monkeypatch: pytest.MonkeyPatch, rate: float
+) -> None:
+    asked: list[tuple[torch.device, int]] = []
+
+    def generator(device: torch.device, seed: int) -> torch.Generator:
+        asked.append((device, seed))
+        return torch.Generator()
+
+    monkeypatch.setattr(draws, "generator", generator)
+    x = torch.ones(4, 3, 5, 7, device="meta")  # a tensor of another device would raise
+    assert drop(x, rate, 3).device.type == "meta"
+    assert asked == [(torch.device("meta"), 3)]
 
 
 def test_setting_the_seed_restarts_the_stream() -> None:

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from genretune.data.batches import gather, labels, max_offsets
+from genretune.data.batches import ResidentSamples, labels, max_offsets
 from genretune.data.errors import DataError
 from genretune.data.splits.fold_windows import fold_windows
 from genretune.data.store import Store
@@ -16,7 +19,7 @@ from genretune.data.windows import WindowSet, window_hop, window_length
 from genretune.models.augment import Mixup, SpecAugment
 from genretune.models.build import build_augment, build_feature, build_model, feature_shape
 from genretune.models.errors import ModelError
-from genretune.models.layers import to_device
+from genretune.models.layers import Shape, to_device
 from genretune.models.plugins import merge
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.literals import Device
@@ -25,6 +28,7 @@ from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.losses import Loss, build_loss
 from genretune.tune.training.lr_schedule import LrSchedule
 from genretune.tune.training.optimizers import build_optimizer
+from genretune.tune.training.waveforms import Rows, Waveforms, resident_samples
 
 CPU_MICRO_BATCH = 8
 """Windows whose activations fit the caches of one core; 4 to 16 are about as fast."""
@@ -55,6 +59,8 @@ class Components:
 
     Attributes:
         samples: length of one window in samples.
+        image_shape: (C, F, T) of the feature's image of one window.
+        resident: the samples of all windows, if they lie on the trial's device.
     """
 
     config: TrialConfig
@@ -62,6 +68,7 @@ class Components:
     train: FoldSubset
     validation: FoldSubset
     samples: int
+    image_shape: Shape
     waveform_augment: dict[str, nn.Module]
     spectrogram_augment: dict[str, nn.Module]
     mixup: Mixup | None
@@ -71,11 +78,21 @@ class Components:
     optimizer: Optimizer
     schedule: LrSchedule
     device: torch.device
+    resident: ResidentSamples | None
 
-    def waveforms(self, subset: FoldSubset, rows: Tensor, offsets: Tensor | None = None) -> Tensor:
-        """Return the waveforms [B, 1, T] of the windows ``rows``, on the trial's device."""
-        batch = gather(self.store, subset.windows, rows, length=self.samples, offsets=offsets)
-        return self.send(batch)
+    def waveforms(self, subset: FoldSubset) -> Waveforms:
+        """Return a reader of the subset's waveforms, for one pass over it."""
+        return Waveforms(
+            self.store,
+            subset.windows,
+            length=self.samples,
+            resident=self.resident,
+            send=self.send,
+        )
+
+    def rows(self, numbers: NDArray[np.int64]) -> Rows:
+        """Return the numbers of rows [B], for use on the CPU and on the trial's device."""
+        return Rows(numbers, self.send(torch.from_numpy(numbers)))
 
     def send(self, tensor: Tensor) -> Tensor:
         """Return ``tensor`` on the trial's device."""
@@ -96,12 +113,7 @@ def build_components(
         TuneError, DataError, ModelError: the configuration is inconsistent or does not suit the
             data.
     """
-    if store.samples_digest != config.data.samples:
-        raise TuneError(
-            f"data.samples: must be the digest of the corpus, got {config.data.samples[:12]}... "
-            f"for a corpus of {store.samples_digest[:12]}... (open the corpus "
-            "that the trial was configured for)"
-        )
+    _check_samples(config, store)
     window = config.data.window
     fold = fold_windows(store, split=config.data.split, window=window, exclude=config.data.exclude)
     samples = window_length(window, store.sample_rate)
@@ -113,6 +125,7 @@ def build_components(
     feature, model = build_network(
         config, classes=len(store.classes), samples=samples, plugins=plugins
     )
+    image_shape = feature_shape(feature, channels=1, samples=samples)
     # On the CPU, before the move: a GPU's generator draws other values from the same seed.
     initialise(model, config.seed)
     feature, model = feature.to(device), model.to(device)
@@ -127,6 +140,7 @@ def build_components(
         train=train,
         validation=validation,
         samples=samples,
+        image_shape=image_shape,
         waveform_augment={k: m for k, m in augment.items() if m.domain == "waveform"},
         spectrogram_augment={k: m for k, m in augment.items() if m.domain == "spectrogram"},
         mixup=next((m for m in augment.values() if isinstance(m, Mixup)), None),
@@ -141,6 +155,9 @@ def build_components(
             epochs=config.epochs,
         ),
         device=device,
+        resident=resident_samples(
+            store, (train.windows, validation.windows), device, partial(to_device, device=device)
+        ),
     )
     _fit_feature(components)
     return components
@@ -200,6 +217,15 @@ def with_automatic_micro_batch(config: TrialConfig, plugins: Plugins | None) -> 
     return config.model_copy(update={"micro_batch_size": CPU_MICRO_BATCH})
 
 
+def _check_samples(config: TrialConfig, store: Store) -> None:
+    if store.samples_digest != config.data.samples:
+        raise TuneError(
+            f"data.samples: must be the digest of the corpus, got {config.data.samples[:12]}... "
+            f"for a corpus of {store.samples_digest[:12]}... (open the corpus "
+            "that the trial was configured for)"
+        )
+
+
 def _fold_subset(store: Store, windows: WindowSet, samples: int, hop: int) -> FoldSubset:
     if len(windows) == 0:
         raise DataError(
@@ -224,6 +250,9 @@ def _fit_feature(components: Components) -> None:
     """Fit the feature to the training windows if it needs their statistics."""
     if not needs_statistics(components.feature):
         return
-    rows = torch.arange(len(components.train)).split(components.config.eval_batch_size)
+    rows = components.rows(np.arange(len(components.train)))
+    waveforms = components.waveforms(components.train)
     with torch.no_grad():
-        components.feature.fit(components.waveforms(components.train, chunk) for chunk in rows)  # type: ignore[operator]
+        components.feature.fit(  # type: ignore[operator]
+            waveforms.read(chunk) for chunk in rows.split(components.config.eval_batch_size)
+        )

@@ -5,15 +5,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from genretune.data.batches import epoch_order
 from genretune.models.dropout import seed_dropout
 from genretune.tune.reproducibility.seeds import derive
 from genretune.tune.training.components import Components, FoldSubset
 from genretune.tune.training.forward import forward
-from genretune.tune.training.inputs import Batch, draw_batch, training_images
+from genretune.tune.training.inputs import Batch, EpochInputs
 from genretune.tune.training.metrics import Scores, compute_scores
 from genretune.tune.training.snapshot import weights_digest
 
@@ -56,9 +57,9 @@ def train_epoch(components: Components, epoch: int, *, on_step: OnStep = lambda:
     """Train over all training windows once and score the logits computed on the way."""
     config = components.config
     components.model.train()
-    order = epoch_order(len(components.train), derive(config.seed, "order", epoch))
+    inputs = EpochInputs(components, epoch)
     outputs = _Outputs(components.train)
-    for index, rows in enumerate(order.split(config.batch_size)):
+    for index, batch in enumerate(inputs.batches()):
         on_step()
 
         def dropout_seed(name: str, index: int = index) -> int:
@@ -66,7 +67,7 @@ def train_epoch(components: Components, epoch: int, *, on_step: OnStep = lambda:
 
         # Seeded anew for every batch, so a restart at any epoch draws the same masks.
         seed_dropout(components.model, dropout_seed)
-        _step(components, draw_batch(components, rows, epoch), epoch, outputs)
+        _step(components, inputs, batch, outputs)
         components.schedule.after_batch()
     return outputs.scores()
 
@@ -78,28 +79,30 @@ def evaluate(
     config, loss = components.config, components.loss
     components.model.eval()
     outputs = _Outputs(subset)
+    waveforms, targets = components.waveforms(subset), components.send(subset.target)
+    every = components.rows(np.arange(len(subset)))
     with torch.no_grad():
-        for rows in torch.arange(len(subset)).split(config.eval_batch_size):
+        for rows in every.split(config.eval_batch_size):
             on_step()
-            images = components.feature(components.waveforms(subset, rows))
+            images = components.feature(waveforms.read(rows))
             logits = forward(components.model, images, config)
-            target = components.send(subset.target[rows])
-            outputs.add(rows, logits, loss.values(logits, target), loss.weights(target))
+            target = targets[rows.device]
+            outputs.add(rows.host, logits, loss.values(logits, target), loss.weights(target))
     return outputs.scores()
 
 
-def _step(components: Components, batch: Batch, epoch: int, outputs: "_Outputs") -> None:
+def _step(components: Components, inputs: EpochInputs, batch: Batch, outputs: "_Outputs") -> None:
     """Take one optimizer step on a batch, computed in micro-batches if configured."""
     config, loss = components.config, components.loss
     # The weights of the whole batch: each micro-batch must divide by the same sum, or the last,
     # shorter one would count more than its share in the gradient.
-    total = batch.blend(loss.weights, components).sum()
+    total = batch.blend(loss.weights).sum()
     components.optimizer.zero_grad(set_to_none=True)
     for chunk in batch.split(config.micro_batch_size or len(batch.rows)):
-        logits = forward(components.model, training_images(components, chunk, epoch), config)
-        values = chunk.blend(partial(loss.values, logits), components)
+        logits = forward(components.model, inputs.images(chunk), config)
+        values = chunk.blend(partial(loss.values, logits))
         (values.sum() / total).backward()
-        outputs.add(chunk.rows, logits, values, chunk.blend(loss.weights, components))
+        outputs.add(chunk.rows.host, logits, values, chunk.blend(loss.weights))
     if config.clip_grad_norm is not None:
         torch.nn.utils.clip_grad_norm_(components.model.parameters(), config.clip_grad_norm)
     components.optimizer.step()
@@ -113,10 +116,10 @@ class _Outputs:
 
     def __init__(self, subset: FoldSubset) -> None:
         self._subset = subset
-        self._rows: list[Tensor] = []
+        self._rows: list[NDArray[np.int64]] = []
         self._columns: tuple[list[Tensor], ...] = ([], [], [])
 
-    def add(self, rows: Tensor, *outputs: Tensor) -> None:
+    def add(self, rows: NDArray[np.int64], *outputs: Tensor) -> None:
         """Append the logits [B, C], loss values [B] and weights [B] of the windows ``rows``."""
         self._rows.append(rows)
         for column, tensor in zip(self._columns, outputs, strict=True):
@@ -124,7 +127,7 @@ class _Outputs:
 
     def scores(self) -> Scores:
         """Return the scores of the whole pass, which must have covered every window once."""
-        rows = torch.cat(self._rows)
+        rows = torch.from_numpy(np.concatenate(self._rows))
         columns = (torch.cat(column).cpu() for column in self._columns)
         # Back to window order: float sums depend on the order of their terms, and scores must not
         # depend on the order of training.

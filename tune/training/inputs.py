@@ -1,8 +1,5 @@
 """Network inputs from rows of the training subset: offset, augmentation, mixup, feature.
 
-Every draw is a function of (seed, kind, epoch, window), so the draw for one window depends neither
-on the other windows of its batch nor on which other augmentations are enabled.
-
 Shapes: B windows, C channels, S samples, F bins, T frames.
 """
 
@@ -12,9 +9,31 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genretune.models.augment import draw_mixup, draw_offset
+from genretune.data.batches import epoch_order
+from genretune.models.augment import WhiteNoise, draw_noise
 from genretune.tune.reproducibility.seeds import derive
 from genretune.tune.training.components import Components
+from genretune.tune.training.epoch_draws import OFFSET, PARTNER, SHARE, draw_tables, window_seeds
+from genretune.tune.training.waveforms import Rows
+
+
+@dataclass(frozen=True)
+class Partners:
+    """Mixup partners of the windows of a batch.
+
+    Attributes:
+        rows: row of each partner [B].
+        target: class of each partner, int64 [B], on the trial's device.
+        share: share of the window itself in the mixture, float32 [B], on the trial's device; the
+            partner has the rest.
+    """
+
+    rows: Rows
+    target: Tensor
+    share: Tensor
+
+    def __getitem__(self, places: slice) -> "Partners":
+        return Partners(self.rows[places], self.target[places], self.share[places])
 
 
 @dataclass(frozen=True)
@@ -22,24 +41,22 @@ class Batch:
     """Training windows ``rows`` [B], each unmixed or mixed with a partner.
 
     Attributes:
-        partners: row of each window's mixup partner, int64 [B]; None without mixup.
-        share: share of the window itself in the mixture, float32 [B]; the partner has the rest.
+        target: class of each window, int64 [B], on the trial's device.
+        partners: None without mixup.
     """
 
-    rows: Tensor
-    partners: Tensor | None = None
-    share: Tensor | None = None
+    rows: Rows
+    target: Tensor
+    partners: Partners | None = None
 
     def split(self, size: int) -> Iterator["Batch"]:
         """Yield micro-batches of at most ``size`` windows."""
         for start in range(0, len(self.rows), size):
             chunk = slice(start, start + size)
-            if self.partners is None or self.share is None:
-                yield Batch(self.rows[chunk])
-            else:
-                yield Batch(self.rows[chunk], self.partners[chunk], self.share[chunk])
+            partners = None if self.partners is None else self.partners[chunk]
+            yield Batch(self.rows[chunk], self.target[chunk], partners)
 
-    def blend(self, function: Callable[[Tensor], Tensor], components: Components) -> Tensor:
+    def blend(self, function: Callable[[Tensor], Tensor]) -> Tensor:
         """Return ``function`` of the windows' targets and of their partners', blended by share.
 
         Args:
@@ -48,57 +65,74 @@ class Batch:
         Returns:
             ``share * function(own) + (1 - share) * function(partner)``, [B].
         """
-        target = components.train.target
-        own = function(components.send(target[self.rows]))
-        if self.partners is None or self.share is None:
+        own = function(self.target)
+        if self.partners is None:
             return own
-        share = components.send(self.share)
-        return share * own + (1.0 - share) * function(components.send(target[self.partners]))
+        share = self.partners.share
+        return share * own + (1.0 - share) * function(self.partners.target)
 
 
-def draw_batch(components: Components, rows: Tensor, epoch: int) -> Batch:
-    """Return the windows ``rows`` [B], with mixup partners drawn for them if mixup is enabled."""
-    if components.mixup is None:
-        return Batch(rows)
-    seeds = _seeds(components, "mixup", rows, epoch)
-    draws = [draw_mixup(seed, len(components.train), components.mixup.alpha) for seed in seeds]
-    partners, share = zip(*draws, strict=True)
-    return Batch(rows, torch.tensor(partners), torch.tensor(share, dtype=torch.float32))
+class EpochInputs:
+    """The batches of one epoch and their images.
 
-
-def training_images(components: Components, batch: Batch, epoch: int) -> Tensor:
-    """Return the network's input for ``batch``: [B, C, F, T] on the trial's device, no gradient."""
-    with torch.no_grad():
-        x_BCS = _augmented_waveforms(components, batch.rows, epoch)
-        if components.mixup is not None and batch.partners is not None and batch.share is not None:
-            # A partner is augmented from its own row's seed, as if it were a window of the batch.
-            partner_BCS = _augmented_waveforms(components, batch.partners, epoch)
-            x_BCS = components.mixup(x_BCS, partner_BCS, batch.share.tolist())
-        x_BCFT: Tensor = components.feature(x_BCS)
-        for name, augment in components.spectrogram_augment.items():
-            x_BCFT = augment(x_BCFT, _seeds(components, name, batch.rows, epoch))
-    return x_BCFT
-
-
-def _augmented_waveforms(components: Components, rows: Tensor, epoch: int) -> Tensor:
-    """Return the waveforms [B, C, S] of training windows, shifted and augmented."""
-    offsets = None
-    if components.config.data.window.random_offset:
-        limits = components.train.max_offset[rows].tolist()
-        seeds = _seeds(components, "offset", rows, epoch)
-        draws = [draw_offset(seed, limit) for seed, limit in zip(seeds, limits, strict=True)]
-        offsets = torch.tensor(draws)
-    x_BCS = components.waveforms(components.train, rows, offsets)
-    for name, augment in components.waveform_augment.items():
-        x_BCS = augment(x_BCS, _seeds(components, name, rows, epoch))
-    return x_BCS
-
-
-def _seeds(components: Components, kind: str, rows: Tensor, epoch: int) -> list[int]:
-    """Return one seed per window.
-
-    They are keyed by the row in the training subset, not by the position in the batch: batch size
-    and window order must not change a window's augmentation.
+    Order, targets and all scalars that the epoch draws are sent to the trial's device here, once;
+    a step looks them up there. Noise is drawn on the device (masks of dropout are the model's).
     """
-    seed = components.config.seed
-    return [derive(seed, "augment", kind, epoch, row) for row in rows.tolist()]
+
+    def __init__(self, components: Components, epoch: int) -> None:
+        self._components, self._epoch = components, epoch
+        send, train = components.send, components.train
+        tables = draw_tables(components, epoch)
+        self._tables = {name: send(table) for name, table in tables.items()}
+        self._host = {name: tables[name].numpy() for name in (OFFSET, PARTNER) if name in tables}
+        self._target = send(train.target)
+        self._waveforms = components.waveforms(train)
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the batches of the epoch: every training window once, in an order of its seed."""
+        components = self._components
+        seed = derive(components.config.seed, "order", self._epoch)
+        order = components.rows(epoch_order(len(components.train), seed).numpy())
+        for rows in order.split(components.config.batch_size):
+            yield self.batch(rows)
+
+    def batch(self, rows: Rows) -> Batch:
+        """Return the windows ``rows``, with their mixup partners if mixup is enabled."""
+        target = self._target[rows.device]
+        if PARTNER not in self._tables:
+            return Batch(rows, target)
+        partners = self._look_up(PARTNER, rows)
+        share = self._tables[SHARE][rows.device]
+        return Batch(rows, target, Partners(partners, self._target[partners.device], share))
+
+    def images(self, batch: Batch) -> Tensor:
+        """Return the network's input: [B, C, F, T] on the trial's device, no gradient."""
+        components = self._components
+        with torch.no_grad():
+            x_BCS = self._augmented_waveforms(batch.rows)
+            if components.mixup is not None and batch.partners is not None:
+                # A partner is augmented from its own row's seed, as if it were in the batch.
+                partner_BCS = self._augmented_waveforms(batch.partners.rows)
+                x_BCS = components.mixup(x_BCS, partner_BCS, batch.partners.share)
+            x_BCFT: Tensor = components.feature(x_BCS)
+            for name, augment in components.spectrogram_augment.items():
+                x_BCFT = augment(x_BCFT, self._tables[name][batch.rows.device])
+        return x_BCFT
+
+    def _augmented_waveforms(self, rows: Rows) -> Tensor:
+        """Return the waveforms [B, C, S] of training windows, shifted and augmented."""
+        components = self._components
+        offsets = self._look_up(OFFSET, rows) if OFFSET in self._tables else None
+        x_BCS = self._waveforms.read(rows, offsets)
+        for name, augment in components.waveform_augment.items():
+            drawn = self._tables[name][rows.device]
+            if isinstance(augment, WhiteNoise):
+                seeds = window_seeds(components, name, rows.host.tolist(), self._epoch)
+                x_BCS = augment(x_BCS, drawn, draw_noise(seeds, x_BCS.shape[1:], x_BCS.device))
+            else:
+                x_BCS = augment(x_BCS, drawn)
+        return x_BCS
+
+    def _look_up(self, table: str, rows: Rows) -> Rows:
+        """Return the numbers of a table that the CPU needs, too."""
+        return Rows(self._host[table][rows.host], self._tables[table][rows.device])

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,7 +11,7 @@ from genretune.data.store import Store
 from genretune.tune.training import epoch as module
 from genretune.tune.training.components import build_components
 from genretune.tune.training.epoch import evaluate, run_epoch, train_epoch
-from genretune.tune.training.inputs import Batch
+from genretune.tune.training.inputs import EpochInputs
 from genretune.tune.training.metrics import COLUMNS
 from genretune.tune.training.resolve_config import trial_config
 
@@ -57,7 +58,9 @@ def test_micro_batches_give_the_gradients_of_the_whole_batch(store: Store, tiny:
         components.model.double(), components.feature.double()
         components.model.eval()  # without dropout
         outputs = module._Outputs(components.train)
-        module._step(components, Batch(torch.arange(16)), 1, outputs)
+        inputs = EpochInputs(components, 1)
+        batch = inputs.batch(components.rows(np.arange(16)))
+        module._step(components, inputs, batch, outputs)
         return [p.grad for p in components.model.parameters() if p.grad is not None]
 
     for whole, split in zip(gradients(None), gradients(5), strict=True):
