@@ -1,6 +1,8 @@
 """Argument types and helpers shared by the architectures."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Annotated, TypeVar
 
 import torch
@@ -65,3 +67,32 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def sent_ahead(tensors: Iterable[Tensor], device: torch.device, *, depth: int) -> Iterator[Tensor]:
+    """Yield CPU tensors on ``device``; on CUDA up to ``depth`` of them are copied in advance.
+
+    They are copied on a stream of their own, so the GPU computes meanwhile. On a CPU each tensor is
+    taken when it is asked for. The CUDA path has not been tested on a GPU yet.
+    """
+    if device.type != "cuda":
+        # not a loop, whose variable would keep the last tensor alive while the network computes
+        yield from map(partial(to_device, device=device), tensors)
+        return
+    stream = torch.cuda.Stream(device)
+    ahead: deque[tuple[Tensor, torch.cuda.Event]] = deque()
+    for tensor in tensors:
+        with torch.cuda.stream(stream):
+            ahead.append((to_device(tensor, device), stream.record_event()))
+        if len(ahead) > depth:
+            yield _arrived(*ahead.popleft())
+    while ahead:
+        yield _arrived(*ahead.popleft())
+
+
+def _arrived(tensor: Tensor, copied: torch.cuda.Event) -> Tensor:
+    """Let the current stream wait for a copy, and keep its memory until that stream has used it."""
+    current = torch.cuda.current_stream(tensor.device)
+    current.wait_event(copied)
+    tensor.record_stream(current)
+    return tensor

@@ -1,6 +1,6 @@
 """The components of a trial, built from its configuration: data, network, loss, optimizer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from genretune.data.windows import WindowSet, window_hop, window_length
 from genretune.models.augment import Mixup, SpecAugment
 from genretune.models.build import build_augment, build_feature, build_model, feature_shape
 from genretune.models.errors import ModelError
-from genretune.models.layers import Shape, to_device
+from genretune.models.layers import Shape, sent_ahead, to_device
 from genretune.models.plugins import merge
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.literals import Device
@@ -28,7 +28,7 @@ from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.losses import Loss, build_loss
 from genretune.tune.training.lr_schedule import LrSchedule
 from genretune.tune.training.optimizers import build_optimizer
-from genretune.tune.training.waveforms import Rows, Waveforms, resident_samples
+from genretune.tune.training.waveforms import PREFETCH, Rows, Waveforms, resident_samples
 
 CPU_MICRO_BATCH = 8
 """Windows whose activations fit the caches of one core; 4 to 16 are about as fast."""
@@ -88,7 +88,16 @@ class Components:
             length=self.samples,
             resident=self.resident,
             send=self.send,
+            send_ahead=partial(sent_ahead, device=self.device, depth=PREFETCH),
         )
+
+    def in_order(self, subset: FoldSubset) -> Iterator[tuple[Rows, Tensor]]:
+        """Yield all rows of a subset with their waveforms, in batches of ``eval_batch_size``."""
+        waveforms, size = self.waveforms(subset), self.config.eval_batch_size
+        every = self.rows(np.arange(len(subset)))
+        waveforms.expect((rows.host, None) for rows in every.split(size))
+        for rows in every.split(size):
+            yield rows, waveforms.read(rows)
 
     def rows(self, numbers: NDArray[np.int64]) -> Rows:
         """Return the numbers of rows [B], for use on the CPU and on the trial's device."""
@@ -250,9 +259,5 @@ def _fit_feature(components: Components) -> None:
     """Fit the feature to the training windows if it needs their statistics."""
     if not needs_statistics(components.feature):
         return
-    rows = components.rows(np.arange(len(components.train)))
-    waveforms = components.waveforms(components.train)
     with torch.no_grad():
-        components.feature.fit(  # type: ignore[operator]
-            waveforms.read(chunk) for chunk in rows.split(components.config.eval_batch_size)
-        )
+        components.feature.fit(x_BCS for _, x_BCS in components.in_order(components.train))  # type: ignore[operator]

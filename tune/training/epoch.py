@@ -79,12 +79,12 @@ def evaluate(
     config, loss = components.config, components.loss
     components.model.eval()
     outputs = _Outputs(subset)
-    waveforms, targets = components.waveforms(subset), components.send(subset.target)
-    every = components.rows(np.arange(len(subset)))
+    targets = components.send(subset.target)
     with torch.no_grad():
-        for rows in every.split(config.eval_batch_size):
+        for rows, x_BCS in components.in_order(subset):
             on_step()
-            images = components.feature(waveforms.read(rows))
+            images = components.feature(x_BCS)
+            del x_BCS  # its memory is needed for the network
             logits = forward(components.model, images, config)
             target = targets[rows.device]
             outputs.add(rows.host, logits, loss.values(logits, target), loss.weights(target))

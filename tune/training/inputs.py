@@ -6,7 +6,9 @@ Shapes: B windows, C channels, S samples, F bins, T frames.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from genretune.data.batches import epoch_order
@@ -14,7 +16,7 @@ from genretune.models.augment import WhiteNoise, draw_noise
 from genretune.tune.reproducibility.seeds import derive
 from genretune.tune.training.components import Components
 from genretune.tune.training.epoch_draws import OFFSET, PARTNER, SHARE, draw_tables, window_seeds
-from genretune.tune.training.waveforms import Rows
+from genretune.tune.training.waveforms import Read, Rows
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,14 @@ class EpochInputs:
         self._waveforms = components.waveforms(train)
 
     def batches(self) -> Iterator[Batch]:
-        """Yield the batches of the epoch: every training window once, in an order of its seed."""
+        """Yield the batches of the epoch: every training window once, in an order of its seed.
+
+        Their images must be asked for in order, by micro-batches where these are configured.
+        """
         components = self._components
         seed = derive(components.config.seed, "order", self._epoch)
         order = components.rows(epoch_order(len(components.train), seed).numpy())
+        self._waveforms.expect(self._reads(order.host))
         for rows in order.split(components.config.batch_size):
             yield self.batch(rows)
 
@@ -119,6 +125,15 @@ class EpochInputs:
                 x_BCFT = augment(x_BCFT, self._tables[name][batch.rows.device])
         return x_BCFT
 
+    def _reads(self, order: NDArray[np.int64]) -> Iterator[Read]:
+        """Yield what ``images`` will read, for the batches of an epoch in this order."""
+        config, offset = self._components.config, self._host.get(OFFSET)
+        for batch in _split(order, config.batch_size):
+            for chunk in _split(batch, config.micro_batch_size or config.batch_size):
+                partners = [self._host[PARTNER][chunk]] if PARTNER in self._host else []
+                for rows in (chunk, *partners):
+                    yield rows, None if offset is None else offset[rows]
+
     def _augmented_waveforms(self, rows: Rows) -> Tensor:
         """Return the waveforms [B, C, S] of training windows, shifted and augmented."""
         components = self._components
@@ -136,3 +151,8 @@ class EpochInputs:
     def _look_up(self, table: str, rows: Rows) -> Rows:
         """Return the numbers of a table that the CPU needs, too."""
         return Rows(self._host[table][rows.host], self._tables[table][rows.device])
+
+
+def _split(numbers: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    for start in range(0, len(numbers), size):
+        yield numbers[start : start + size]

@@ -5,10 +5,11 @@ step runs on tensors that claim to be on a GPU and have no values (torch's FakeT
 that was left on the CPU raises, and so does reading a value. Only generators are replaced.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -62,6 +63,34 @@ def test_samples_on_the_device_give_the_bits_of_the_memory_map(
     monkeypatch.setattr(waveforms, "gather_samples", lambda *_, **__: reads.append(1))
     assert values(train(config, store)) == values(expected)
     assert not reads
+
+
+@pytest.mark.parametrize("micro_batch_size", [None, 5])
+def test_samples_sent_in_advance_are_those_of_the_step(
+    store: Store, tiny: Tiny, monkeypatch: pytest.MonkeyPatch, micro_batch_size: int | None
+) -> None:
+    feature = tiny()["feature"] | {"normalize": "statistics"}
+    changes = settings(tiny, epochs=2, micro_batch_size=micro_batch_size, feature=feature)
+    config = trial_config(changes)
+    expected = train(config, store)
+    depths: list[int] = []
+
+    def ahead(tensors: Iterable[Tensor], *, device: torch.device, depth: int) -> Iterator[Tensor]:
+        depths.append(depth)
+        return iter([*tensors])  # all of them, which is further ahead than ``depth``
+
+    monkeypatch.setattr(built, "sent_ahead", ahead)
+    assert values(train(config, store)) == values(expected)
+    assert depths == [waveforms.PREFETCH] * (1 + 2 * 2)  # statistics; training and evaluation
+
+
+def test_rows_that_were_not_announced(store: Store, tiny: Tiny) -> None:
+    components = build_components(trial_config(tiny()), store)
+    reader = components.waveforms(components.train)
+    reader.expect([(np.array([3, 4]), None), (np.array([5]), None)])
+    reader.read(components.rows(np.array([3, 4])))
+    with pytest.raises(ValueError, match="in the order that was announced"):
+        reader.read(components.rows(np.array([6])))
 
 
 def test_samples_that_do_not_fit_stay_in_the_memory_map(
@@ -122,6 +151,7 @@ class FakeGpu:
 
         monkeypatch.setattr(draws, "generator", generator)
         monkeypatch.setattr(built, "to_device", lambda tensor, device: self.copy(tensor))
+        monkeypatch.setattr(built, "sent_ahead", lambda tensors, **_: map(self.copy, tensors))
         # fake tensors of a GPU have no backward pass
         monkeypatch.setattr(torch.Tensor, "backward", lambda self: None)
 
