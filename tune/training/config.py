@@ -71,6 +71,11 @@ class TrialConfig(Frozen):
     normalisation, else null.
     """
     eval_batch_size: Count = 16
+    """Windows per forward pass in evaluation; the default fits the caches of a CPU.
+
+    ``auto`` in a user's settings: the default on a CPU; on a GPU twice the windows of a training
+    pass, at least the default and at most ``GPU_EVAL_BATCH_LIMIT``.
+    """
     threads: Count = 1
     device: Device = "cpu"
     memory_format: Literal["channels_last", "contiguous"] = "channels_last"

@@ -2,6 +2,9 @@
 
 Separate from ``config`` since ``micro_batch_size: auto`` depends on the network, which is built
 from a ``TrialConfig``: ``components`` imports ``config``, this module imports both.
+
+``auto`` becomes a number by the device's type and the configuration alone. Sizes change bits, so
+memory found on a machine must not decide them: another machine would compute another trial.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,6 +35,16 @@ DEFAULTS: dict[str, Any] = {
     "lr_scheduler": {"name": None},
 }
 
+GPU_EVAL_BATCHES = 2
+"""Windows of an evaluation batch on a GPU for each window of a training pass.
+
+A GPU needs large batches, but evaluation must not need more memory than training, or a trial that
+fits would fail at the end of its first epoch. By the memory estimate, twice the windows of a
+training pass take .22 to .84 of its memory for the models here, four times up to 1.66.
+"""
+GPU_EVAL_BATCH_LIMIT = 256
+"""No automatic evaluation batch is larger: a clip's windows, a few seconds each, fill a GPU."""
+
 
 def trial_config(
     user_settings: Mapping[str, Any], *, plugins: Mapping[str, Any] | None = None
@@ -40,7 +53,7 @@ def trial_config(
 
     Args:
         user_settings: keys as in ``config.json``; those with defaults may be omitted, and
-            ``device`` and ``micro_batch_size`` may be ``auto``.
+            ``device``, ``micro_batch_size`` and ``eval_batch_size`` may be ``auto``.
         plugins: loaded plug-ins by file name.
 
     Raises:
@@ -50,10 +63,29 @@ def trial_config(
     settings.setdefault("plugins", {name: item.sha256 for name, item in (plugins or {}).items()})
     if settings.get("device", "auto") == "auto":
         settings["device"] = available_device()
-    if automatic_micro_batch := settings.get("micro_batch_size") == "auto":
-        settings["micro_batch_size"] = None
+    automatic = [
+        key for key in ("micro_batch_size", "eval_batch_size") if settings.get(key) == "auto"
+    ]
+    for key in automatic:
+        del settings[key]
+    errors = _resolve_components(settings, plugins or {})
+    config = None
+    try:
+        config = TrialConfig.model_validate(settings)
+    except ValidationError as error:
+        errors += problems(error, TrialConfig)
+    if errors or config is None:
+        raise TuneError("\n".join(errors))
+    _check_combinations(config)
+    if "micro_batch_size" in automatic:
+        config = with_automatic_micro_batch(config, plugins)
+    return _with_automatic_eval_batch(config) if "eval_batch_size" in automatic else config
+
+
+def _resolve_components(settings: dict[str, Any], plugins: Mapping[str, Any]) -> list[str]:
+    """Write out the defaults of every component in ``settings``; return one line per problem."""
     errors: list[str] = []
-    extra_models, extra_features = merge((plugins or {}).values())
+    extra_models, extra_features = merge(plugins.values())
     epochs = settings.get("epochs", TrialConfig.model_fields["epochs"].default)
     resolvers: dict[str, Callable[[Any], Component]] = {
         "feature": lambda value: resolve_feature(value, extra=extra_features),
@@ -80,15 +112,17 @@ def trial_config(
         except (ModelError, TuneError) as error:
             errors.append(str(error))
             settings[key] = {}
-    config = None
-    try:
-        config = TrialConfig.model_validate(settings)
-    except ValidationError as error:
-        errors += problems(error, TrialConfig)
-    if errors or config is None:
-        raise TuneError("\n".join(errors))
-    _check_combinations(config)
-    return with_automatic_micro_batch(config, plugins) if automatic_micro_batch else config
+    return errors
+
+
+def _with_automatic_eval_batch(config: TrialConfig) -> TrialConfig:
+    """Resolve ``eval_batch_size: auto``: the default on a CPU, more on a GPU."""
+    if config.device == "cpu":
+        return config
+    default = config.eval_batch_size
+    size = GPU_EVAL_BATCHES * min(config.micro_batch_size or config.batch_size, config.batch_size)
+    size = min(max(size, default), GPU_EVAL_BATCH_LIMIT)
+    return config.model_copy(update={"eval_batch_size": size})
 
 
 def _check_combinations(config: TrialConfig) -> None:

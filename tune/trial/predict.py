@@ -184,12 +184,16 @@ def stream_windows(
 def on_available_device(config: TrialConfig) -> TrialConfig:
     """Return ``config``, moved to the CPU if it names a GPU and this machine has none.
 
-    The CPU has no TF32, which becomes fp32. Predictions are not promised to the bit.
+    The CPU has no TF32, which becomes fp32, and gets no larger batches than by default. Predictions
+    are not promised to the bit.
     """
     if config.device == available_device() or config.device == "cpu":
         return config
     precision = "fp32" if config.precision == "tf32" else config.precision
-    return config.model_copy(update={"device": "cpu", "precision": precision})
+    size = min(config.eval_batch_size, TrialConfig.model_fields["eval_batch_size"].default)
+    return config.model_copy(
+        update={"device": "cpu", "precision": precision, "eval_batch_size": size}
+    )
 
 
 def audio_files(path: Path) -> list[Path]:

@@ -1,14 +1,20 @@
 """Resolution of a trial's settings: automatic values and settings that are refused."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from genretune.tune.errors import TuneError
+from genretune.tune.samplers.sampler import build_sampler
+from genretune.tune.space.load import load_space
+from genretune.tune.training.memory_estimate import estimate_peak_memory
 from genretune.tune.training.resolve_config import trial_config
 
 Tiny = Callable[..., dict[str, Any]]
+
+SPACES = Path(__file__).parents[3] / "search_spaces"
 
 
 def test_automatic_micro_batches_need_a_network_without_batch_normalisation(tiny: Tiny) -> None:
@@ -16,6 +22,82 @@ def test_automatic_micro_batches_need_a_network_without_batch_normalisation(tiny
     assert trial_config(tiny(**auto)).micro_batch_size == 8
     assert trial_config(tiny(**auto, model={"name": "resnet18"})).micro_batch_size is None
     assert trial_config(tiny(**auto | {"batch_size": 8})).micro_batch_size is None
+
+
+@pytest.mark.parametrize("key", ["micro_batch_size", "eval_batch_size"])
+def test_on_a_cpu_automatic_sizes_are_those_of_a_file_without_them_or_of_a_cpu(
+    tiny: Tiny, key: str
+) -> None:
+    usual = trial_config(tiny(device="cpu", batch_size=64))
+    assert (usual.micro_batch_size, usual.eval_batch_size) == (None, 16)
+    auto = trial_config(tiny(device="cpu", batch_size=64, **{key: "auto"}))
+    assert auto.model_dump() == usual.model_dump() | (
+        {"micro_batch_size": 8} if key == "micro_batch_size" else {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "sizes"),
+    [
+        ({}, (None, 16)),
+        ({"micro_batch_size": "auto"}, (None, 16)),
+        ({"eval_batch_size": "auto"}, (None, 128)),
+        ({"micro_batch_size": "auto", "eval_batch_size": "auto"}, (None, 128)),
+        ({"eval_batch_size": "auto", "micro_batch_size": 12}, (12, 24)),
+        ({"eval_batch_size": "auto", "micro_batch_size": 100}, (100, 128)),
+        ({"eval_batch_size": "auto", "batch_size": 4}, (None, 16)),
+        ({"eval_batch_size": "auto", "batch_size": 1000}, (None, 256)),
+        ({"eval_batch_size": 40, "micro_batch_size": 8}, (8, 40)),
+    ],
+)
+def test_on_a_gpu_automatic_sizes_are_large(
+    tiny: Tiny, given: dict[str, Any], sizes: tuple[int | None, int]
+) -> None:
+    config = trial_config(tiny(device="cuda", **{"batch_size": 64} | given))
+    assert (config.micro_batch_size, config.eval_batch_size) == sizes
+
+
+@pytest.mark.parametrize("key", ["micro_batch_size", "eval_batch_size", "batch_size"])
+def test_other_words_than_auto_are_refused(tiny: Tiny, key: str) -> None:
+    word = "auto" if key == "batch_size" else "all"
+    with pytest.raises(TuneError, match=f"^{key}: "):
+        trial_config(tiny(**{key: word}))
+
+
+@pytest.mark.parametrize("model", ["cnn", "resnet18", "lcnn4", "lcnn9"])
+def test_evaluation_in_automatic_batches_needs_no_more_memory_than_training(
+    tiny: Tiny, model: str
+) -> None:
+    def memory(size: object) -> int | None:
+        settings = tiny(device="cuda", batch_size=64, model={"name": model}, eval_batch_size=size)
+        settings["data"]["window"] = {"seconds": 3.0}
+        feature = {"name": "logspec", "n_fft": 1024}
+        return estimate_peak_memory(trial_config(settings | {"feature": feature}), classes=10)
+
+    assert memory("auto") == memory(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "micro_batch"),
+    [
+        ("augmentation", 8),
+        ("paper", None),
+        ("quickstart", None),
+        ("reduction", 8),
+        ("resnet", None),
+        ("se_cnn", 8),
+    ],
+)
+def test_shipped_spaces_have_the_same_sizes_on_a_cpu_as_ever(
+    name: str, micro_batch: int | None
+) -> None:
+    space = load_space(SPACES / f"{name}.yaml")
+    data = {"samples": "0" * 64, "split": space.data.split, "window": space.data.window}
+    parameters = build_sampler(space).configuration(0, 0, ())
+    settings = space.configure(parameters) | {"seed": 0, "data": data}
+    cpu, gpu = (trial_config(settings | {"device": device}) for device in ("cpu", "cuda"))
+    assert (cpu.micro_batch_size, cpu.eval_batch_size) == (micro_batch, 16)
+    assert (gpu.micro_batch_size, gpu.eval_batch_size) == (None, 2 * gpu.batch_size)
 
 
 @pytest.mark.parametrize(

@@ -150,9 +150,9 @@ def test_a_network_trained_on_a_gpu_predicts_on_the_cpu(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    config = trial_config(tiny(device="cuda", precision="tf32"))
+    config = trial_config(tiny(device="cuda", precision="tf32", eval_batch_size="auto"))
     here = on_available_device(config)
-    assert (here.device, here.precision) == ("cpu", "fp32")
+    assert (here.device, here.precision, here.eval_batch_size) == ("cpu", "fp32", 16)
     assert on_available_device(here) == here
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert on_available_device(config) == config
