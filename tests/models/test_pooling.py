@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genretune.models.pooling import image_mean, max_pool, max_pool_by_slices
+from genretune.models.pooling import image_mean, max_pool, max_pool_by_slices, max_pool_on_cuda
 
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
@@ -14,7 +14,9 @@ FORMATS = [torch.contiguous_format, torch.channels_last]
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("size", [(2, 2), (7, 9), (16, 5), (5, 16)])
 @pytest.mark.parametrize("geometry", [(2, 2, 0), (3, 2, 1)])
-def test_slices_are_bit_identical_to_max_pool2d(
+@pytest.mark.parametrize("formulation", [max_pool_by_slices, max_pool_on_cuda])
+def test_every_formulation_is_bit_identical_to_max_pool2d(
+    formulation: Callable[..., Tensor],
     order: torch.memory_format,
     dtype: torch.dtype,
     size: tuple[int, int],
@@ -24,7 +26,7 @@ def test_slices_are_bit_identical_to_max_pool2d(
     # Rounded, so that equal values are frequent: the first of them counts.
     x = noise(3, 8, *size).mul(2).round().to(dtype).contiguous(memory_format=order)
     x.requires_grad_()
-    ours, theirs = max_pool_by_slices(x, *geometry), F.max_pool2d(x, *geometry)
+    ours, theirs = formulation(x, *geometry), F.max_pool2d(x, *geometry)
     assert torch.equal(ours, theirs) and ours.is_contiguous(memory_format=order)
     # Small whole numbers in half precision: torch adds those in single precision and rounds once.
     upstream = noise(*ours.shape, seed=1)
@@ -34,9 +36,21 @@ def test_slices_are_bit_identical_to_max_pool2d(
     assert torch.equal(mine, other) and mine.is_contiguous(memory_format=order)
 
 
+@pytest.mark.parametrize(
+    ("geometry", "native"), [((2, 2, 0), True), ((2, 3, 1), True), ((3, 2, 1), False)]
+)
+def test_cuda_takes_torchs_own_pooling_where_patches_do_not_overlap(
+    geometry: tuple[int, int, int], native: bool, noise: Callable[..., Tensor]
+) -> None:
+    x = noise(1, 2, 9, 9).requires_grad_()
+    node = max_pool_on_cuda(x, *geometry).grad_fn
+    assert node is not None
+    assert (node.name() == "MaxPool2DWithIndicesBackward0") == native
+
+
 def test_nan_propagates() -> None:
     x = torch.tensor([[[[1.0, float("nan")], [2.0, 3.0]]]])
-    assert max_pool(x).isnan().all() and max_pool_by_slices(x).isnan().all()
+    assert all(pool(x).isnan().all() for pool in (max_pool, max_pool_by_slices, max_pool_on_cuda))
 
 
 @pytest.mark.parametrize("order", FORMATS)
