@@ -39,11 +39,11 @@ GPU_EVAL_BATCHES = 2
 """Windows of an evaluation batch on a GPU for each window of a training pass.
 
 A GPU needs large batches, but evaluation must not need more memory than training, or a trial that
-fits would fail at the end of its first epoch. By the memory estimate, twice the windows of a
-training pass take .22 to .84 of its memory for the models here, four times up to 1.66.
+fits would fail at the end of its first epoch. By the memory estimate of ten networks of all kinds,
+twice the windows of a training pass take .22 to .84 of its memory, four times up to 1.66.
 """
 GPU_EVAL_BATCH_LIMIT = 256
-"""No automatic evaluation batch is larger: a clip's windows, a few seconds each, fill a GPU."""
+"""The largest automatic evaluation batch; a bound on memory where training batches are large."""
 
 
 def trial_config(
