@@ -13,6 +13,8 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+COPIES = {Tensor.to, Tensor.cuda, torch.tensor, torch.as_tensor}
+
 
 class FakeCuda(TorchFunctionMode):
     """While it is active, what is asked for on ``cuda`` is a fake tensor; all else is as ever.
@@ -24,12 +26,14 @@ class FakeCuda(TorchFunctionMode):
     Attributes:
         losses: those whose backward pass was left out.
         operations: names of the aten operations that ran on fake tensors.
+        copied: what was copied from the CPU, in order.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.losses: list[Tensor] = []
         self.operations: set[str] = set()
+        self.copied: list[Any] = []
         self._mode = _RecordingMode(self.operations)
 
     def __torch_function__(
@@ -43,6 +47,8 @@ class FakeCuda(TorchFunctionMode):
             self.losses.append(args[0])
             return None
         if _asks_for_cuda(func, args, kwargs):
+            if func in COPIES and not isinstance(args[0], FakeTensor):
+                self.copied.append(args[0])
             args = tree_map(self._fake, args)
         elif not any(isinstance(value, FakeTensor) for value in tree_leaves((args, kwargs))):
             return func(*args, **kwargs)
@@ -74,6 +80,8 @@ def operation(overload: Any) -> str:
 def _asks_for_cuda(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> bool:
     """Return whether a call makes a tensor on ``cuda`` or copies one there."""
     device = kwargs.get("device")
+    if func is Tensor.cuda:
+        return True
     if func is Tensor.to:
         device = next((a for a in args[1:] if isinstance(a, str | torch.device | Tensor)), device)
     if isinstance(device, Tensor):

@@ -20,16 +20,39 @@ import torch
 from torch import nn
 
 from genretune.data.store import Store
+from genretune.models import draws
 from genretune.models.build import AUGMENTATIONS, FEATURES, MODELS, build_feature, build_model
-from genretune.models.dropout import seed_dropout
+from genretune.models.dropout import SeededDropout, seed_dropout
+from genretune.models.layers import to_device
+from genretune.tune.training import components as built
 from genretune.tune.training import epoch as module
+from genretune.tune.training import waveforms
 from genretune.tune.training.components import Components, build_components
+from genretune.tune.training.inputs import EpochInputs
 from genretune.tune.training.losses import LOSSES
 from genretune.tune.training.resolve_config import trial_config
 from tests.fake_cuda import FakeCuda
 from tests.nondeterministic_operations import nondeterministic
 
 Tiny = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def seeded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Replace what fake tensors lack: the generator of a GPU, and the size of its memory.
+
+    Returns the seeds of the generators that were made for a GPU.
+    """
+    seeds: list[int] = []
+
+    def generator(device: torch.device, seed: int) -> torch.Generator:
+        if device.type == "cuda":
+            seeds.append(seed)
+        return torch.Generator().manual_seed(seed)
+
+    monkeypatch.setattr(draws, "generator", generator)
+    monkeypatch.setattr(waveforms, "room_for_samples", lambda device: 2**30)
+    return seeds
 
 
 class _Unregistered(nn.Module):
@@ -107,11 +130,9 @@ def test_an_epoch_leaves_nothing_on_the_cpu(
 ) -> None:
     outputs: list[Any] = []
     monkeypatch.setattr(module._Outputs, "scores", lambda self: outputs.append(self))
-    changes = dict(STEPS[case])
-    data = tiny()["data"] | changes.pop("data", {})
-    settings = tiny(device="cuda", memory_format="contiguous", batch_size=40, data=data)
+    settings = _settings(tiny, STEPS[case])
     with FakeCuda() as gpu:
-        components = _channels_last(build_components(trial_config(settings | changes), store))
+        components = _channels_last(build_components(trial_config(settings), store))
         assert all(tensor.is_cuda for tensor in components.model.state_dict().values())
         module.train_epoch(components, 1)
         module.evaluate(components, components.validation)
@@ -123,6 +144,82 @@ def test_an_epoch_leaves_nothing_on_the_cpu(
         assert not any(tensor.requires_grad for tensor in (*logits, *values, *weights))
     assert len(outputs) == 2
     assert nondeterministic(gpu.operations) == set()
+
+
+RANDOM: dict[str, Any] = {
+    "augment": {name: {} for name in AUGMENTATIONS},
+    "data": {"window": {"seconds": 0.5, "random_offset": True}},
+    "clip_grad_norm": 1.0,
+}
+
+
+@pytest.mark.usefixtures("no_initial_weights")
+@pytest.mark.parametrize("dropout", [0.25, 0.3])  # drawn as bytes, and as words
+def test_no_step_copies_anything_to_the_gpu(
+    store: Store, tiny: Tiny, seeded: list[int], dropout: float
+) -> None:
+    model = {"name": "cnn", "filters": [4, 6], "reduction": 2, "dropout": dropout, "pool": "gap"}
+    settings = _settings(tiny, RANDOM | {"model": model})
+    with FakeCuda() as gpu:
+        components = _channels_last(build_components(trial_config(settings), store))
+        gpu.copied.clear()
+        inputs = EpochInputs(components, 1)
+        batches = inputs.batches()
+        first = next(batches)
+        # order, classes and places of windows; offset, partner, share, gain, noise, specaugment
+        assert [len(one) for one in gpu.copied] == [len(components.train)] * 9
+        gpu.copied.clear()
+        outputs = module._Outputs(components.train)
+        modules = components.model.modules()
+        layers = [one for one in modules if isinstance(one, SeededDropout) and one.rate]
+        for batch in (first, *batches):
+            seed_dropout(components.model, len)
+            seeded.clear()
+            module._step(components, inputs, batch, outputs)
+            # masks; noise of the windows and of their partners
+            assert len(seeded) == len(layers) + 2 * len(batch.rows)
+    assert layers and not gpu.copied
+
+
+@pytest.mark.usefixtures("no_initial_weights")
+def test_no_step_of_an_evaluation_copies_anything_to_the_gpu(
+    store: Store, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module._Outputs, "scores", lambda outputs: outputs)
+    with FakeCuda() as gpu:
+        settings = _settings(tiny, {"eval_batch_size": 4})
+        components = _channels_last(build_components(trial_config(settings), store))
+        gpu.copied.clear()
+        module.evaluate(components, components.validation)
+    # places of the windows, classes, rows: once per pass
+    assert [len(one) for one in gpu.copied] == [len(components.validation)] * 3
+
+
+@pytest.mark.usefixtures("no_initial_weights")
+def test_without_room_a_step_copies_the_samples_of_its_windows(
+    store: Store, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waveforms, "room_for_samples", lambda device: 0)
+    ahead = lambda tensors, *, device, depth: (to_device(one, device) for one in tensors)  # noqa: E731
+    monkeypatch.setattr(built, "sent_ahead", ahead)  # fake tensors have no streams
+    with FakeCuda() as gpu:
+        components = _channels_last(build_components(trial_config(_settings(tiny, {})), store))
+        inputs = EpochInputs(components, 1)
+        batch = next(inputs.batches())
+        gpu.copied.clear()
+        inputs.images(batch)
+    assert [(one.dtype, one.shape) for one in gpu.copied] == [
+        (torch.int16, (len(batch.rows), components.samples))
+    ]
+
+
+def _settings(tiny: Tiny, changes: dict[str, Any]) -> dict[str, Any]:
+    data = tiny()["data"] | changes.get("data", {})
+    return tiny(
+        **{"device": "cuda", "memory_format": "contiguous", "batch_size": 40}
+        | changes
+        | {"data": data}
+    )
 
 
 def _channels_last(components: Components) -> Components:
