@@ -56,15 +56,24 @@ class _ProgressReport:
         best = best_row(leaderboard(state_machine.state), metric.mode)
         if best is not None:
             lines.append(f"best: trial {best.trial}, {metric.name} {best.value:.4f}")
-        if controller.epochs and minutes > 0:
-            rate = controller.epochs / minutes
-            left = _epochs_left(state_machine.state) / rate
+        unreported = _unreported_epochs(controller)
+        trained = controller.epochs + unreported
+        if trained and minutes > 0:
+            rate = trained / minutes
+            left = max(0.0, _epochs_left(state_machine.state) - unreported) / rate
             lines.append(f"{rate:.0f} epochs a minute, about {format_duration(left)} left")
         workers = controller.concurrency
         if len(ordered) < workers and controller.done is None:
             if why := state_machine.why_idle(ordered):
                 lines.append(f"{workers - len(ordered)} of {workers} workers idle: {why}")
         return lines
+
+
+def _unreported_epochs(controller: SweepController) -> int:
+    """Return the number of epochs that are trained and whose report waits for a checkpoint."""
+    trials = controller.state_machine.state.trials
+    told = [(one.trial, one.progress.epoch) for one in controller.segments if one.progress]
+    return sum(max(0, epoch - trials[trial].epochs) for trial, epoch in told)
 
 
 def _epochs_left(state: State) -> float:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from genretune.tune.dispatch.run_options import Resources, RunOptions
+from genretune.tune.dispatch.run_options import CHECKPOINT_EVERY, Resources, RunOptions
 from genretune.tune.errors import TuneError
 
 Address = Annotated[str, typer.Option(help="Ray cluster: local, auto or HOST:PORT")]
@@ -38,6 +38,15 @@ IoTimeout = Annotated[float, typer.Option(min=0.0, help="seconds to retry failin
 GiveUpAfter = Annotated[
     int | None,
     typer.Option(min=1, help="workers that a trial may kill before it is declared failed"),
+]
+
+CheckpointEvery = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        metavar="SECONDS",
+        help="training that a kill may cost, at least an epoch; 0: a checkpoint after every epoch",
+    ),
 ]
 
 
@@ -95,6 +104,7 @@ def run_options(
     accept_environment: bool = False,
     storage: str | None = None,
     give_up_after: int | None = None,
+    checkpoint_every: float = CHECKPOINT_EVERY,
 ) -> RunOptions:
     """Return the run options of command-line options.
 
@@ -122,6 +132,7 @@ def run_options(
         accept_environment=accept_environment,
         storage=storage,
         give_up_after=give_up_after,
+        checkpoint_every=checkpoint_every,
     )
 
 

@@ -10,7 +10,7 @@ import typer
 
 from genretune.scripts import sweep_options
 from genretune.scripts.terminal import packing_progress, print_error, status_spinner
-from genretune.tune.dispatch.run_options import RunOptions
+from genretune.tune.dispatch.run_options import CHECKPOINT_EVERY, RunOptions
 from genretune.tune.dispatch.signals import (
     INTERRUPTION_EXIT_CODES,
     Interrupted,
@@ -31,6 +31,7 @@ Strict = Annotated[
 TotalOrIncrement = Annotated[
     str | None, typer.Option(help="total number of trials (50) or an increment (+30)")
 ]
+MovedData = Annotated[Path | None, typer.Option(metavar="DIR", help="the corpus, if it was moved")]
 GiveUp = Annotated[list[int] | None, typer.Option(help="lost trial to declare failed")]
 Takeover = Annotated[
     bool,
@@ -56,6 +57,7 @@ def search(
     hang_timeout: sweep_options.HangTimeout = 600.0,
     io_timeout: sweep_options.IoTimeout = 600.0,
     give_up_after: sweep_options.GiveUpAfter = None,
+    checkpoint_every: sweep_options.CheckpointEvery = CHECKPOINT_EVERY,
     keep: sweep_options.KeepOption = None,
     storage: sweep_options.StorageUri = None,
     machine_class: sweep_options.MachineClass = None,
@@ -76,6 +78,7 @@ def search(
         hang_timeout=hang_timeout,
         io_timeout=io_timeout,
         give_up_after=give_up_after,
+        checkpoint_every=checkpoint_every,
         keep=keep,
         machine_class=machine_class,
         allow_mixed=allow_mixed,
@@ -144,9 +147,7 @@ def _search(
 def resume(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="the run directory")],
     trials: TotalOrIncrement = None,
-    data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="the corpus, if it was moved")
-    ] = None,
+    data: MovedData = None,
     give_up: GiveUp = None,
     takeover: Takeover = False,
     address: sweep_options.Address = "local",
@@ -157,6 +158,7 @@ def resume(
     hang_timeout: sweep_options.HangTimeout = 600.0,
     io_timeout: sweep_options.IoTimeout = 600.0,
     give_up_after: sweep_options.GiveUpAfter = None,
+    checkpoint_every: sweep_options.CheckpointEvery = CHECKPOINT_EVERY,
     keep: sweep_options.KeepOption = None,
     storage: sweep_options.StorageUri = None,
     machine_class: sweep_options.MachineClass = None,
@@ -178,6 +180,7 @@ def resume(
         hang_timeout=hang_timeout,
         io_timeout=io_timeout,
         give_up_after=give_up_after,
+        checkpoint_every=checkpoint_every,
         keep=keep,
         machine_class=machine_class,
         allow_mixed=allow_mixed,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from genretune.scripts import sweep_options
 from genretune.scripts.terminal import (
     format_duration,
     packing_progress,
@@ -16,6 +17,7 @@ from genretune.scripts.terminal import (
     print_table,
     status_spinner,
 )
+from genretune.tune.dispatch.run_options import CHECKPOINT_EVERY
 from genretune.tune.dispatch.signals import INTERRUPTION_EXIT_CODES, Interrupted, handle_signals
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.determinism_env import reexec_with_level
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from genretune.tune.training.train import Outcome
     from genretune.tune.trial.standalone import StandaloneTrial
 
-Report = Callable[[Mapping[str, Any]], None]
+Show = Callable[[Mapping[str, Any]], None]
 _TABLE_METRICS = ("val_loss", "val_acc", "val_clip_accuracy", "val_macro_f1", "val_clip_macro_f1")
 
 
@@ -46,6 +48,7 @@ def train(
     keep_every: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="also keep every N-th checkpoint")
     ] = None,
+    checkpoint_every: sweep_options.CheckpointEvery = CHECKPOINT_EVERY,
     plugin: Annotated[list[Path] | None, typer.Option(help="your models or features")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
 ) -> int:
@@ -61,7 +64,14 @@ def train(
         try:
             trials = _prepare_trials(settings, data, plugin or [], fold)
             keep = {"last": keep_last, "every": keep_every}
-            _train(trials, directory, keep=keep, every_fold=fold == "all", as_json=as_json)
+            _train(
+                trials,
+                directory,
+                keep=keep,
+                checkpoint_every=checkpoint_every,
+                every_fold=fold == "all",
+                as_json=as_json,
+            )
         except Interrupted:
             if stop_signal.kind is None:
                 raise
@@ -90,20 +100,26 @@ def _train(
     directory: Path,
     *,
     keep: Mapping[str, Any],
+    checkpoint_every: float,
     every_fold: bool,
     as_json: bool,
 ) -> None:
+    from genretune.tune.trial.checkpoint_file import CheckpointRetention
+    from genretune.tune.trial.epoch_saver import CheckpointSchedule
     from genretune.tune.trial.standalone import run_standalone
-    from genretune.tune.trial.trial_dir import CheckpointRetention
 
     outcomes = []
     for trial in trials:
         number = trial.config.data.split.fold
         path = directory / f"fold-{number}" if every_fold else directory
         label = f"fold {number}, epoch" if every_fold else "epoch"
-        with _show_progress(label, trial.config.epochs, quiet=as_json) as report:
+        with _show_progress(label, trial.config.epochs, quiet=as_json) as show:
             outcome = run_standalone(
-                trial, path, on_report=report, retention=CheckpointRetention(**keep)
+                trial,
+                path,
+                on_trained=show,
+                schedule=CheckpointSchedule(checkpoint_every),
+                retention=CheckpointRetention(**keep),
             )
         outcomes.append(outcome)
         if not as_json:
@@ -161,15 +177,15 @@ def _print_folds(
 
 
 @contextmanager
-def _show_progress(label: str, epochs: int, *, quiet: bool) -> Iterator[Report | None]:
+def _show_progress(label: str, epochs: int, *, quiet: bool) -> Iterator[Show]:
     """Yield a callback that prints epoch records, with a progress bar on a terminal.
 
     Args:
         label: text before the bar.
-        quiet: yield None and print nothing, so that standard output holds JSON only.
+        quiet: print nothing, so that standard output holds JSON only.
     """
     if quiet:
-        yield None
+        yield lambda record: None
         return
     if not sys.stdout.isatty():
         yield lambda record: print(_format_record(record), flush=True)

@@ -5,7 +5,8 @@ scripts/soak kill 20 --first 20 # 20 more, with other times
 scripts/soak kill 1 --most 3    # the short form
 
 Each kill is a SIGKILL of the driver, of a worker, or of a whole node, which is then replaced. The
-times come from a seed; what they interrupt differs from run to run, but the result must not.
+times come from a seed; what they interrupt differs from run to run, but the result must not. Each
+driver has checkpoints written at other times, so that kills also fall between them.
 """
 
 import argparse
@@ -39,7 +40,7 @@ early_terminate: {{type: asha, grace_period: 1, reduction_factor: 2}}
 data: {{split: {{name: stratified, folds: 3, fold: 1}}, window: {{seconds: 0.5}}}}
 trial:
   device: cpu
-  epochs: 6
+  epochs: 8
   batch_size: 16
   model: {{name: cnn, filters: [4, 6, 8], dropout: 0.25, pool: gap}}
   feature: {{name: melspec, n_mels: 16, n_fft: 512}}
@@ -63,11 +64,11 @@ class Unfinished(Exception):
 
 @dataclass
 class Report:
-    """Counts over the disturbed sweeps."""
+    """Counts over the disturbed sweeps; ``kills`` of drivers, workers and nodes."""
 
     sweeps: int = 0
     differences: list[str] = field(default_factory=list)
-    kills: Counter[str] = field(default_factory=Counter)  # of driver, worker and node
+    kills: Counter[str] = field(default_factory=Counter)
     drivers: int = 0
     side_by_side: int = 0  # most worker processes seen at the same time
     seconds: float = 0.0
@@ -91,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first sweep")
     parser.add_argument("--most", type=int, default=1000, help="most kills per sweep")
     parser.add_argument("--json", action="store_true", help="print facts as JSON")
-    parser.add_argument("--work", type=Path, help="new folder that keeps the run directories")
+    parser.add_argument("--work", type=Path, help="new folder for the run directories")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="genretune-soak-") as scratch:
         work = options.work or Path(scratch)
@@ -117,10 +118,10 @@ def soak(numbers: Sequence[int], most: int, work: Path, *, quiet: bool = False) 
             seed = number % SEEDS
             if seed not in undisturbed:
                 undisturbed[seed] = _undisturbed(cluster, work, corpus, seed)
-            run = work / f"disturbed-{number}"
+            run, rng = work / f"disturbed-{number}", random.Random(number)
             search = ["search", str(_space(work, seed)), "--data", str(corpus), "--out", str(run)]
             try:
-                _Disturbed(cluster, run, random.Random(number), most, report).run_to_end(search)
+                _Disturbed(cluster, run, rng, most, report).run_to_end(search)
                 found = differences(undisturbed[seed], _rows(run), _events(run))
             except Unfinished as error:
                 found = [str(error)]
@@ -171,7 +172,9 @@ class _Disturbed:
         """
         while True:
             self._report.drivers += 1
-            driver = _start(self._cluster, arguments, self._run.with_suffix(".log"))
+            # after every epoch, now and then, or at rungs and at the end alone
+            saved = ["--checkpoint-every", self._rng.choice(["0", "1", "1000"])]
+            driver = _start(self._cluster, [*arguments, *saved], self._run.with_suffix(".log"))
             try:
                 killed = self._disturb(driver)
             except Unfinished:
@@ -211,8 +214,7 @@ class _Disturbed:
 
     def _watch(self) -> None:
         if self._rng.random() < 0.05:
-            busy = len(self._cluster.workers())
-            self._report.side_by_side = max(self._report.side_by_side, busy)
+            self._report.side_by_side = max(self._report.side_by_side, len(self._cluster.workers()))
         if time.monotonic() > self._end:
             raise Unfinished(f"{self._run.name}: must end within {_TIMEOUT:g} s, got no end")
 
@@ -263,10 +265,8 @@ def _events(run: Path) -> list[dict[str, Any]]:
 
 
 def _reports(run: Path) -> int:
-    try:
-        return (run / "journal.jsonl").read_text().count('"event":"report"')
-    except OSError:
-        return 0
+    journal = run / "journal.jsonl"
+    return journal.read_text().count('"event":"report"') if journal.exists() else 0
 
 
 def _corpus(work: Path) -> Path:

@@ -119,6 +119,8 @@ class Dispatch:
             bundle=self._workers.resources.bundle(),
             machine_class=machine_class,
             excluded_nodes=tuple(excluded),
+            rungs=controller.state_machine.state.rules.rung_epochs,
+            checkpoint_every=job.options.checkpoint_every,
         )
 
     def _place(self, trial: int) -> tuple[str | None, list[str]]:

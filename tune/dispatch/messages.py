@@ -34,6 +34,8 @@ class SegmentOrder:
         bundle: resources that the segment reserves, by Ray's names.
         machine_class: the one that the trial is bound to, if any.
         excluded_nodes: ids of nodes of other machine classes.
+        rungs: epochs at which the trial may be held or stopped.
+        checkpoint_every: seconds of training that may be lost; see ``CheckpointSchedule``.
     """
 
     __pydantic_config__ = _TOLERANT
@@ -51,22 +53,20 @@ class SegmentOrder:
     plugins: tuple[str, ...] = ()
     machine_class: str | None = None
     excluded_nodes: tuple[str, ...] = ()
+    rungs: tuple[int, ...] = ()
+    checkpoint_every: float = 0.0
     kind: Literal["order"] = "order"
 
 
 @dataclass(frozen=True, slots=True)
 class EpochReport:
-    """Worker to driver: an epoch is trained, and its checkpoint is on disk.
+    """Worker to driver: an epoch is trained, and a checkpoint of it or of a later one is on disk.
 
     Attributes:
         epoch: counts from 1.
         value: the sweep's metric; may be NaN or infinite.
         weights_sha256: digest of the weights after it.
         seconds: wall time of the epoch.
-        host: name of the worker's machine.
-        device: on which it trains.
-        device_bytes, process_bytes: peak memory of the segment so far, on the device and of the
-            process; None where it is not known.
     """
 
     __pydantic_config__ = _TOLERANT
@@ -74,19 +74,30 @@ class EpochReport:
     value: float
     weights_sha256: str
     seconds: float
-    host: str = ""
-    device: str = ""
-    device_bytes: int | None = None
-    process_bytes: int | None = None
     kind: Literal["epoch"] = "epoch"
 
 
 @dataclass(frozen=True, slots=True)
-class SignOfLife:
-    """Worker to driver, between two reports: the segment trains on."""
+class Progress:
+    """Worker to driver, now and then: the segment trains on. Never journaled.
+
+    Attributes:
+        host: name of the worker's machine.
+        device: on which it trains.
+        epoch: the last one that is trained; its report comes once it is safe. 0 before the first.
+        seconds: wall time of that epoch; None before the first.
+        device_bytes, process_bytes: peak memory of the segment so far, on the device and of the
+            process; None where it is not known.
+    """
 
     __pydantic_config__ = _TOLERANT
-    kind: Literal["alive"] = "alive"
+    host: str
+    device: str
+    epoch: int = 0
+    seconds: float | None = None
+    device_bytes: int | None = None
+    process_bytes: int | None = None
+    kind: Literal["progress"] = "progress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +139,7 @@ class TrialEnd:
     kind: Literal["end"] = "end"
 
 
-WorkerMessage = EpochReport | SignOfLife | Refusal | SegmentError | TrialEnd
+WorkerMessage = EpochReport | Progress | Refusal | SegmentError | TrialEnd
 Message = SegmentOrder | WorkerMessage
 
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])

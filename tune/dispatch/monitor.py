@@ -83,18 +83,19 @@ class Monitor:
         )
 
     def _running_trial(self, segment: RunningSegment) -> RunningTrial:
-        report = segment.report
-        host = report.host if report is not None else ""
+        progress = segment.progress
+        reported = self._controller.state_machine.state.trials[segment.trial].epochs
+        host = progress.host if progress is not None else ""
         if not host and segment.node_id is not None and self._nodes is not None:
             host = self._nodes.name(segment.node_id)
         return RunningTrial(
             trial=segment.trial,
             host=host,
-            device="" if report is None else report.device,
-            epoch=self._controller.state_machine.state.trials[segment.trial].epochs,
-            seconds=None if report is None else report.seconds,
-            device_bytes=None if report is None else report.device_bytes,
-            process_bytes=None if report is None else report.process_bytes,
+            device="" if progress is None else progress.device,
+            epoch=reported if progress is None else max(reported, progress.epoch),
+            seconds=None if progress is None else progress.seconds,
+            device_bytes=None if progress is None else progress.device_bytes,
+            process_bytes=None if progress is None else progress.process_bytes,
         )
 
     def _log_changes(self, running: Running) -> None:

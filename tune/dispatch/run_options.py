@@ -7,6 +7,7 @@ from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.literals import Device
 from genretune.tune.space.settings import Keep
 
+CHECKPOINT_EVERY = 60.0  # s
 _RAY_UNITS = 10_000  # Ray counts resources in ten-thousandths
 
 
@@ -81,7 +82,7 @@ class RunOptions:
         resources: of one trial; None for the defaults of ``Resources``.
         takeover: take the run directory from a driver on another host.
         until: time limit (s since 1970): no segment starts after it, and running trials end at
-            their next epoch.
+            their next checkpoint.
         hang_timeout: seconds without a report before a worker counts as hung.
         io_timeout: seconds to retry failing storage.
         keep: which checkpoints of finished trials are kept; None for the space's rule.
@@ -91,6 +92,8 @@ class RunOptions:
         storage: URI in S3 of checkpoints and records; None for the run directory.
         give_up_after: how many workers a trial may kill before it is declared failed; None for any
             number.
+        checkpoint_every: seconds of training that a killed worker may lose, or one epoch, if that
+            is longer; 0 for a checkpoint after every epoch.
     """
 
     address: str = "local"
@@ -106,6 +109,7 @@ class RunOptions:
     accept_environment: bool = False
     storage: str | None = None
     give_up_after: int | None = None
+    checkpoint_every: float = CHECKPOINT_EVERY
 
     def device(self, setting: str, available: Callable[[], Device]) -> Device:
         """Return the device of a sweep: as the space sets it, else by the resources of a trial.

@@ -9,7 +9,7 @@ from collections.abc import Iterator, KeysView
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from genretune.tune.dispatch.messages import EpochReport, SegmentError
+from genretune.tune.dispatch.messages import Progress, SegmentError
 
 
 class SegmentHandle(Protocol):
@@ -48,7 +48,7 @@ class RunningSegment:
         withdrawn: whether it was taken back before it had a worker.
         heard_at: when (s, monotonic) its worker started or last sent a message; None before.
         has_spoken: whether its worker has sent a message.
-        report: its last report.
+        progress: what its worker said last of how far it is.
         error: what its worker is about to end by.
         killed_at: when (s, monotonic) its worker was killed for hanging.
     """
@@ -62,7 +62,7 @@ class RunningSegment:
     withdrawn: bool = False
     heard_at: float | None = None
     has_spoken: bool = False
-    report: EpochReport | None = None
+    progress: Progress | None = None
     error: SegmentError | None = None
     killed_at: float | None = None
 

@@ -16,9 +16,9 @@ from genretune.tune.dispatch.driver_settings import DriverSettings
 from genretune.tune.dispatch.hang_detector import HangDetector
 from genretune.tune.dispatch.messages import (
     EpochReport,
+    Progress,
     Refusal,
     SegmentError,
-    SignOfLife,
     TrialEnd,
     WorkerMessage,
 )
@@ -99,8 +99,9 @@ class SweepController:
             return STOP  # it was given up; its trial may run elsewhere by now
         self._hang_detector.heard(segment)
         match message:
-            case SignOfLife():
-                return CONTINUE
+            case Progress():
+                segment.progress = message
+                return self._receive_progress(segment.trial)
             case SegmentError():
                 segment.error = message
                 return CONTINUE  # the worker raises it, so that Ray does not use its process again
@@ -112,7 +113,6 @@ class SweepController:
                 self.state_machine.ended(segment.trial, message.status, message.epochs, message.why)
                 self.flush()
                 return STOP
-        segment.report = message
         if segment.node_id is not None:
             self.settings.health.reported(segment.node_id)
         return self._receive_report(segment.trial, message)
@@ -219,6 +219,12 @@ class SweepController:
             trial = getattr(event, "trial", None)
             if trial is not None and self.state_machine.state.trials[trial].final:
                 self._close(trial)
+
+    def _receive_progress(self, trial: int) -> Reply:
+        if not self.state_machine.state.trials[trial].final:
+            return CONTINUE
+        self._close(trial)  # the user stopped it, and it may have saved an epoch since
+        return STOP
 
     def _receive_report(self, trial: int, report: EpochReport) -> Reply:
         state = self.state_machine.state.trials[trial]

@@ -1,10 +1,11 @@
-"""What runs on a worker: one segment of one trial, reported to the driver after each epoch."""
+"""What runs on a worker: one segment of one trial, whose epochs are reported to the driver."""
 
 import functools
+import math
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ from genretune.data.store import Store, local_store
 from genretune.models.errors import ModelError
 from genretune.tune.dispatch.messages import (
     EpochReport,
+    Progress,
     Refusal,
     SegmentError,
     SegmentOrder,
-    SignOfLife,
     TrialEnd,
     from_json,
     to_json,
@@ -34,12 +35,13 @@ from genretune.tune.reproducibility.gpu_memory import (
 )
 from genretune.tune.reproducibility.literals import Device, Level
 from genretune.tune.storage.run_dir import Lease
+from genretune.tune.trial.epoch_saver import CheckpointSchedule
 from genretune.tune.trial.error_origin import may_be_infrastructure
 from genretune.tune.trial.run_trial import run_trial, summarize_error
 from genretune.tune.trial.workspace import TrialWorkspace
 
 _TRANSFER = 120.0  # s that samples may take to reach a node that has just joined
-_SIGN_OF_LIFE = 30.0  # s between two signs of life
+_PROGRESS_INTERVAL = 5.0  # s between two messages to the driver that have no epoch to report
 
 
 def work(config: Mapping[str, Any]) -> None:
@@ -77,31 +79,27 @@ def _run(order: SegmentOrder, workspace: TrialWorkspace, store: Store) -> TrialE
     """Train, reporting every epoch; return how the trial ended."""
 
     def report(record: Mapping[str, Any]) -> bool:
-        # durable first: Ray ends the segment inside report(), by SystemExit in this thread
-        workspace.persist_epoch(record["epoch"])
-        memory = peak_memory(workspace.sweep["device"])
-        epoch = EpochReport(
+        message = EpochReport(
             epoch=record["epoch"],
             value=record[order.metric],
             weights_sha256=record["weights_sha256"],
             seconds=record["seconds"],
-            host=platform.node(),
-            device=workspace.sweep["device"],
-            device_bytes=memory["device_bytes"],
-            process_bytes=memory["process_bytes"],
         )
-        ray_tune.report(to_json(epoch))
+        ray_tune.report(to_json(message))  # Ray ends the segment here, by SystemExit
         return True
 
     folder = workspace.trial_dir
     gpu_share = _gpu_share(order)
+    progress = _ProgressReports(workspace.sweep["device"])
     try:
         outcome = run_trial(
             saved_config(workspace, order.parameters, order.seed),
             store,
             folder,
             on_report=report,
-            on_step=_signs_of_life(),
+            on_trained=progress.on_trained,
+            on_step=progress.on_step,
+            schedule=CheckpointSchedule(order.checkpoint_every, order.rungs),
             plugins=workspace.plugins,
             gpu_share=gpu_share,
         )
@@ -122,17 +120,33 @@ def _run(order: SegmentOrder, workspace: TrialWorkspace, store: Store) -> TrialE
     return TrialEnd(outcome.status, len(outcome.history), outcome.why)
 
 
-def _signs_of_life() -> Callable[[], None]:
-    """Return what to call before every batch: it tells the driver now and then that it was."""
-    last = time.monotonic()
+class _ProgressReports:
+    """Tells the driver now and then how far a segment is, and that it trains on."""
 
-    def on_step() -> None:
-        nonlocal last
-        if time.monotonic() - last > _SIGN_OF_LIFE:
-            last = time.monotonic()
-            ray_tune.report(to_json(SignOfLife()))
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._epoch, self._seconds = 0, None
+        self._due_at = -math.inf
 
-    return on_step
+    def on_trained(self, record: Mapping[str, Any]) -> None:
+        """Note an epoch that is trained."""
+        self._epoch, self._seconds = record["epoch"], record["seconds"]
+
+    def on_step(self) -> None:
+        """Send a message if one is due; called before every batch."""
+        if time.monotonic() < self._due_at:
+            return
+        self._due_at = time.monotonic() + _PROGRESS_INTERVAL
+        memory = peak_memory(self._device)
+        message = Progress(
+            host=platform.node(),
+            device=self._device,
+            epoch=self._epoch,
+            seconds=self._seconds,
+            device_bytes=memory["device_bytes"],
+            process_bytes=memory["process_bytes"],
+        )
+        ray_tune.report(to_json(message))
 
 
 def _refusal(order: SegmentOrder, device: Device, level: Level) -> Refusal | None:

@@ -22,8 +22,8 @@ class RunningTrial:
     Attributes:
         trial: its index.
         host: name of the worker's machine; empty until it is known.
-        device: on which it trains; empty before the first report of its segment.
-        epoch: the last one reported, over all its segments; 0 before the first.
+        device: on which it trains; empty before the first message of its segment.
+        epoch: the last one trained, over all its segments, reported or not yet; 0 before the first.
         seconds: wall time of the last epoch of this segment; None before it.
         device_bytes, process_bytes: peak memory of the segment; None where it is not known.
     """

@@ -67,7 +67,7 @@ def train(
         history = resume_from.history
         components.schedule.fast_forward(history)
     # Checked before the first epoch too: a checkpoint may be of the last one.
-    while (why := _end_reason(config, history)) is None:
+    while (why := end_reason(config, history)) is None:
         record = run_epoch(components, len(history) + 1, on_step=on_step)
         if (divergence := _divergence(record)) is not None:
             return Outcome("diverged", history, divergence)  # the diverged epoch has no record
@@ -83,7 +83,7 @@ def _snapshot(components: Components, history: tuple[dict[str, Any], ...]) -> Ch
     return snapshot(components.model, components.optimizer, history, feature=feature)
 
 
-def _end_reason(config: TrialConfig, history: tuple[dict[str, Any], ...]) -> str | None:
+def end_reason(config: TrialConfig, history: tuple[dict[str, Any], ...]) -> str | None:
     """Return why the trial is complete after ``history``, or None if it is not."""
     if len(history) >= config.epochs:
         return f"all {config.epochs} epochs"

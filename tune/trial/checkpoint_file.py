@@ -4,16 +4,48 @@ safetensors instead of pickle, so that opening somebody else's checkpoint execut
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from genretune.tune.errors import TuneError
 from genretune.tune.storage.atomic_io import write_atomically
 from genretune.tune.training.snapshot import Checkpoint, tensors_digest
 
 SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class CheckpointRetention:
+    """Which checkpoints stay on disk in addition to the best one; does not affect results.
+
+    Attributes:
+        last: number of newest checkpoints; with 2 or more, a resume skips a damaged newest one.
+        every: also every epoch divisible by this; None for no others.
+    """
+
+    last: int = 2
+    every: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.last < 1 or (self.every is not None and self.every < 1):
+            raise TuneError(
+                "keep: must be at least the last 1 checkpoint, and every n-th with n from 1, "
+                f"got last {self.last} and every {self.every}"
+            )
+
+    def surplus(self, folder: Path, epoch: int) -> list[Path]:
+        """Return the checkpoints in ``folder`` that are no longer needed after ``epoch``.
+
+        Checkpoints of later epochs were damaged when the trial resumed. They do not count among the
+        last, or they would displace intact ones, and training writes them again.
+        """
+        paths = [path for path in sorted(folder.glob(f"*{SUFFIX}")) if path.stem.isdigit()]
+        old = [path for path in paths if int(path.stem) <= epoch][: -self.last]
+        return [path for path in old if self.every is None or int(path.stem) % self.every]
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path, *, mark: str) -> None:

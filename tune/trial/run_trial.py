@@ -1,8 +1,6 @@
-"""One segment of a trial in its folder: resume, save and report every epoch, record the end."""
+"""One segment of a trial in its folder: resume, save and report epochs, record the end."""
 
 import traceback
-from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 
@@ -14,12 +12,15 @@ from genretune.tune.storage.atomic_io import STORAGE_ERRORS, StorageFailure
 from genretune.tune.training.components import Plugins
 from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.epoch import OnStep
-from genretune.tune.training.snapshot import Checkpoint
 from genretune.tune.training.train import Outcome, train
+from genretune.tune.trial.epoch_saver import (
+    CheckpointSchedule,
+    EpochSaver,
+    OnReport,
+    OnTrained,
+)
 from genretune.tune.trial.error_origin import may_be_infrastructure
 from genretune.tune.trial.trial_dir import TrialDir
-
-OnReport = Callable[[Mapping[str, Any]], bool]
 
 
 def run_trial(
@@ -28,7 +29,9 @@ def run_trial(
     trial_dir: TrialDir,
     *,
     on_report: OnReport,
+    on_trained: OnTrained = lambda record: None,
     on_step: OnStep = lambda: None,
+    schedule: CheckpointSchedule = CheckpointSchedule(),  # noqa: B008 (frozen)
     plugins: Plugins | None = None,
     gpu_share: float = 1.0,
 ) -> Outcome:
@@ -37,7 +40,9 @@ def run_trial(
     Args:
         on_report: called with the record of every epoch, including those of the checkpoint, after
             checkpoint and records are on disk; returning False ends the segment.
+        on_trained: called with the record of every epoch as soon as it is trained.
         on_step: called before every batch.
+        schedule: which epochs get a checkpoint; by default all.
         gpu_share: the share of its GPU that the trial is granted, for its machine class.
 
     Returns:
@@ -53,30 +58,25 @@ def run_trial(
     current = environment(config.device, config.determinism, gpu_share)
     epoch = 0 if start is None else start.epoch
     trial_dir.begin_segment(config, current, store.classes, epoch=epoch)
-    if start is not None:
-        # Saved again: the last segment may have died after it wrote the checkpoint and before the
-        # records or best.safetensors, which would then lag behind for good.
-        trial_dir.save_epoch(config, start)
-        # Reported again: the driver may never have received these epochs. It ignores those that it
-        # knows, and a report with another digest reveals a resume that is not exact.
-        for record in start.history:
-            if not on_report(record):
-                return Outcome("interrupted", start.history, f"stopped after epoch {start.epoch}")
-
-    def on_epoch(checkpoint: Checkpoint) -> bool:
-        # On disk before it is reported: the driver journals the report, and may end this process
-        # inside on_report. An epoch in the journal without a checkpoint could not be resumed from.
-        trial_dir.save_epoch(config, checkpoint)
-        return on_report(checkpoint.history[-1])
-
+    saver = EpochSaver(config, trial_dir, schedule, on_report=on_report, on_trained=on_trained)
+    if start is not None and not saver.resume(start):
+        return Outcome("interrupted", start.history, f"stopped after epoch {start.epoch}")
     try:
         outcome = train(
-            config, store, resume_from=start, on_epoch=on_epoch, on_step=on_step, plugins=plugins
+            config, store, resume_from=start, on_epoch=saver.add, on_step=on_step, plugins=plugins
         )
+        if not saver.flush():  # the epochs before one that diverged
+            return Outcome("interrupted", outcome.history, "stopped at its end")
     except RunFailure:
         raise  # infrastructure: no failure of the trial, so nothing is recorded and it is retried
+    except SystemExit:
+        raise  # the driver ends the segment
     except Exception as error:
+        saver.flush()
         _record(error, config, trial_dir, shares_device=gpu_share < 1.0)
+        raise
+    except BaseException:  # the user interrupts a training without a driver
+        saver.flush()
         raise
     if outcome.status != "interrupted":
         trial_dir.finish(config, outcome.status, outcome.why)

@@ -1,7 +1,7 @@
 """The worker's side of a trial whose checkpoints and records are in S3.
 
 The trial trains in a scratch folder on its node. The folder is lost with the node; what a resume
-starts from is the object that is written after each epoch, before the epoch is reported.
+starts from is the object of a saved epoch, which is written before the epoch is reported.
 """
 
 import io
@@ -22,8 +22,12 @@ from genretune.tune.storage.s3_run import (
     object_name,
     stored_objects,
 )
-from genretune.tune.trial.checkpoint_file import checkpoint_path, load_checkpoint
-from genretune.tune.trial.trial_dir import CheckpointRetention, TrialDir
+from genretune.tune.trial.checkpoint_file import (
+    CheckpointRetention,
+    checkpoint_path,
+    load_checkpoint,
+)
+from genretune.tune.trial.trial_dir import TrialDir
 
 _LAST = CheckpointRetention().last  # newest epochs that stay
 
@@ -35,11 +39,12 @@ class S3Trial:
         scratch: an empty folder on this node.
 
     Attributes:
-        trial_dir: the trial's folder, which is the scratch folder.
+        trial_dir: the trial's folder, which is the scratch folder; an epoch that is saved there is
+            written to S3, too.
     """
 
     def __init__(self, objects: ObjectStore, trial: int, lease: Lease, scratch: Path) -> None:
-        self.trial_dir = TrialDir(scratch)
+        self.trial_dir = TrialDir(scratch, on_saved=self._upload_epoch)
         self._objects = objects
         self._trial = trial
         self._lease = lease
@@ -54,12 +59,17 @@ class S3Trial:
         """
         self._with_retries(self._download_newest)
 
-    def upload_epoch(self, epoch: int) -> None:
-        """Write the object of an epoch in the scratch folder unless S3 has it already.
+    def upload_end(self) -> None:
+        """Write the records of a trial that failed or diverged.
 
         Raises:
             StorageFailure, Replaced: as ``download``.
         """
+        content = self._archive(None)
+        self._with_retries(lambda: self._put(None, content))
+
+    def _upload_epoch(self, epoch: int) -> None:
+        """Write the object of an epoch in the scratch folder unless S3 has it already."""
         if epoch in self._uploaded:
             return
         checkpoint = checkpoint_path(self.trial_dir.checkpoints, epoch)
@@ -69,15 +79,6 @@ class S3Trial:
         # Only after the new epoch is stored: a failure in between leaves an epoch too many, the
         # reverse order could leave none to resume from.
         self._with_retries(self._delete_surplus)
-
-    def upload_end(self) -> None:
-        """Write the records of a trial that failed or diverged.
-
-        Raises:
-            StorageFailure, Replaced: as ``download``.
-        """
-        content = self._archive(None)
-        self._with_retries(lambda: self._put(None, content))
 
     def _download_newest(self) -> None:
         self._check_lease()

@@ -1,7 +1,7 @@
 """A training without a sweep: from settings and a corpus to a trial's folder."""
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -19,9 +19,11 @@ from genretune.tune.training.metrics import best_epoch
 from genretune.tune.training.preflight import check_components, windows_of_fold
 from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.training.train import Outcome
+from genretune.tune.trial.checkpoint_file import CheckpointRetention
 from genretune.tune.trial.corpus import Progress, Store, open_data, resolve_exclusions
+from genretune.tune.trial.epoch_saver import CheckpointSchedule, OnTrained
 from genretune.tune.trial.run_trial import run_trial
-from genretune.tune.trial.trial_dir import CheckpointRetention, TrialDir
+from genretune.tune.trial.trial_dir import TrialDir
 
 
 @dataclass(frozen=True)
@@ -160,13 +162,15 @@ def run_standalone(
     standalone: StandaloneTrial,
     path: Path,
     *,
-    on_report: Callable[[Mapping[str, Any]], None] | None = None,
+    on_trained: OnTrained = lambda record: None,
+    schedule: CheckpointSchedule = CheckpointSchedule(),  # noqa: B008 (frozen)
     retention: CheckpointRetention = CheckpointRetention(),  # noqa: B008 (frozen)
 ) -> Outcome:
     """Train in the folder ``path``, or resume the same trial there.
 
     Args:
-        on_report: called with the record of every epoch.
+        on_trained: called with the record of every epoch as soon as it is trained.
+        schedule: which epochs get a checkpoint; by default all.
         retention: which checkpoints stay.
 
     Raises:
@@ -183,16 +187,13 @@ def run_standalone(
     else:
         trial_dir.write_config(standalone.config)
 
-    def report(record: Mapping[str, Any]) -> bool:
-        if on_report is not None:
-            on_report(record)
-        return True
-
     return run_trial(
         standalone.config,
         standalone.store,
         trial_dir,
-        on_report=report,
+        on_report=lambda record: True,
+        on_trained=on_trained,
+        schedule=schedule,
         plugins=standalone.plugins,
     )
 

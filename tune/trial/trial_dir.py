@@ -11,11 +11,10 @@ error.txt     the traceback of a failed trial
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genretune.tune.errors import RecordMismatch, RunFailure, TuneError
+from genretune.tune.errors import RecordMismatch, RunFailure
 from genretune.tune.storage.atomic_io import (
     STORAGE_ERRORS,
     StorageFailure,
@@ -30,6 +29,7 @@ from genretune.tune.training.metrics import COLUMNS, best_epoch
 from genretune.tune.training.snapshot import Checkpoint
 from genretune.tune.trial.checkpoint_file import (
     SUFFIX,
+    CheckpointRetention,
     checkpoint_path,
     load_checkpoint,
     load_newest_checkpoint,
@@ -38,36 +38,6 @@ from genretune.tune.trial.checkpoint_file import (
 
 RESULT_VERSION = 1
 BEST = f"best{SUFFIX}"
-
-
-@dataclass(frozen=True)
-class CheckpointRetention:
-    """Which checkpoints stay on disk in addition to the best one; does not affect results.
-
-    Attributes:
-        last: number of newest checkpoints; with 2 or more, a resume skips a damaged newest one.
-        every: also every epoch divisible by this; None for no others.
-    """
-
-    last: int = 2
-    every: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.last < 1 or (self.every is not None and self.every < 1):
-            raise TuneError(
-                "keep: must be at least the last 1 checkpoint, and every n-th with n from 1, "
-                f"got last {self.last} and every {self.every}"
-            )
-
-    def surplus(self, folder: Path, epoch: int) -> list[Path]:
-        """Return the checkpoints in ``folder`` that are no longer needed after ``epoch``.
-
-        Checkpoints of later epochs were damaged when the trial resumed. They do not count among the
-        last, or they would displace intact ones, and training writes them again.
-        """
-        paths = [path for path in sorted(folder.glob(f"*{SUFFIX}")) if path.stem.isdigit()]
-        old = [path for path in paths if int(path.stem) <= epoch][: -self.last]
-        return [path for path in old if self.every is None or int(path.stem) % self.every]
 
 
 class TrialDir:
@@ -79,6 +49,7 @@ class TrialDir:
         fence: called before every write; raises Replaced if this writer has been replaced.
         io_timeout: seconds to retry failing storage.
         retention: which checkpoints stay.
+        on_saved: called after an epoch is saved, where it must lie elsewhere to be safe.
 
     Raises:
         Replaced: (all methods that write) by the fence.
@@ -93,13 +64,15 @@ class TrialDir:
         fence: Callable[[], None] | None = None,
         io_timeout: float = 0.0,
         retention: CheckpointRetention = CheckpointRetention(),  # noqa: B008 (frozen)
+        on_saved: Callable[[int], None] = lambda epoch: None,
     ) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
         self._mark = mark or str(os.getpid())
         self._fence = fence
         self._io_timeout = io_timeout
-        self._retention = retention
+        self.retention = retention
+        self._on_saved = on_saved
 
     def wait_for_storage(self) -> None:
         """Return once the fence allows this writer to write and its storage is readable."""
@@ -161,11 +134,12 @@ class TrialDir:
             if best_epoch(checkpoint.history, config.best.metric) == checkpoint.epoch:
                 self._link(path, self.checkpoints / BEST)
             # Deleted last, so that an intact checkpoint exists at every moment.
-            for old in self._retention.surplus(self.checkpoints, checkpoint.epoch):
+            for old in self.retention.surplus(self.checkpoints, checkpoint.epoch):
                 old.unlink(missing_ok=True)
 
         self._with_fence(save)
         self._with_fence(lambda: self._write_history(config, checkpoint.history))
+        self._on_saved(checkpoint.epoch)
 
     def finish(self, config: TrialConfig, status: str, why: str) -> None:
         """Record how and why the trial ended."""

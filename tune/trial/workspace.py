@@ -34,18 +34,13 @@ class TrialWorkspace:
     trial_dir: TrialDir
     s3: S3Trial | None = None
 
-    def persist_epoch(self, epoch: int) -> None:
-        """Make an epoch durable; must return before the epoch is reported.
+    def persist_end(self) -> None:
+        """Make the records of a failed or diverged trial durable.
 
         Raises:
             StorageFailure: S3 fails for the lease's ``io_timeout``.
             Replaced: the segment was given up.
         """
-        if self.s3 is not None:
-            self.s3.upload_epoch(epoch)
-
-    def persist_end(self) -> None:
-        """Make the records of a failed or diverged trial durable; raises as for an epoch."""
         if self.s3 is not None:
             self.s3.upload_end()
 

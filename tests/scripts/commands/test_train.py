@@ -61,12 +61,12 @@ def test_table_of_folds_ends_with_mean_and_standard_deviation(
 def test_progress_is_one_line_per_epoch_without_a_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with command._show_progress("epoch", 4, quiet=False) as report:
-        assert report is not None
-        report(RECORD)
+    with command._show_progress("epoch", 4, quiet=False) as show:
+        show(RECORD)
     assert capsys.readouterr().out.startswith("epoch 3: loss 1.5000, validation loss 0.2500")
-    with command._show_progress("epoch", 4, quiet=True) as report:
-        assert report is None
+    with command._show_progress("epoch", 4, quiet=True) as show:
+        show(RECORD)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])

@@ -12,9 +12,9 @@ import pytest
 
 from genretune.tune.dispatch.messages import (
     EpochReport,
+    Progress,
     Refusal,
     SegmentError,
-    SignOfLife,
     TrialEnd,
 )
 from genretune.tune.dispatch.nodes.health import NodeHealth
@@ -321,12 +321,24 @@ def test_a_withdrawn_segment_costs_nothing(make: Make) -> None:
     assert isinstance(again, Segment) and again.trial == 0
 
 
-def test_a_sign_of_life_is_not_journaled(make: Make) -> None:
+def test_progress_is_not_journaled(make: Make) -> None:
     controller = make()
     segment, _ = running(controller, "ray-0")
     before = controller.run.journal.read_bytes()
-    assert controller.receive("ray-0", SignOfLife()) == "continue"
-    assert segment.has_spoken and controller.run.journal.read_bytes() == before
+    message = Progress("node-1", "cpu", epoch=3, seconds=0.5)
+    assert controller.receive("ray-0", message) == "continue"
+    assert segment.has_spoken and segment.progress == message
+    assert controller.run.journal.read_bytes() == before
+    assert controller.state_machine.state.trials[0].epochs == 0
+
+
+def test_a_trial_that_the_user_stopped_ends_at_its_next_progress(make: Make) -> None:
+    controller = make()
+    running(controller, "ray-0")
+    request_stop(controller.run, 0)
+    controller.tick()
+    assert controller.receive("ray-0", Progress("node-1", "cpu", epoch=3)) == "stop"
+    assert controller.state_machine.state.trials[0].status == "stopped"
 
 
 def test_a_trial_is_given_up_after_the_workers_it_killed_but_not_for_lost_nodes(make: Make) -> None:

@@ -17,6 +17,7 @@ from genretune.tune.storage.s3_run import S3Run, object_name, require_new, store
 from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.training.train import train
+from genretune.tune.trial.epoch_saver import CheckpointSchedule
 from genretune.tune.trial.run_trial import run_trial
 from genretune.tune.trial.s3_trial import S3Trial
 from genretune.tune.trial.trial_dir import TrialDir
@@ -54,16 +55,24 @@ def segment(
     return trial
 
 
-def run_until(trial: S3Trial, config: TrialConfig, store: Store, last: int) -> list[int]:
+def run_until(
+    trial: S3Trial,
+    config: TrialConfig,
+    store: Store,
+    last: int,
+    *,
+    schedule: CheckpointSchedule = CheckpointSchedule(),  # noqa: B008 (frozen)
+) -> list[int]:
     """Train up to an epoch; return the epochs that were reported."""
     reported = []
 
     def report(record: Any) -> bool:
-        trial.upload_epoch(record["epoch"])
+        newest = max(stored.epoch for stored in stored_objects(trial._objects, 3))
+        assert newest >= record["epoch"], "an epoch is reported once it is safe"
         reported.append(record["epoch"])
         return bool(record["epoch"] < last)
 
-    run_trial(config, store, trial.trial_dir, on_report=report)
+    run_trial(config, store, trial.trial_dir, on_report=report, schedule=schedule)
     return reported
 
 
@@ -108,6 +117,24 @@ def test_an_old_best_epoch_stays_and_is_written_once(
     s3_run.claim(2, [])
     run_until(segment(objects, tmp_path / "b", generation=2), config, store, 6)
     assert epochs(objects) == [(1, 1), (2, 5), (2, 6)]
+    s3_run.download_records(3)
+    s3_run.download_best(3)
+    best = TrialDir(tmp_path / "run" / "trials" / "00003").best_checkpoint()
+    assert best is not None and best.epoch == 1
+
+
+def test_only_epochs_with_a_checkpoint_have_an_object(
+    objects: ObjectStore, s3_run: S3Run, tiny: Tiny, store: Store, tmp_path: Path
+) -> None:
+    same = tiny(epochs=6, best={"metric": "val_loss"}, optimizer={"name": "SGD", "lr": 0.0})
+    config, sparse = trial_config(same), CheckpointSchedule(every=1e9, rungs=(3,))
+    first = segment(objects, tmp_path / "a")
+    assert run_until(first, config, store, 3, schedule=sparse) == [1, 2, 3]
+    assert epochs(objects) == [(1, 1), (1, 3)], "the best one and the rung"
+    s3_run.claim(2, [])
+    again = segment(objects, tmp_path / "b", generation=2)
+    assert run_until(again, config, store, 6, schedule=sparse) == [1, 2, 3, 4, 5, 6]
+    assert epochs(objects) == [(1, 1), (1, 3), (2, 6)]
     s3_run.download_records(3)
     s3_run.download_best(3)
     best = TrialDir(tmp_path / "run" / "trials" / "00003").best_checkpoint()

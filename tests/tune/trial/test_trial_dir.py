@@ -17,8 +17,9 @@ from genretune.tune.storage import untrusted
 from genretune.tune.storage.atomic_io import StorageFailure
 from genretune.tune.training.metrics import COLUMNS
 from genretune.tune.training.resolve_config import trial_config
+from genretune.tune.trial.checkpoint_file import CheckpointRetention
 from genretune.tune.trial.run_trial import run_trial
-from genretune.tune.trial.trial_dir import CheckpointRetention, TrialDir
+from genretune.tune.trial.trial_dir import TrialDir
 
 Tiny = Callable[..., dict[str, Any]]
 

@@ -117,17 +117,13 @@ def _train_in(workspace: TrialWorkspace, order: Mapping[str, Any]) -> dict[str, 
         return {"samples": samples}
     config = saved_config(workspace, order["parameters"], order["seed"])
 
-    def end_segment(record: Mapping[str, Any]) -> bool:
-        workspace.persist_epoch(record["epoch"])
-        return False
-
     if config.device == "cuda":
         limit_gpu_memory(order["gpu_share"])
     outcome = run_trial(
         config,
         store,
         folder,
-        on_report=end_segment,
+        on_report=lambda record: False,
         plugins=workspace.plugins,
         gpu_share=order["gpu_share"],
     )
