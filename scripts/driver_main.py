@@ -26,6 +26,7 @@ from genretune.tune.dispatch.sweep_controller import SweepController
 from genretune.tune.errors import TuneError
 from genretune.tune.run.journal import read_journal
 from genretune.tune.run.results import read_state
+from genretune.tune.space.load import note_on_size
 from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.sweep.state_machine import StateMachine
 
@@ -100,6 +101,8 @@ def apply_changes(state_machine: StateMachine, job: DriverJob) -> None:
     if job.trials is not None:
         more = state_machine.state.target if job.trials.startswith("+") else 0
         state_machine.extend(more + int(job.trials.removeprefix("+")))
+        if note := note_on_size(state_machine.space):
+            print_error(f"note: {note}")
     for trial in job.give_up:
         state_machine.give_up(trial, "given up by the user")
 

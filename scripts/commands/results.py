@@ -4,13 +4,16 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from genretune.scripts.terminal import print_json, printable
 from genretune.tune.errors import TuneError
 from genretune.tune.storage.run_dir import RunDir
+
+if TYPE_CHECKING:
+    from genretune.tune.sweep.audit import Finding
 
 
 class Format(StrEnum):
@@ -79,10 +82,19 @@ def results(
     return 0
 
 
-def _show_audit(differences: list[str], as_json: bool) -> int:
-    """Print the differences that an audit found; return 1 if there are any."""
+def _show_audit(findings: "list[Finding]", as_json: bool) -> int:
+    """Print what an audit found; return 1 if more than the last digits of parameters differs."""
+    differences = [one.text for one in findings if not one.last_digits]
+    last_digits = [one.text for one in findings if one.last_digits]
     if as_json:
-        print_json({"differences": differences})
-    else:
-        print(printable("\n".join(differences)) or "every decision follows from the journal")
+        print_json({"differences": differences, "last_digits": last_digits})
+        return 1 if differences else 0
+    if not differences:
+        print("every decision follows from the journal")
+    if last_digits:
+        print(
+            "but for the last digits of some parameters, which another CPU or another version of a "
+            "library computes:"
+        )
+    print(printable("\n".join((*differences, *last_digits))), end="\n" if findings else "")
     return 1 if differences else 0

@@ -15,7 +15,7 @@ from genretune.tune.space.load import space_from_json
 from genretune.tune.storage.atomic_io import write_atomically
 from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.storage.untrusted import read_result
-from genretune.tune.sweep.audit import audit
+from genretune.tune.sweep.audit import Finding, audit
 from genretune.tune.sweep.events import MIXED, Created, Driver
 from genretune.tune.sweep.leaderboard import Row, best_row, leaderboard
 from genretune.tune.sweep.state import State, state_from_events
@@ -33,8 +33,8 @@ def read_state(run: RunDir) -> State:
     return state_from_events(rules_from_space(space), space.trials, read_events(run))
 
 
-def audit_run(run: RunDir) -> list[str]:
-    """Return one line for each decision in the journal that is not derived again from it.
+def audit_run(run: RunDir) -> list[Finding]:
+    """Return the decisions in the journal that are not derived again from it.
 
     Raises:
         DamagedRecord: the journal is damaged or contradicts itself.

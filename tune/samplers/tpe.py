@@ -146,7 +146,7 @@ def _from_optuna_value(distribution: Range | Normal, value: float) -> float:
         return distribution.from_unit(value)
     if distribution.step is None:
         # exp(log(low)) can miss the bound by one unit in the last place
-        return min(max(value, distribution.low), distribution.high)
+        return distribution.rounded(value)
     if distribution.log:
         return distribution.lattice_value(distribution.nearest_step(value))
     return distribution.lattice_value(int(value))

@@ -6,10 +6,11 @@ enumerates with ``nth``, and tpe samples within the bounds itself.
 
 import json
 import math
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
+
+from genretune.tune.space import decimals
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Range:
         integer: whole numbers only.
         step: values are ``low + k * step``; None for a continuous range.
         zero: probability of exactly 0 instead of a value of the range.
+        digits: see ``SamplingRules``; without them, logarithms are those of the machine.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Range:
     integer: bool = False
     step: float | None = None
     zero: float = 0.0
+    digits: int | None = None
 
     def lattice_size(self) -> int:
         """Return the number of values ``low + k * step``, not counting ``zero``.
@@ -73,7 +76,10 @@ class Range:
             TypeError: the range is continuous.
         """
         step = self._require_step()
-        return round((_decimal(self.high) - _decimal(self.low)) / _decimal(step)) + 1
+        if self.integer:
+            return (int(self.high) - int(self.low)) // int(step) + 1
+        extent = decimals.decimal(self.high) - decimals.decimal(self.low)
+        return round(extent / decimals.decimal(step)) + 1
 
     def size(self) -> int | None:
         """Return the number of values, including 0 if ``zero`` is set; None if continuous."""
@@ -101,7 +107,7 @@ class Range:
             # stretch the rest of the unit interval over the range
             unit = (unit - self.zero) / (1 - self.zero)
         if self.step is None:
-            return self._interpolate(unit, self.low, self.high)
+            return self.rounded(self._interpolate(unit, self.low, self.high))
         if self.log:
             # rounding a draw from the widened range is fair to both end values
             return self.lattice_value(
@@ -109,6 +115,10 @@ class Range:
             )
         count = self.lattice_size()
         return self.lattice_value(min(int(unit * count), count - 1))
+
+    def rounded(self, value: float) -> float:
+        """Return a draw of a continuous range, rounded, within the range."""
+        return min(max(decimals.rounded(value, self.digits), self.low), self.high)
 
     def contains(self, value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -121,7 +131,7 @@ class Range:
             return False
         if self.step is None:
             return True
-        return _is_multiple(value, self.low, self.step)
+        return decimals.is_multiple(value, self.low, self.step)
 
     def canonical(self, value: Any) -> float:
         """Return a contained value as a sampler would draw it: 1 as 1.0 in a range of floats."""
@@ -158,7 +168,11 @@ class Range:
             TypeError: the range is continuous.
         """
         step = self._require_step()
-        return min(max(round((value - self.low) / step), 0), self.lattice_size() - 1)
+        if self.integer and isinstance(value, int):
+            nearest = (value - int(self.low)) // int(step)
+        else:
+            nearest = round((value - self.low) / step)
+        return min(max(nearest, 0), self.lattice_size() - 1)
 
     def lattice_value(self, index: int) -> float:
         """Return ``low + index * step``.
@@ -166,14 +180,18 @@ class Range:
         Raises:
             TypeError: the range is continuous.
         """
+        if self.integer:  # beyond 2**53 a float does not hold every integer
+            return int(self.low) + index * int(self._require_step())
         # in decimals: 3 steps of 0.1 are 0.3, not 0.30000000000000004
-        value = float(_decimal(self.low) + index * _decimal(self._require_step()))
+        value = float(decimals.decimal(self.low) + index * decimals.decimal(self._require_step()))
         # a step that divides the range only up to rounding must not lead past its end
         return self._number(min(value, self.high))
 
     def _interpolate(self, unit: float, low: float, high: float) -> float:
-        if self.log:
+        if self.log and self.digits is None:
             value = math.exp(math.log(low) + unit * (math.log(high) - math.log(low)))
+        elif self.log:
+            value = decimals.geometric(unit, low, high)
         else:
             value = low + unit * (high - low)
         # exp(log(low)) can miss low by one unit in the last place
@@ -197,12 +215,14 @@ class Normal:
         mean: of the distribution.
         sd: standard deviation.
         step: values are multiples of it; None for a continuous distribution.
+        digits: see ``SamplingRules``.
     """
 
     name: str
     mean: float
     sd: float
     step: float | None = None
+    digits: int | None = None
 
     def size(self) -> None:
         return None
@@ -215,7 +235,9 @@ class Normal:
         # the quantiles of 0 and 1 are infinite
         probability = min(max(unit, 2.0**-54), 1 - 2.0**-53)
         value = NormalDist(self.mean, self.sd).inv_cdf(probability)
-        return value if self.step is None else self._round(value, self.step)
+        if self.step is not None:
+            return self._round(value, self.step)
+        return decimals.rounded(value, self.digits)
 
     def to_unit(self, value: float) -> float:
         """Return the number in [0, 1) that selects the value."""
@@ -226,7 +248,7 @@ class Normal:
             return False
         if not math.isfinite(value):
             return False
-        return self.step is None or _is_multiple(value, 0.0, self.step)
+        return self.step is None or decimals.is_multiple(value, 0.0, self.step)
 
     def canonical(self, value: Any) -> float:
         """Return a contained value as a sampler would draw it."""
@@ -238,7 +260,7 @@ class Normal:
 
     @staticmethod
     def _round(value: float, step: float) -> float:
-        return float(round(value / step) * _decimal(step))
+        return float(round(value / step) * decimals.decimal(step))
 
 
 Distribution = Values | Range | Normal
@@ -256,12 +278,8 @@ def strictly_equal(one: object, other: object) -> bool:
     )
 
 
-def _is_multiple(value: float, low: float, step: float) -> bool:
-    """Return whether the value is ``low + k * step`` for a whole ``k``, up to rounding."""
-    steps = (_decimal(value) - _decimal(low)) / _decimal(step)
-    return abs(steps - round(steps)) < Decimal("1e-9")
-
-
-def _decimal(value: float) -> Decimal:
-    """Return the number as it is written, not its binary expansion."""
-    return Decimal(repr(value))
+def with_digits(distribution: Distribution, digits: int | None) -> Distribution:
+    """Return the distribution with its continuous draws rounded to significant digits."""
+    if isinstance(distribution, Values):
+        return distribution
+    return replace(distribution, digits=digits)

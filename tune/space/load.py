@@ -4,16 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
 
+from pydantic import TypeAdapter, ValidationError
+
 from genretune.data.name_suggestions import did_you_mean
 from genretune.tune.metric_names import METRICS
-from genretune.tune.space.distributions import strictly_equal
+from genretune.tune.space.distributions import strictly_equal, with_digits
 from genretune.tune.space.document import Document, read_document
 from genretune.tune.space.overrides import apply_overrides
 from genretune.tune.space.parameters import parse_parameters
 from genretune.tune.space.problems import Problems, SpaceError, show
+from genretune.tune.space.sampling_rules import CURRENT, FIRST, SamplingRules
 from genretune.tune.space.settings import Asha, GridSampler, Metric, parse_settings
 from genretune.tune.space.space import Space
-from genretune.tune.space.tree import FlatConfig, size
+from genretune.tune.space.tree import FlatConfig, Node, size, with_distributions
 
 
 def load_space(path: FilePath | str, overrides: Sequence[str] = ()) -> Space:
@@ -53,7 +56,11 @@ def space_from_json(data: Mapping[str, object]) -> Space:
     Raises:
         SpaceError: ``as_json`` cannot have written it.
     """
-    return _check(Document(dict(data), {}, Problems({})), ())
+    settings = dict(data)
+    sampling = FIRST
+    if "sampling" in settings:
+        sampling = _sampling_rules(settings.pop("sampling"))
+    return _check(Document(settings, {}, Problems({})), (), sampling)
 
 
 def with_trials(space: Space, trials: int) -> Space:
@@ -68,12 +75,32 @@ def with_trials(space: Space, trials: int) -> Space:
     return replace(space, trials=trials)
 
 
+def note_on_size(space: Space) -> str | None:
+    """Return what is to be said of a finite space and the number of trials; None if nothing is."""
+    size, trials = space.size(), space.trials
+    if size is None:
+        return None
+    if trials > size:
+        return (
+            f"the space has {size} configurations, fewer than the {trials} trials: the sweep ends "
+            "when all of them are tried"
+        )
+    if isinstance(space.sampler, GridSampler) and trials < size:
+        order = space.sampler.order
+        advice = "" if order == "shuffled" else " (sampler.order: shuffled spreads them over it)"
+        place = "first" if order == "file" else "first, shuffled,"
+        return f"the grid has {size} configurations; only the {place} {trials} are tried{advice}"
+    return None
+
+
 def changed_keys(before: Space, after: Space) -> list[str]:
     """Return the dotted keys in which two spaces differ, in the order of the file.
 
-    ``keep`` is ignored, since it does not affect results.
+    ``keep`` is ignored, since it does not affect results, and so are the rules of sampling: those
+    of a sweep are recorded, those of a file are the current ones.
     """
-    return [key for key in _changed(before.as_json(), after.as_json(), "") if key != "keep"]
+    ignored = {"keep": None, "sampling": None}
+    return _changed(before.as_json() | ignored, after.as_json() | ignored, "")
 
 
 def _changed(before: object, after: object, key: str) -> list[str]:
@@ -92,7 +119,15 @@ def _changed(before: object, after: object, key: str) -> list[str]:
     return [] if type(before) is type(after) and before == after else [key]
 
 
-def _check(document: Document, notes: tuple[str, ...]) -> Space:
+def _sampling_rules(recorded: object) -> SamplingRules:
+    try:
+        return TypeAdapter(SamplingRules).validate_python(recorded)
+    except ValidationError:
+        rule = "must have a version and digits from 1 to 17"
+        raise SpaceError([f"sampling: {rule}, got {show(recorded)}"]) from None
+
+
+def _check(document: Document, notes: tuple[str, ...], sampling: SamplingRules = CURRENT) -> Space:
     problems = document.problems
     data = document.data
     if not isinstance(data, Mapping):
@@ -130,7 +165,8 @@ def _check(document: Document, notes: tuple[str, ...]) -> Space:
         data=settings.data,
         trial=settings.trial,
         start_with=tuple(settings.start_with),
-        parameters=parameters,
+        parameters=tuple((key, _rounding(node, sampling)) for key, node in parameters),
+        sampling=sampling,
         notes=notes,
         locations=document.locations,
     )
@@ -140,7 +176,13 @@ def _check(document: Document, notes: tuple[str, ...]) -> Space:
     _check_trials(space, problems)
     problems.raise_if_any()
     # in canonical form, so that a fixed trial and an equal draw count as one configuration
-    return replace(space, start_with=tuple(space.canonical(fixed) for fixed in space.start_with))
+    start_with = tuple(space.canonical(fixed) for fixed in space.start_with)
+    counted = note_on_size(space)
+    return replace(space, start_with=start_with, notes=(*notes, *([counted] if counted else [])))
+
+
+def _rounding(node: Node, sampling: SamplingRules) -> Node:
+    return with_distributions(node, lambda one: with_digits(one, sampling.digits))
 
 
 def _check_metric(metric: Metric, problems: Problems) -> None:

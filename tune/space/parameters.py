@@ -1,5 +1,6 @@
 """Parser of the ``parameters`` section of a space file."""
 
+import math
 from collections.abc import Iterator, Mapping
 
 from genretune.data.name_suggestions import did_you_mean
@@ -146,6 +147,7 @@ def _parse_node(raw: object, name: str, path: Path, problems: Problems) -> Node 
         parts = [_parse_node(v, f"{name}[{i}]", (*path, i), problems) for i, v in enumerate(raw)]
         return ListNode(tuple(part for part in parts if part is not None))
     if not isinstance(raw, Mapping):
+        _check_finite(raw, path, problems)
         return Constant(raw)
     if not raw:
         return Constant({})
@@ -181,6 +183,7 @@ def _parse_values(
         return None
     result = Values(tuple(values))
     for index, value in enumerate(values):
+        _check_finite(value, (*path, "values", index), problems)
         if result.index_of(value) != index:
             problems.add((*path, "values", index), f"must be unique, got {show(value)} again")
         if isinstance(value, Mapping) and (_is_swept(value) or _looks_swept(value)):
@@ -190,6 +193,18 @@ def _parse_values(
                 advice="use choice for options with their own parameters",
             )
     return Parameter(name, result)
+
+
+def _check_finite(value: object, path: Path, problems: Problems) -> None:
+    """Add a problem for each number that JSON, and so a record, cannot hold: .inf and .nan."""
+    if isinstance(value, float) and not math.isfinite(value):
+        problems.add(path, f"must be finite, got {value!r}")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_finite(item, (*path, key), problems)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_finite(item, (*path, index), problems)
 
 
 def _parse_choice(

@@ -45,10 +45,13 @@ class RandomSampler(StrictModel):
 
 
 class GridSampler(StrictModel):
-    """Every combination once; the last key varies fastest."""
+    """Every combination once."""
 
     needs_history: ClassVar[Literal[False]] = False
     type: Literal["grid"]
+    order: Literal["file", "shuffled"] = "file"
+    """file: as the file is written, the last key varies fastest; shuffled: by the sweep's seed, so
+    that the first trials of a large grid are spread over all of it."""
 
 
 class QmcSampler(StrictModel):

@@ -2,10 +2,11 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from genretune.tune.space.distributions import Values
 from genretune.tune.space.problems import Path, SpaceError, dotted, show
+from genretune.tune.space.sampling_rules import CURRENT, SamplingRules
 from genretune.tune.space.settings import Data, EarlyTermination, Keep, Metric, SamplerSettings
 from genretune.tune.space.tree import (
     Choice,
@@ -40,6 +41,7 @@ class Space:
     trial: Mapping[str, object]
     start_with: tuple[FlatConfig, ...]
     parameters: tuple[tuple[str, Node], ...]
+    sampling: SamplingRules = CURRENT
     keep: Keep = field(default="usual", compare=False)
     """Which checkpoints are kept; not part of the sweep's identity."""
     notes: tuple[str, ...] = field(default=(), compare=False)
@@ -175,6 +177,7 @@ class Space:
             "trials": self.trials,
             "metric": self.metric.model_dump(),
             "sampler": self.sampler.model_dump(),
+            "sampling": asdict(self.sampling),
             "early_terminate": self.early_terminate.model_dump(),
             "seeds": self.seeds,
             "keep": self.keep,

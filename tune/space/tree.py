@@ -113,6 +113,20 @@ def resolve(node: Node, pick: Callable[[Parameter | Choice], object]) -> object:
     return {key: resolve(item, pick) for key, item in node.items}
 
 
+def with_distributions(node: Node, change: Callable[[Distribution], Distribution]) -> Node:
+    """Return the node with ``change`` applied to every distribution."""
+    if isinstance(node, Constant):
+        return node
+    if isinstance(node, Parameter):
+        return Parameter(node.dimension, change(node.distribution))
+    if isinstance(node, Choice):
+        options = tuple(with_distributions(option, change) for option in node.options)
+        return Choice(node.dimension, options)
+    if isinstance(node, ListNode):
+        return ListNode(tuple(with_distributions(item, change) for item in node.items))
+    return MappingNode(tuple((key, with_distributions(item, change)) for key, item in node.items))
+
+
 def size(node: Node) -> int | None:
     """Return the number of configurations; None if a range is continuous."""
     if isinstance(node, Constant):

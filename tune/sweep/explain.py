@@ -1,6 +1,6 @@
 """What happened to one trial, in words: what it was compared with, and why it ended."""
 
-from genretune.tune.sweep.events import Compared
+from genretune.tune.sweep.events import Verdict
 from genretune.tune.sweep.leaderboard import why
 from genretune.tune.sweep.state import State
 from genretune.tune.sweep.sweep_rules import SweepRules
@@ -22,7 +22,7 @@ def explain(state: State, trial: int) -> str:
         verdict = known.verdicts.get(rung)
         where = f"rung {number} (epoch {rung})"
         if verdict is not None:
-            lines.append(f"{where}: {_comparison(verdict.compared, rules)}")
+            lines.append(f"{where}: {_comparison(verdict, rules)}")
         elif rung <= known.epochs:
             lines.append(f"{where}: held until every lower trial is settled there")
     losses = len(known.losses)
@@ -34,9 +34,10 @@ def explain(state: State, trial: int) -> str:
     return "\n".join(lines)
 
 
-def _comparison(compared: Compared, rules: SweepRules) -> str:
+def _comparison(verdict: Verdict, rules: SweepRules) -> str:
+    compared = verdict.compared
     others = "that reported before it" if rules.arrival else "up to it"
-    promoted = compared.place <= compared.go_on
+    promoted = verdict.verdict == "continue"  # as recorded, which decided
     text = (
         f"best value so far {_value(compared.value)} ranks {compared.place} among {compared.of} "
         f"trials {others}; top {compared.go_on} promoted: {'promoted' if promoted else 'stopped'}"

@@ -262,6 +262,11 @@ class State:
                     f"{event.status}"
                 )
             return False
+        if not trial.final and event.epochs > trial.epochs:
+            raise RunFailure(
+                f"trial {event.trial}: must have reported all epochs before its end after "
+                f"{event.epochs}, got {trial.epochs}"
+            )
         trial.ended = event
         return True
 

@@ -179,7 +179,7 @@ class StateMachine:
                 f"trials: must not become fewer, got {trials} after {self.state.target} "
                 "(a sweep can only be extended)"
             )
-        with_trials(self.space, trials)
+        self.space = with_trials(self.space, trials)
         if trials > self.state.target:
             self._apply(Extended(trials))
 

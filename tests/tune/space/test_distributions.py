@@ -140,3 +140,17 @@ def test_a_continuous_range_has_no_lattice() -> None:
     for call in (kind.lattice_size, kind.widened_bounds, lambda: kind.nearest_step(0.5)):
         with pytest.raises(TypeError, match="uniform: must have a step, got a continuous range"):
             call()
+
+
+def test_large_integers_are_exact() -> None:
+    low = 2**53 + 1  # the first integer that no float holds
+    kind = make(distribution="randint", min=low, max=low + 2)
+    assert isinstance(kind, Range)
+    assert kind.size() == 3
+    assert [kind.nth(index) for index in range(3)] == [low, low + 1, low + 2]
+    assert kind.from_unit(0.0) == low and kind.from_unit(LAST) == low + 2
+    assert kind.canonical(low + 1) == low + 1 and not kind.contains(low + 3)
+    wide = make(distribution="qrandint", min=0, max=3 * 10**20, q=3)
+    assert isinstance(wide, Range)
+    assert wide.size() == 10**20 + 1
+    assert wide.canonical(3 * 10**20 - 3) == 3 * 10**20 - 3

@@ -8,6 +8,7 @@ import pytest
 from genretune.tune.space.load import (
     changed_keys,
     load_space,
+    note_on_size,
     space_from_json,
     space_from_text,
     with_trials,
@@ -90,6 +91,39 @@ def test_a_grid_limits_the_number_of_trials(good: str) -> None:
     assert with_trials(space, 18).trials == 18
     with pytest.raises(SpaceError, match=r"trials: must be at most the grid's 18 configurations"):
         with_trials(space, 19)
+
+
+def test_a_finite_space_that_ends_before_the_trials_do_is_said(good: str) -> None:
+    said = "the space has 9 configurations, fewer than the 12 trials: the sweep ends when all of"
+    finite = space_from_text(good, "s.yaml", ["trial.optimizer.lr=1e-3"])
+    assert finite.notes[-1].startswith(said)
+    assert note_on_size(with_trials(finite, 9)) is None
+    assert (note_on_size(with_trials(finite, 12)) or "").startswith(said)
+    assert not space_from_text(good, "s.yaml").notes
+
+
+def test_a_grid_that_is_not_tried_as_a_whole_is_said(good: str) -> None:
+    part = space_from_text(
+        good, "s.yaml", ["trial.optimizer.lr=1e-3", "sampler={type: grid}", "trials=4"]
+    )
+    assert part.notes[-1] == (
+        "the grid has 9 configurations; only the first 4 are tried "
+        "(sampler.order: shuffled spreads them over it)"
+    )
+    assert note_on_size(with_trials(part, 9)) is None
+
+
+@pytest.mark.parametrize(
+    ("override", "where"),
+    [
+        ("parameters.model.reduction={values: [4, .inf]}", "values"),
+        ("parameters.model.reduction={values: [4, {a: [.nan]}]}", "values"),
+        ("parameters.model.reduction={choice: [{name: a, b: -.inf}, {name: c}]}", "choice"),
+    ],
+)
+def test_numbers_that_no_record_can_hold_are_refused(good: str, override: str, where: str) -> None:
+    with pytest.raises(SpaceError, match=rf"{where}.*: must be finite, got (-inf|inf|nan)"):
+        space_from_text(good, "s.yaml", [override])
 
 
 def test_where_names_the_line_of_a_key(good: str) -> None:

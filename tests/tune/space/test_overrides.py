@@ -25,7 +25,7 @@ def test_a_swept_parameter_is_pinned(good: str) -> None:
     space = load(good, "trial.optimizer.lr=1e-3")
     assert "optimizer.lr" not in names(space)
     assert space.trial["optimizer"] == {"lr": 1e-3}
-    assert space.notes == ("optimizer.lr: pinned by optimizer.lr = 0.001, not swept",)
+    assert space.notes[0] == "optimizer.lr: pinned by optimizer.lr = 0.001, not swept"
 
 
 def test_values_are_read_as_yaml_1_2(good: str) -> None:

@@ -72,6 +72,7 @@ def test_an_event_that_differs_from_the_recorded_one_is_a_contradiction(event: E
         Report(0, 2, 0.5, "a2"),
         Verdict(0, 2, "stop", STOPPED.compared),
         Lost(-1, "node died", 1, 0),
+        Ended(0, "completed", 2, "all epochs"),  # of which only one was reported
     ],
 )
 def test_an_event_out_of_order_is_refused_with_its_number(event: Event) -> None:
