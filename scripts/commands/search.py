@@ -32,6 +32,15 @@ TotalOrIncrement = Annotated[
     str | None, typer.Option(help="total number of trials (50) or an increment (+30)")
 ]
 MovedData = Annotated[Path | None, typer.Option(metavar="DIR", help="the corpus, if it was moved")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="key=value, e.g. trial.optimizer.lr=1e-5")
+]
+Trials = Annotated[int | None, typer.Option(min=1, help="number of trials; default: the space's")]
+Top = Annotated[int, typer.Option(min=1, help="how many, with --start-from")]
+StartFrom = Annotated[
+    Path | None,
+    typer.Option(metavar="RUN", help="try the best configurations of an earlier sweep first"),
+]
 GiveUp = Annotated[list[int] | None, typer.Option(help="lost trial to declare failed")]
 Takeover = Annotated[
     bool,
@@ -41,13 +50,11 @@ Takeover = Annotated[
 
 def search(
     space: Annotated[Path, typer.Argument(metavar="SPACE.yaml", help="the search space")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(help="key=value, e.g. trial.optimizer.lr=1e-5")
-    ] = None,
+    overrides: Overrides = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="the corpus")] = None,
-    trials: Annotated[
-        int | None, typer.Option(min=1, help="number of trials; default: the space's")
-    ] = None,
+    trials: Trials = None,
+    start_from: StartFrom = None,
+    top: Top = 5,
     out: Annotated[Path | None, typer.Option(help="run directory; default runs/NAME")] = None,
     address: sweep_options.Address = "local",
     concurrency: sweep_options.Concurrency = None,
@@ -93,6 +100,7 @@ def search(
             all_overrides,
             data,
             out,
+            start_from=None if start_from is None else (start_from, top),
             options=options,
             plugins=plugin or [],
             strict=strict_exit,
@@ -107,14 +115,22 @@ def _search(
     data: Path | None,
     out: Path | None,
     *,
+    start_from: tuple[Path, int] | None,
     options: RunOptions,
     plugins: list[Path],
     strict: bool,
     stop_signal: StopSignal,
 ) -> int:
+    from genretune.tune.run import start_from as run_start_from
     from genretune.tune.space.load import load_space
 
     loaded = load_space(space, overrides)
+    notes: list[str] = []
+    if start_from is not None:
+        first_trials, notes = run_start_from.start_from(start_from[0], loaded, start_from[1])
+        # as an override, which sweep.json records and every resume applies again
+        overrides = [*overrides, first_trials]
+        loaded = load_space(space, overrides)
     if data is None:
         raise TuneError("--data: must name the corpus, got nothing (add --data DIR)")
     reexec_with_level(loaded.trial.get("determinism", "strict"), sys.argv[1:])  # type: ignore[arg-type]
@@ -136,7 +152,7 @@ def _search(
             overrides=overrides,
             progress=packing_progress(say),
         )
-    for note in loaded.notes:
+    for note in (*notes, *loaded.notes):
         print_error(f"note: {note}")
     stop_signal.check()
     new_run = NewRun(space.read_text(), sweep.as_json())

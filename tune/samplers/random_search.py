@@ -3,7 +3,7 @@
 Adding or removing a parameter therefore leaves the values of all others unchanged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from genretune.tune.reproducibility.seeds import derive
 from genretune.tune.samplers.history import Observation
@@ -21,10 +21,19 @@ class RandomSearch:
         return draw(self._space, trial, attempt)
 
 
-def draw(space: Space, trial: int, attempt: int) -> FlatConfig:
-    """Return the ``attempt``-th random configuration of a trial."""
+def draw(
+    space: Space, trial: int, attempt: int, *, given: Mapping[str, object] | None = None
+) -> FlatConfig:
+    """Return the ``attempt``-th random configuration of a trial.
+
+    Args:
+        given: values of dimensions that are not drawn; a choice's is the index of its option.
+    """
 
     def pick(node: Parameter | Choice) -> object:
+        if given is not None and node.dimension in given:
+            value = given[node.dimension]
+            return value if isinstance(node, Choice) else node.distribution.canonical(value)
         unit = unit_draw(space.seed, trial, attempt, node.dimension)
         if isinstance(node, Choice):
             return int(unit * len(node.options))

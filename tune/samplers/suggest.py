@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from genretune.tune.reproducibility.seeds import derive
 from genretune.tune.samplers.grid import nth_configuration
 from genretune.tune.samplers.history import Observation
+from genretune.tune.samplers.random_search import draw
 from genretune.tune.samplers.sampler import Sampler
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import FlatConfig
@@ -29,7 +30,7 @@ def suggest(
             infinite space, in which configurations are assumed to differ.
     """
     if trial < len(space.start_with):
-        return dict(space.start_with[trial])
+        return draw(space, trial, 0, given=space.decode(space.start_with[trial], partial=True))
     if seen is None:
         return sampler.configuration(trial, 0, history)
     if len(seen) >= space.finite_size():

@@ -16,7 +16,7 @@ from genretune.tune.space.problems import Problems, SpaceError, show
 from genretune.tune.space.sampling_rules import CURRENT, FIRST, SamplingRules
 from genretune.tune.space.settings import Asha, GridSampler, Metric, parse_settings
 from genretune.tune.space.space import Space
-from genretune.tune.space.tree import FlatConfig, Node, size, with_distributions
+from genretune.tune.space.tree import FlatConfig, Node, flatten, size, with_distributions
 
 
 def load_space(path: FilePath | str, overrides: Sequence[str] = ()) -> Space:
@@ -176,7 +176,7 @@ def _check(document: Document, notes: tuple[str, ...], sampling: SamplingRules =
     _check_trials(space, problems)
     problems.raise_if_any()
     # in canonical form, so that a fixed trial and an equal draw count as one configuration
-    start_with = tuple(space.canonical(fixed) for fixed in space.start_with)
+    start_with = tuple(_fixed_trial(space, fixed) for fixed in space.start_with)
     counted = note_on_size(space)
     return replace(space, start_with=start_with, notes=(*notes, *([counted] if counted else [])))
 
@@ -233,7 +233,7 @@ def _check_rungs(space: Space, problems: Problems) -> None:
 
 
 def _check_start_with(space: Space, problems: Problems) -> None:
-    """Check that every fixed trial is complete, in the space, and different from earlier ones."""
+    """Check that every fixed trial is in the space, and that complete ones are different."""
     keys = [key for key, _ in space.parameters]
     earlier: list[FlatConfig] = []
     for index, fixed in enumerate(space.start_with):
@@ -246,20 +246,27 @@ def _check_start_with(space: Space, problems: Problems) -> None:
                 )
             if any(name.startswith(other + ".") for other in fixed):
                 problems.add(("start_with", index, name), "is given twice, nested and dotted")
+        if not fixed:
+            problems.add(("start_with", index), "must give at least one parameter, got none")
         violations = space.violations(fixed)
-        if not violations:
-            config = space.canonical(fixed)
+        config = None if violations else _fixed_trial(space, fixed)
+        if config is not None:
             if any(strictly_equal(config, other) for other in earlier):
                 problems.add(("start_with", index), "must differ from the earlier trials")
             earlier.append(config)
         for line in violations:
             key, _, rule = line.partition(": ")
             # name the key as the file does, which may be one below the parameter
-            given = next((n for n in fixed if n == key or n.startswith(key + ".")), None)
-            if given is None:
-                problems.add(("start_with", index), f"{key} {rule}")
-            else:
-                problems.add(("start_with", index, given), rule)
+            given = next(name for name in fixed if name == key or name.startswith(key + "."))
+            problems.add(("start_with", index, given), rule)
+
+
+def _fixed_trial(space: Space, fixed: Mapping[str, object]) -> FlatConfig:
+    """Return a trial of ``start_with`` in flat form, as a sampler would draw it if complete."""
+    try:
+        return space.canonical(fixed)
+    except SpaceError:  # the sampler completes it
+        return {name: value for key in fixed for name, value in flatten(key, fixed[key])}
 
 
 def _check_grid(space: Space, problems: Problems) -> None:

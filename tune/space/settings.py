@@ -148,7 +148,7 @@ class Settings(StrictModel):
     trial: dict[str, object]
     """Settings that all trials share: keys of config.json."""
     start_with: list[dict[str, object]] = []
-    """Configurations of the first trials; each gives every parameter."""
+    """Configurations of the first trials; parameters that one leaves out are drawn at random."""
 
 
 _BY_TYPE: dict[str, dict[str, type[BaseModel]]] = {

@@ -94,8 +94,13 @@ class Space:
             result.update(flatten(key, resolve(node, pick)))
         return result
 
-    def decode(self, parameters: Mapping[str, object]) -> dict[str, object]:
+    def decode(
+        self, parameters: Mapping[str, object], *, partial: bool = False
+    ) -> dict[str, object]:
         """Return dimension -> value (the option's index for a choice) of a flat configuration.
+
+        Args:
+            partial: parameters, and keys of options, may be missing and are then left out.
 
         Raises:
             SpaceError: not a configuration of this space.
@@ -103,7 +108,9 @@ class Space:
         result: dict[str, object] = {}
         for key, node in self.parameters:
             value = _nested_value(parameters, key)
-            part = None if value is _MISSING else decode(node, value)
+            if value is _MISSING and partial:
+                continue
+            part = None if value is _MISSING else decode(node, value, partial=partial)
             if part is None:
                 raise SpaceError([f"{key}: must be in the search space"])
             result.update(part)
@@ -126,13 +133,11 @@ class Space:
         return self.flat_config(pick)
 
     def violations(self, parameters: Mapping[str, object]) -> list[str]:
-        """Return ``key: rule`` for every parameter that is missing or outside the space."""
+        """Return ``key: rule`` for every parameter outside the space; some may be missing."""
         lines = []
         for key, node in self.parameters:
             value = _nested_value(parameters, key)
-            if value is _MISSING:
-                lines.append(f"{key}: is required")
-            elif decode(node, value) is None:
+            if value is not _MISSING and decode(node, value, partial=True) is None:
                 lines.append(f"{key}: must be in the search space, got {show(value)}")
         return lines
 

@@ -195,10 +195,13 @@ def nth(node: Node, index: int) -> object:
     return {key: value for (key, _), value in zip(node.items, values, strict=True)}
 
 
-def decode(node: Node, value: object) -> dict[str, object] | None:
+def decode(node: Node, value: object, *, partial: bool = False) -> dict[str, object] | None:
     """Return dimension -> value (the option's index for a choice) of a nested value.
 
     None if the value is not one of the node's. Of several options that match, the first is taken.
+
+    Args:
+        partial: mappings may lack keys, whose dimensions are then left out.
     """
     if isinstance(node, Constant):
         return {} if strictly_equal(node.value, value) else None
@@ -206,7 +209,7 @@ def decode(node: Node, value: object) -> dict[str, object] | None:
         return {node.dimension: value} if node.distribution.contains(value) else None
     if isinstance(node, Choice):
         for index, option in enumerate(node.options):
-            inside = decode(option, value)
+            inside = decode(option, value, partial=partial)
             if inside is not None:
                 return {node.dimension: index, **inside}
         return None
@@ -216,12 +219,15 @@ def decode(node: Node, value: object) -> dict[str, object] | None:
             return None
         pairs = list(zip(node.items, value, strict=True))
     else:
-        if not isinstance(value, Mapping) or value.keys() != {key for key, _ in node.items}:
+        keys = {key for key, _ in node.items}
+        if not isinstance(value, Mapping) or not value.keys() <= keys:
             return None
-        pairs = [(item, value[key]) for key, item in node.items]
+        if not partial and value.keys() != keys:
+            return None
+        pairs = [(item, value[key]) for key, item in node.items if key in value]
     result: dict[str, object] = {}
     for child, part in pairs:
-        inside = decode(child, part)
+        inside = decode(child, part, partial=partial)
         if inside is None:
             return None
         result.update(inside)
