@@ -13,6 +13,7 @@ from genretune.scripts.sweep_options import Address, TrialResources, parse_resou
 from genretune.scripts.terminal import print_error, print_json, print_table
 from genretune.tune.dispatch.run_options import RunOptions
 from genretune.tune.errors import TuneError
+from genretune.tune.sweep.sampler_lag import lag_warning
 
 if TYPE_CHECKING:
     from genretune.tune.run.sweep_setup import Sweep
@@ -131,12 +132,8 @@ def _show(facts: dict[str, Any], epochs: int) -> None:
         f"{workers} concurrent trials: about {facts['rounds']:.0f} epoch durations, workers busy "
         f"{facts['utilisation']:.0%} of the time"
     )
-    lag = facts["lag"]
-    if lag is not None and lag < workers:
-        print(
-            f"sampler.lag {lag} is below the number of concurrent trials, so some workers will be "
-            f"idle (set it to at least {workers})"
-        )
+    if warning := lag_warning(facts["lag"], workers):
+        print(warning)
     print(
         f"disk: about {facts['disk_bytes'] / 1e6:,.0f} MB in {facts['files']} files at the end "
         f"(keep: {facts['keep']}), and {facts['open_trial_bytes'] / 1e6:,.0f} MB per open trial "

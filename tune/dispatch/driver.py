@@ -22,6 +22,7 @@ from genretune.tune.space.load import space_from_json
 from genretune.tune.storage.object_store import ObjectStore
 from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.storage.s3_run import S3Run
+from genretune.tune.sweep.sampler_lag import lag_warning
 from genretune.tune.sweep.state_machine import StateMachine
 
 End = Literal["finished", "undecided", "drained", "stopped", "interrupted", "terminated"]
@@ -100,6 +101,8 @@ def drive(run: RunDir, job: DriverJob, *, stop_signal: StopSignal, hooks: Driver
             )
             journal.append(state_machine.take_events())
             settings = _settings(run, job, workers, generation, state_machine, stop_signal)
+            if warning := lag_warning(state_machine.state.rules.lag, settings.concurrency):
+                hooks.warn(f"warning: {warning}")
             controller = SweepController(run, state_machine, journal, settings)
             dispatch = Dispatch(controller, workers, job)
             dispatch.run(hooks.trainable, hooks.show, begin=stop_signal.install_handlers)

@@ -27,6 +27,16 @@ class SamplerRung:
     settled: int = 0
 
 
+def lag_warning(lag: int | None, workers: int) -> str | None:
+    """Return what to tell whoever lets a sampler wait for trials that workers still train."""
+    if lag is None or lag >= workers:
+        return None
+    return (
+        f"sampler.lag: should be at least the {workers} trials that run at once, got {lag}: some "
+        "workers will be idle (a new sweep may have a larger lag)"
+    )
+
+
 def sampler_rungs(rules: SweepRules) -> list[SamplerRung]:
     """Return the rungs from the first to the deepest; none for a sampler that needs no values."""
     if rules.lag is None:
