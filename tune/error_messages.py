@@ -32,6 +32,9 @@ def _line(item: Mapping[str, Any], model: type[BaseModel], where: str) -> str:
         case _:
             rule = str(item["msg"]).removeprefix("Value error, ")
             rule = rule.replace("Input should be", "must be", 1)
+            rule = rule.replace("a valid integer", "a whole number").replace(
+                "a valid number", "a number"
+            )
             return f"{key}: {rule[0].lower()}{rule[1:]}, got {_shortened(item['input'])}"
 
 

@@ -9,7 +9,7 @@ import json
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Strict, field_validator
 
 from genretune.data.specs import SplitSpec, WindowSpec
 from genretune.tune.error_messages import hint
@@ -17,13 +17,17 @@ from genretune.tune.metric_names import METRICS
 from genretune.tune.reproducibility.literals import Device, Level, Precision
 
 Component = dict[str, Any]
-Count = Annotated[int, Ge(1)]
+# Strict: true, "50" and 50.0 are no integers, and a space's 5e1 must not mean something else to the
+# lr scheduler than to the trial.
+Whole = Annotated[int, Strict()]
+Count = Annotated[Whole, Ge(1)]
+Number = Annotated[float, Strict()]
 
 
 class Frozen(BaseModel):
     """Base of configuration models: immutable, unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataConfig(Frozen):
@@ -31,7 +35,7 @@ class DataConfig(Frozen):
 
     samples: str
     """SHA-256 of the corpus as decoded and resampled: the store's ``samples_digest``."""
-    sample_rate: Annotated[int, Ge(1)] = 22050
+    sample_rate: Count = 22050
     exclude: tuple[str, ...] = ()
     """Canonical names of excluded clips, sorted."""
     split: SplitSpec = SplitSpec()
@@ -54,14 +58,14 @@ class EarlyStopping(Best):
 
     metric: str = "val_loss"
     patience: Count = 10
-    min_delta: Annotated[float, Ge(0.0)] = 0.0
+    min_delta: Annotated[Number, Ge(0.0)] = 0.0
 
 
 class TrialConfig(Frozen):
     """The complete configuration of one trial; components have every default written out."""
 
     version: Literal[1] = 1
-    seed: int
+    seed: Whole
     epochs: Count = 50
     batch_size: Count = 64
     micro_batch_size: Count | None = None
@@ -88,7 +92,7 @@ class TrialConfig(Frozen):
     loss: Component
     optimizer: Component
     lr_scheduler: Component
-    clip_grad_norm: Annotated[float, Gt(0.0)] | None = None
+    clip_grad_norm: Annotated[Number, Gt(0.0)] | None = None
     early_stopping: EarlyStopping | None = None
     best: Best = Best()
     plugins: dict[str, str] = {}

@@ -93,12 +93,13 @@ def _resolve_components(settings: dict[str, Any], plugins: Mapping[str, Any]) ->
         "model": lambda value: resolve_model(value, extra=extra_models),
         "loss": resolve_loss,
         "optimizer": resolve_optimizer,
-        "lr_scheduler": lambda value: resolve_lr_scheduler(
-            # a wrong type of epochs is reported by TrialConfig below
-            value,
-            epochs=epochs if isinstance(epochs, int) else 1,
-        ),
+        "lr_scheduler": lambda value: resolve_lr_scheduler(value, epochs=epochs),
     }
+    if (
+        type(epochs) is not int or epochs < 1
+    ):  # TrialConfig says so; its schedule cannot be resolved
+        del resolvers["lr_scheduler"]
+        settings["lr_scheduler"] = {}
     for key, resolver in resolvers.items():
         component = settings[key]
         if not isinstance(component, Mapping):

@@ -124,6 +124,25 @@ def test_invalid_settings_are_reported_by_key(
         trial_config(tiny(**changes))
 
 
+@pytest.mark.parametrize("value", [50.0, 5e1, "50", True, float("inf")])
+@pytest.mark.parametrize(
+    "key", ["epochs", "batch_size", "micro_batch_size", "eval_batch_size", "threads", "seed"]
+)
+def test_whole_numbers_are_whole_numbers(tiny: Tiny, key: str, value: object) -> None:
+    """A file's ``epochs: 5e1`` built the lr scheduler of a trial of one epoch."""
+    with pytest.raises(TuneError) as error:
+        trial_config(tiny(lr_scheduler={"name": "CosineAnnealingLR"}) | {key: value})
+    (line,) = str(error.value).splitlines()
+    assert line.startswith(f"{key}: must be a whole number, got ")
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), "1.0", True])
+def test_numbers_are_finite_numbers(tiny: Tiny, value: object) -> None:
+    with pytest.raises(TuneError, match=r"^clip_grad_norm: must be a (finite )?number, got "):
+        trial_config(tiny(clip_grad_norm=value))
+    assert trial_config(tiny(clip_grad_norm=1)).clip_grad_norm == 1.0
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
