@@ -42,9 +42,9 @@ FEATURES: Final[dict[str, Callable[..., nn.Module]]] = {
     "imfcc": imfcc,
 }
 AUGMENTATIONS: Final[dict[str, Callable[..., nn.Module]]] = {  # in order of application
-    "mixup": Mixup,
     "gain": RandomGain,
     "noise": WhiteNoise,
+    "mixup": Mixup,
     "specaugment": SpecAugment,
 }
 

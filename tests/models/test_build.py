@@ -161,7 +161,7 @@ def test_all_problems_with_augmentations_are_reported_at_once() -> None:
         resolve_augment({"gian": {}, "gain": {"mindb": 1}, "noise": 3, "mixup": {"alpha": 0}})
     assert caught.value.problems == (
         'augment.name: must be the name of a known augment, got "gian" '
-        "(did you mean 'gain'? choose from mixup, gain, noise, specaugment)",
+        "(did you mean 'gain'? choose from gain, noise, mixup, specaugment)",
         "augment.gain.mindb: must be an argument of gain, got mindb=1 "
         "(did you mean 'min_db'? arguments: min_db, max_db)",
         "augment.noise: must be a mapping of arguments, or null, got 3 (use {} for the defaults)",

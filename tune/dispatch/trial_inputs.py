@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from genretune.tune.run.sweep_config import sweep_trial_config
 from genretune.tune.space.load import space_from_json
 from genretune.tune.storage.run_dir import Lease
 from genretune.tune.training.config import TrialConfig
@@ -45,8 +46,7 @@ def saved_config(
     folder, sweep = workspace.trial_dir, workspace.sweep
     if (folder.path / "config.json").exists():
         return trial_config(folder.config(), plugins=workspace.plugins)
-    settings = space_from_json(sweep["space"]).configure(parameters)
-    settings |= {"seed": seed, "data": sweep["data"], "device": sweep["device"]}
-    config = trial_config(settings, plugins=workspace.plugins)
+    space = space_from_json(sweep["space"])
+    config = sweep_trial_config(space, sweep, parameters, seed, workspace.plugins)
     folder.write_config(config)
     return config

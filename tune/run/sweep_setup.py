@@ -14,15 +14,15 @@ from genretune.models.errors import ModelError
 from genretune.models.plugins import Plugin
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.environment import available_device
+from genretune.tune.run.sweep_config import sweep_trial_config
 from genretune.tune.space.load import space_from_json
 from genretune.tune.space.probe import probe_configurations
 from genretune.tune.space.space import Space
 from genretune.tune.storage.run_dir import SWEEP_VERSION
 from genretune.tune.sweep.trial_sampling import trial_seed
-from genretune.tune.training.config import TrialConfig
+from genretune.tune.training.config import FIRST_RULES, RULES, TrialConfig
 from genretune.tune.training.memory_estimate import largest_memory
 from genretune.tune.training.preflight import check_components
-from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.trial.corpus import Progress, Store, open_data, resolve_exclusions
 from genretune.tune.trial.standalone import check_plugins, load_plugins
 
@@ -38,6 +38,7 @@ class Sweep:
         folder: where the corpus was found, for information; None for samples found by digest.
         overrides: of the command line, as given.
         leakage: the leakage report, as JSON.
+        rules: by which figures are computed; see ``TrialConfig``.
     """
 
     space: Space
@@ -49,6 +50,7 @@ class Sweep:
     folder: Path | None = None
     overrides: tuple[str, ...] = ()
     leakage: Mapping[str, Any] = field(default_factory=dict)
+    rules: int = RULES
 
     def config(self, parameters: Mapping[str, object], seed: int) -> TrialConfig:
         """Return the configuration of a trial.
@@ -56,9 +58,8 @@ class Sweep:
         Raises:
             TuneError, ModelError: the parameters are invalid or incompatible.
         """
-        settings = self.space.configure(parameters)
-        settings |= {"seed": seed, "data": self.data, "device": self.device}
-        return trial_config(settings, plugins=self.plugins)
+        facts = {"data": self.data, "device": self.device, "rules": self.rules}
+        return sweep_trial_config(self.space, facts, parameters, seed, self.plugins)
 
     def peak_memory(self) -> int | None:
         """Return the estimated peak memory of the largest trial in bytes; None if not known.
@@ -79,6 +80,7 @@ class Sweep:
             "overrides": list(self.overrides),
             "data": dict(self.data),
             "device": self.device,
+            "rules": self.rules,
             "determinism": self.level,
             "source": self.store.source_digest,
             "leakage": dict(self.leakage),
@@ -192,6 +194,7 @@ def reopen_sweep(
         folder=folder or first_folder,
         overrides=tuple(saved["overrides"]),
         leakage=saved["leakage"],
+        rules=saved.get("rules", FIRST_RULES),
     )
 
 
@@ -239,15 +242,24 @@ def add_location(space: Space, line: str) -> str:
     return line
 
 
+_SWEEP_KEYS = ("best", "data", "determinism", "device", "rules", "seed", "version")
+
+
 def _check_sweep_keys(space: Space) -> None:
     """Raise TuneError if a key that belongs to the sweep as a whole is set for trials."""
     for key, _ in space.parameters:
-        if key.split(".")[0] in ("determinism", "device", "data", "seed", "version"):
+        if key.split(".")[0] in _SWEEP_KEYS:
             raise TuneError(
                 f"{space.where(key)}: must not be swept, it is the same for all trials "
                 "(give it one value)"
             )
-    for key in ("seed", "data", "version", "plugins"):
+    best = space.trial.get("best")
+    if isinstance(best, Mapping) and best.get("metric", space.metric.name) != space.metric.name:
+        raise TuneError(
+            f"{space.where('best.metric')}: must be the sweep's metric, {space.metric.name}, got "
+            f"{best['metric']} (omit it: a trial's best epoch is that of the leaderboard)"
+        )
+    for key in ("seed", "data", "version", "rules", "plugins"):
         if key in space.trial:
             instead = "the option --plugin" if key == "plugins" else f"{key} at the top level"
             raise TuneError(f"{space.where(key)}: must not be set for trials (use {instead})")

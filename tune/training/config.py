@@ -9,7 +9,14 @@ import json
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt
-from pydantic import BaseModel, ConfigDict, Strict, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    Strict,
+    field_validator,
+    model_serializer,
+)
 
 from genretune.data.specs import SplitSpec, WindowSpec
 from genretune.tune.error_messages import hint
@@ -22,6 +29,11 @@ Component = dict[str, Any]
 Whole = Annotated[int, Strict()]
 Count = Annotated[Whole, Ge(1)]
 Number = Annotated[float, Strict()]
+
+
+FIRST_RULES: Literal[1] = 1
+"""Those of configurations that name none, which are not named either: signatures stay."""
+RULES: Literal[2] = 2
 
 
 class Frozen(BaseModel):
@@ -65,6 +77,9 @@ class TrialConfig(Frozen):
     """The complete configuration of one trial; components have every default written out."""
 
     version: Literal[1] = 1
+    rules: Literal[1, 2] = FIRST_RULES
+    """By which figures are computed. 1: the loss of a clip is that of the mean of its windows'
+    log-probabilities as it is, and mixup's partners do not count in the metrics of training."""
     seed: Whole
     epochs: Count = 50
     batch_size: Count = 64
@@ -97,6 +112,13 @@ class TrialConfig(Frozen):
     best: Best = Best()
     plugins: dict[str, str] = {}
     """SHA-256 of each plug-in file, by file name."""
+
+    @model_serializer(mode="wrap")
+    def _as_of_its_time(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = serialize(self)
+        if self.rules == FIRST_RULES:
+            del values["rules"]
+        return values
 
     def canonical(self) -> str:
         """Return the configuration as JSON: sorted keys, one per line, floats that round-trip."""

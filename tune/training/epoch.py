@@ -15,7 +15,7 @@ from genretune.tune.reproducibility.seeds import derive
 from genretune.tune.training.components import Components, FoldSubset
 from genretune.tune.training.forward import forward
 from genretune.tune.training.inputs import Batch, EpochInputs
-from genretune.tune.training.metrics import Scores, compute_scores
+from genretune.tune.training.metrics import Mixed, Scores, compute_scores
 from genretune.tune.training.snapshot import weights_digest
 
 OnStep = Callable[[], None]
@@ -58,7 +58,7 @@ def train_epoch(components: Components, epoch: int, *, on_step: OnStep = lambda:
     config = components.config
     components.model.train()
     inputs = EpochInputs(components, epoch)
-    outputs = _Outputs(components.train)
+    outputs = _Outputs(components.train, config.rules)
     for index, batch in enumerate(inputs.batches()):
         on_step()
 
@@ -78,7 +78,7 @@ def evaluate(
     """Return the scores of ``subset`` with the current weights; does not affect training."""
     config, loss = components.config, components.loss
     components.model.eval()
-    outputs = _Outputs(subset)
+    outputs = _Outputs(subset, config.rules)
     targets = components.send(subset.target)
     with torch.no_grad():
         for rows, x_BCS in components.in_order(subset):
@@ -102,7 +102,8 @@ def _step(components: Components, inputs: EpochInputs, batch: Batch, outputs: "_
         logits = forward(components.model, inputs.images(chunk), config)
         values = chunk.blend(partial(loss.values, logits))
         (values.sum() / total).backward()
-        outputs.add(chunk.rows.host, logits, values, chunk.blend(loss.weights))
+        mixed = () if chunk.partners is None else (chunk.partners.target, chunk.partners.share)
+        outputs.add(chunk.rows.host, logits, values, chunk.blend(loss.weights), *mixed)
     if config.clip_grad_norm is not None:
         torch.nn.utils.clip_grad_norm_(components.model.parameters(), config.clip_grad_norm)
     components.optimizer.step()
@@ -114,14 +115,21 @@ class _Outputs:
     Copying each batch to the CPU would make the host wait for the GPU at every step.
     """
 
-    def __init__(self, subset: FoldSubset) -> None:
+    def __init__(self, subset: FoldSubset, rules: int) -> None:
         self._subset = subset
+        self._rules = rules
         self._rows: list[NDArray[np.int64]] = []
-        self._columns: tuple[list[Tensor], ...] = ([], [], [])
+        self._columns: list[list[Tensor]] = []
 
     def add(self, rows: NDArray[np.int64], *outputs: Tensor) -> None:
-        """Append the logits [B, C], loss values [B] and weights [B] of the windows ``rows``."""
+        """Append the outputs of the windows ``rows``.
+
+        Args:
+            outputs: logits [B, C], loss values [B] and weights [B]; with mixup also the partners'
+                classes [B] and the windows' own shares [B].
+        """
         self._rows.append(rows)
+        self._columns = self._columns or [[] for _ in outputs]
         for column, tensor in zip(self._columns, outputs, strict=True):
             column.append(tensor.detach())
 
@@ -131,7 +139,15 @@ class _Outputs:
         columns = (torch.cat(column).cpu() for column in self._columns)
         # Back to window order: float sums depend on the order of their terms, and scores must not
         # depend on the order of training.
-        logits, values, weights = (torch.empty_like(c).index_copy_(0, rows, c) for c in columns)
+        ordered = [torch.empty_like(c).index_copy_(0, rows, c) for c in columns]
+        logits, values, weights, *mixed = ordered
         clip = torch.from_numpy(self._subset.windows.clip)
         loss = float(values.to(torch.float64).sum() / weights.to(torch.float64).sum())
-        return compute_scores(logits, self._subset.target, clip, loss=loss)
+        return compute_scores(
+            logits,
+            self._subset.target,
+            clip,
+            loss=loss,
+            mixed=Mixed(*mixed) if mixed else None,
+            rules=self._rules,
+        )

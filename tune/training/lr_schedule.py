@@ -9,6 +9,7 @@ from torch.optim import Optimizer, lr_scheduler
 from genretune.tune.errors import TuneError
 from genretune.tune.training.lr_schedulers import (
     LR_SCHEDULERS,
+    PEAK,
     PER_BATCH,
     WARMUP_KEYS,
     WHOLE_TRIAL_KEYS,
@@ -92,6 +93,8 @@ def _build(config: Mapping[str, Any], optimizer: Optimizer, steps: int) -> Sched
             f"lr_scheduler.{unresolved[0]}: must be a number of epochs in a resolved "
             "configuration, got null (write the number)"
         )
+    if PEAK in arguments and arguments[PEAK] is None:
+        arguments[PEAK] = optimizer.param_groups[0]["lr"]
     if "total_steps" in arguments:
         total_steps: int | None = arguments["total_steps"]
         if total_steps is not None and total_steps < steps:

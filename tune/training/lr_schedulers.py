@@ -1,7 +1,8 @@
 """Learning-rate schedulers by their torch names, stepped per epoch or per batch.
 
 An omitted length (``total_iters``, ``T_max``, ``total_steps``) means the whole trial; the first two
-are written out as numbers when the configuration is resolved. The curves are those of torch.
+are written out as numbers when the configuration is resolved. An omitted ``max_lr`` means
+``optimizer.lr``. The curves are those of torch.
 Checkpoints do not contain the lr scheduler's state: after a restart it is stepped forward again
 from the first step, which gives the same bits.
 
@@ -106,7 +107,7 @@ def reduce_lr_on_plateau(
 def one_cycle_lr(
     *,
     optimizer: Optimizer,
-    max_lr: Positive,
+    max_lr: Positive | None = None,
     total_steps: Steps | None = None,
     pct_start: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.3,
     anneal_strategy: Literal["cos", "linear"] = "cos",
@@ -124,7 +125,7 @@ def cyclic_lr(
     *,
     optimizer: Optimizer,
     base_lr: NotNegative,
-    max_lr: Positive,
+    max_lr: Positive | None = None,
     step_size_up: Steps = 2000,
     step_size_down: Steps | None = None,
     mode: Literal["triangular", "triangular2", "exp_range"] = "triangular",
@@ -149,6 +150,8 @@ LR_SCHEDULERS: dict[str, Callable[..., Schedule]] = {
     "OneCycleLR": one_cycle_lr,
     "CyclicLR": cyclic_lr,
 }
+PEAK = "max_lr"
+"""Argument of those stepped per batch: the highest learning rate; null for the optimizer's."""
 PER_BATCH = frozenset({"OneCycleLR", "CyclicLR"})
 """Lr schedulers stepped after every batch; all others are stepped after every epoch."""
 WARMUP_KEYS = ("warmup_epochs", "warmup_factor")

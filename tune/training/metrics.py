@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from genretune.tune.metric_names import METRICS, Mode, score
+from genretune.tune.training.config import FIRST_RULES, RULES
 
 COLUMNS = ("epoch", *METRICS, "lr", "seconds", "weights_sha256")
 """Columns of ``metrics.tsv``, the first five as in the reference; ``epoch`` counts from 1."""
@@ -30,30 +31,64 @@ class Scores:
     clip_confusion: list[list[int]]
 
 
-def compute_scores(logits: Tensor, target: Tensor, clip: Tensor, *, loss: float) -> Scores:
+@dataclass(frozen=True)
+class Mixed:
+    """What the windows of a training pass were mixed with.
+
+    Attributes:
+        target: class of each window's partner, int64 [N].
+        share: of the window itself, float32 [N]; the partner has the rest.
+    """
+
+    target: Tensor
+    share: Tensor
+
+
+def compute_scores(
+    logits: Tensor,
+    target: Tensor,
+    clip: Tensor,
+    *,
+    loss: float,
+    mixed: Mixed | None = None,
+    rules: int = RULES,
+) -> Scores:
     """Return the scores of windows and of the clips that they belong to.
+
+    A clip's scores are the mean of its windows' log-probabilities. Their softmax is what
+    ``predict`` outputs, and the clip's loss is that of this prediction.
 
     Args:
         logits: [N, C], float32, on the CPU.
         target: class of each window, int64 [N].
         clip: clip of each window, int64 [N]; every clip has one class.
         loss: the training loss over the windows, with its own weights.
+        mixed: with mixup: a window counts as right by its share if it is predicted as its own class
+            and by the rest if as its partner's; in its clip's mean it weighs its share.
+        rules: of ``TrialConfig``.
     """
+    if rules == FIRST_RULES:
+        mixed = None
     log_probability = torch.log_softmax(logits.to(torch.float64), dim=1)
     _, position = torch.unique(clip, return_inverse=True)
     clips = int(position.max()) + 1
-    count = torch.zeros(clips, dtype=torch.float64).index_add_(
-        0, position, torch.ones(len(clip), dtype=torch.float64)
-    )
+    weight = torch.ones(len(clip), dtype=torch.float64)
+    if mixed is not None:
+        # a window that is all its partner's must not leave its clip without a mean
+        weight = mixed.share.to(torch.float64).clamp(min=1e-6)
+    count = torch.zeros(clips, dtype=torch.float64).index_add_(0, position, weight)
     total = torch.zeros(clips, logits.shape[1], dtype=torch.float64)
-    clip_log_probability = total.index_add_(0, position, log_probability) / count[:, None]
+    total.index_add_(0, position, log_probability * weight[:, None])
+    clip_scores = total / count[:, None]
     clip_target = torch.zeros(clips, dtype=torch.int64).scatter_(0, position, target)
-    windows = confusion(log_probability.argmax(1), target, logits.shape[1])
-    by_clip = confusion(clip_log_probability.argmax(1), clip_target, logits.shape[1])
+    predicted = log_probability.argmax(1)
+    windows = confusion(predicted, target, logits.shape[1])
+    by_clip = confusion(clip_scores.argmax(1), clip_target, logits.shape[1])
+    fused = clip_scores if rules == FIRST_RULES else torch.log_softmax(clip_scores, dim=1)
     return Scores(
         loss=loss,
-        acc=accuracy(windows),
-        clip_loss=float(-clip_log_probability.gather(1, clip_target[:, None]).mean()),
+        acc=accuracy(windows) if mixed is None else _mixed_accuracy(predicted, target, mixed),
+        clip_loss=float(-fused.gather(1, clip_target[:, None]).mean()),
         clip_accuracy=accuracy(by_clip),
         macro_f1=macro_f1(windows),
         clip_macro_f1=macro_f1(by_clip),
@@ -70,6 +105,12 @@ def confusion(predicted: Tensor, target: Tensor, classes: int) -> Tensor:
 def accuracy(counts: Tensor) -> float:
     """Return the accuracy of a confusion matrix."""
     return int(counts.diagonal().sum()) / int(counts.sum())
+
+
+def _mixed_accuracy(predicted: Tensor, target: Tensor, mixed: Mixed) -> float:
+    share = mixed.share.to(torch.float64)
+    right = share * (predicted == target) + (1.0 - share) * (predicted == mixed.target)
+    return float(right.mean())
 
 
 def macro_f1(counts: Tensor) -> float:

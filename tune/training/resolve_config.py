@@ -20,10 +20,10 @@ from genretune.tune.error_messages import problems
 from genretune.tune.errors import TuneError
 from genretune.tune.reproducibility.environment import available_device
 from genretune.tune.training.components import with_automatic_micro_batch
-from genretune.tune.training.config import Component, TrialConfig
+from genretune.tune.training.config import FIRST_RULES, RULES, Component, TrialConfig
 from genretune.tune.training.losses import resolve_loss
 from genretune.tune.training.lr_schedule import LrSchedule
-from genretune.tune.training.lr_schedulers import resolve_lr_scheduler
+from genretune.tune.training.lr_schedulers import PEAK, resolve_lr_scheduler
 from genretune.tune.training.optimizers import build_optimizer, resolve_optimizer
 
 DEFAULTS: dict[str, Any] = {
@@ -60,6 +60,8 @@ def trial_config(
         TuneError: with one line for each problem, all of them at once.
     """
     settings = DEFAULTS | dict(user_settings)
+    # a config.json names its version, so one without rules is of the time before they were named
+    settings.setdefault("rules", FIRST_RULES if "version" in settings else RULES)
     settings.setdefault("plugins", {name: item.sha256 for name, item in (plugins or {}).items()})
     if settings.get("device", "auto") == "auto":
         settings["device"] = available_device()
@@ -69,6 +71,8 @@ def trial_config(
     for key in automatic:
         del settings[key]
     errors = _resolve_components(settings, plugins or {})
+    if not errors and settings["rules"] != FIRST_RULES:
+        errors += _move_peak(settings, user_settings.get("optimizer", {}))
     config = None
     try:
         config = TrialConfig.model_validate(settings)
@@ -114,6 +118,24 @@ def _resolve_components(settings: dict[str, Any], plugins: Mapping[str, Any]) ->
             errors.append(str(error))
             settings[key] = {}
     return errors
+
+
+def _move_peak(settings: dict[str, Any], given_optimizer: Mapping[str, Any]) -> list[str]:
+    """Make a given ``max_lr`` of the lr scheduler the optimizer's learning rate; return problems.
+
+    OneCycleLR and CyclicLR override the optimizer's: beside ``max_lr`` it would change nothing.
+    """
+    schedule, peak = settings["lr_scheduler"], settings["lr_scheduler"].get(PEAK)
+    if peak is None:
+        return []
+    if "lr" in given_optimizer:
+        return [
+            f"lr_scheduler.{PEAK}: must be null beside optimizer.lr, which it would override, got "
+            f"{peak} (omit one of them; null means optimizer.lr)"
+        ]
+    settings["lr_scheduler"] = schedule | {PEAK: None}
+    settings["optimizer"] = settings["optimizer"] | {"lr": peak}
+    return []
 
 
 def _with_automatic_eval_batch(config: TrialConfig) -> TrialConfig:

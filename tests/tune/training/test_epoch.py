@@ -57,7 +57,7 @@ def test_micro_batches_give_the_gradients_of_the_whole_batch(store: Store, tiny:
         components = build_components(trial_config(settings), store)
         components.model.double(), components.feature.double()
         components.model.eval()  # without dropout
-        outputs = module._Outputs(components.train)
+        outputs = module._Outputs(components.train, components.config.rules)
         inputs = EpochInputs(components, 1)
         batch = inputs.batch(components.rows(np.arange(16)))
         module._step(components, inputs, batch, outputs)

@@ -35,8 +35,8 @@ PER_EPOCH: list[dict[str, Any]] = [
     {"name": "CosineAnnealingWarmRestarts", "T_0": 1, "T_mult": 2},
 ]
 PER_BATCH: list[dict[str, Any]] = [
-    {"name": "OneCycleLR", "max_lr": 0.01, "cycle_momentum": False},
-    {"name": "CyclicLR", "base_lr": 1e-4, "max_lr": 0.01, "step_size_up": 2},
+    {"name": "OneCycleLR", "cycle_momentum": False},
+    {"name": "CyclicLR", "base_lr": 1e-4, "step_size_up": 2},
 ]
 SCHEDULES = ("nothing", "per epoch", "per batch", "plateau", "warm-up")
 AUGMENTS: list[dict[str, Any]] = [

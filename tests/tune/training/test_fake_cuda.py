@@ -138,8 +138,8 @@ def test_an_epoch_leaves_nothing_on_the_cpu(
         module.evaluate(components, components.validation)
     assert len(gpu.losses) >= 2
     for one in outputs:  # what the metrics of an epoch are computed from
-        logits, values, weights = one._columns
-        assert logits and all(tensor.is_cuda for tensor in (*logits, *values, *weights))
+        logits, values, weights, *_ = one._columns
+        assert logits and all(tensor.is_cuda for column in one._columns for tensor in column)
         assert {tensor.dtype for tensor in (*logits, *values, *weights)} == {torch.float32}
         assert not any(tensor.requires_grad for tensor in (*logits, *values, *weights))
     assert len(outputs) == 2
@@ -169,7 +169,7 @@ def test_no_step_copies_anything_to_the_gpu(
         # order, classes and places of windows; offset, partner, share, gain, noise, specaugment
         assert [len(one) for one in gpu.copied] == [len(components.train)] * 9
         gpu.copied.clear()
-        outputs = module._Outputs(components.train)
+        outputs = module._Outputs(components.train, components.config.rules)
         modules = components.model.modules()
         layers = [one for one in modules if isinstance(one, SeededDropout) and one.rate]
         for batch in (first, *batches):

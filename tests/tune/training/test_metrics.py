@@ -1,14 +1,19 @@
 """Scores compared with values calculated by hand, best epochs, patience."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import scipy.special
+import scipy.stats
+import sklearn.metrics
 import torch
 
 from genretune.tune.metric_names import METRICS
 from genretune.tune.training.metrics import (
     COLUMNS,
+    Mixed,
     best_epoch,
     better,
     compute_scores,
@@ -34,11 +39,49 @@ def test_scores_of_windows_and_clips_equal_those_by_hand() -> None:
     assert scores.acc == 0.75
     assert scores.clip_accuracy == 0.5
     assert scores.clip_confusion == [[0, 1], [0, 1]]
-    by_hand = -(0.5 * (math.log(0.6) + math.log(0.1)) + 0.5 * (math.log(0.8) + math.log(0.6))) / 2
+    # of the fused prediction: the geometric means of the windows' probabilities, which sum to 1
+    seven = (math.sqrt(0.6 * 0.1), math.sqrt(0.4 * 0.9))
+    nine = (math.sqrt(0.2 * 0.4), math.sqrt(0.8 * 0.6))
+    by_hand = -(math.log(seven[0] / sum(seven)) + math.log(nine[1] / sum(nine))) / 2
     assert scores.clip_loss == pytest.approx(by_hand, rel=1e-6)
     # windows: class 0 has one true positive and one miss, class 1 two and one false positive
     assert scores.macro_f1 == pytest.approx((2 / 3 + 4 / 5) / 2)
     assert scores.clip_macro_f1 == pytest.approx((0.0 + 2 / 3) / 2)
+
+
+def test_the_clip_loss_is_that_of_the_fused_prediction_by_other_means() -> None:
+    generator = torch.Generator().manual_seed(1)
+    given = torch.randn(40, 5, generator=generator)
+    clip = torch.arange(40) // 4
+    target = (clip * 7) % 5
+    scores = compute_scores(given, target, clip, loss=0.0)
+    probabilities = scipy.special.softmax(given.numpy().astype("float64"), axis=1)
+    fused = scipy.stats.gmean(probabilities.reshape(10, 4, 5), axis=1)
+    fused /= fused.sum(axis=1, keepdims=True)
+    expected = sklearn.metrics.log_loss(target[::4].numpy(), fused, labels=range(5))
+    assert scores.clip_loss == pytest.approx(expected, rel=1e-12)
+    # by the rules of before, the scores were not normalised again
+    before = compute_scores(given, target, clip, loss=0.0, rules=1)
+    assert before.clip_loss > scores.clip_loss
+    assert replace(before, clip_loss=0.0) == replace(scores, clip_loss=0.0)
+
+
+def test_windows_mixed_with_a_partner_count_by_share() -> None:
+    given = logits((0.9, 0.1), (0.9, 0.1), (0.2, 0.8), (0.4, 0.6))
+    target, clip = torch.tensor([0, 0, 1, 1]), torch.tensor([7, 7, 9, 9])
+    mixed = Mixed(torch.tensor([1, 0, 0, 0]), torch.tensor([0.75, 0.5, 0.25, 1.0]))
+    scores = compute_scores(given, target, clip, loss=0.0, mixed=mixed)
+    # right by .75; own and partner's class are predicted; right by .25; right
+    assert scores.acc == (0.75 + 1.0 + 0.25 + 1.0) / 4
+    nine = [(0.25 * math.log(a) + math.log(b)) / 1.25 for a, b in ((0.2, 0.4), (0.8, 0.6))]
+    expected = (-math.log(0.9) + math.log(sum(map(math.exp, nine))) - nine[1]) / 2
+    assert scores.clip_loss == pytest.approx(expected, rel=1e-6)
+    whole = Mixed(mixed.target, torch.ones(4))
+    assert compute_scores(given, target, clip, loss=0.0, mixed=whole) == compute_scores(
+        given, target, clip, loss=0.0
+    )
+    before = compute_scores(given, target, clip, loss=0.0, mixed=mixed, rules=1)
+    assert before == compute_scores(given, target, clip, loss=0.0, rules=1)
 
 
 def test_clips_count_equally_whatever_their_number_of_windows() -> None:

@@ -1,5 +1,6 @@
 """Resolution of a trial's settings: automatic values and settings that are refused."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from genretune.tune.errors import TuneError
 from genretune.tune.samplers.sampler import build_sampler
 from genretune.tune.space.load import load_space
+from genretune.tune.training.config import FIRST_RULES, RULES
 from genretune.tune.training.memory_estimate import estimate_peak_memory
 from genretune.tune.training.resolve_config import trial_config
 
@@ -107,7 +109,7 @@ def test_shipped_spaces_have_the_same_sizes_on_a_cpu_as_ever(
         (
             {
                 "optimizer": {"name": "Adagrad"},
-                "lr_scheduler": {"name": "OneCycleLR", "max_lr": 0.1},
+                "lr_scheduler": {"name": "OneCycleLR"},
             },
             "lr_scheduler: OneCycleLR on Adagrad",
         ),
@@ -156,3 +158,33 @@ def test_portable_refuses_settings_without_portable_results(
 ) -> None:
     with pytest.raises(TuneError, match=f"determinism: portable .*{message}"):
         trial_config(tiny(determinism="portable", device="cpu", **changes))
+
+
+@pytest.mark.parametrize("schedule", [{"name": "OneCycleLR"}, {"name": "CyclicLR", "base_lr": 0.0}])
+def test_a_peak_is_the_optimizers_learning_rate(tiny: Tiny, schedule: dict[str, Any]) -> None:
+    adam = {"optimizer": {"name": "AdamW"}}
+    by_schedule = trial_config(tiny(**adam, lr_scheduler=schedule | {"max_lr": 0.03}))
+    by_optimizer = trial_config(
+        tiny(optimizer={"name": "AdamW", "lr": 0.03}, lr_scheduler=schedule)
+    )
+    assert by_schedule == by_optimizer
+    assert by_schedule.optimizer["lr"] == 0.03 and by_schedule.lr_scheduler["max_lr"] is None
+    assert trial_config(by_schedule.model_dump(mode="json")) == by_schedule
+    with pytest.raises(TuneError, match="lr_scheduler.max_lr: must be null beside optimizer.lr"):
+        trial_config(
+            tiny(optimizer={"name": "AdamW", "lr": 0.1}, lr_scheduler=schedule | {"max_lr": 0.03})
+        )
+
+
+def test_a_config_without_rules_is_one_of_before_they_were_named(tiny: Tiny) -> None:
+    now = trial_config(tiny())
+    assert now.rules == RULES and json.loads(now.canonical())["rules"] == RULES
+    before = {key: value for key, value in now.model_dump(mode="json").items() if key != "rules"}
+    read = trial_config(before)
+    assert read.rules == FIRST_RULES
+    assert json.loads(read.canonical()) == before, "its signature stays"
+    old = before | {
+        "optimizer": before["optimizer"] | {"lr": 0.5},
+        "lr_scheduler": {"name": "OneCycleLR", "max_lr": 0.1, "warmup_epochs": 0},
+    }
+    assert trial_config(old).lr_scheduler["max_lr"] == 0.1
