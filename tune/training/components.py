@@ -91,13 +91,21 @@ class Components:
             send_ahead=partial(sent_ahead, device=self.device, depth=PREFETCH),
         )
 
-    def in_order(self, subset: FoldSubset) -> Iterator[tuple[Rows, Tensor]]:
-        """Yield all rows of a subset with their waveforms, in batches of ``eval_batch_size``."""
+    def in_order(self, subset: FoldSubset, *, full: bool = False) -> Iterator[tuple[Rows, Tensor]]:
+        """Yield all rows of a subset with their waveforms, in batches of ``eval_batch_size``.
+
+        Args:
+            full: fill the last batch up with its last window. How a row is rounded depends on the
+                size of its batch, not on the other rows: with one size, ``predict`` gives a clip
+                the bits of its validation.
+        """
         waveforms, size = self.waveforms(subset), self.config.eval_batch_size
-        every = self.rows(np.arange(len(subset)))
-        waveforms.expect((rows.host, None) for rows in every.split(size))
-        for rows in every.split(size):
-            yield rows, waveforms.read(rows)
+        count = len(subset)
+        length = -(-count // size) * size if full else count
+        filled = self.rows(np.minimum(np.arange(length), count - 1))
+        waveforms.expect((rows.host, None) for rows in filled.split(size))
+        for rows, batch in zip(filled[:count].split(size), filled.split(size), strict=True):
+            yield rows, waveforms.read(batch)
 
     def rows(self, numbers: NDArray[np.int64]) -> Rows:
         """Return the numbers of rows [B], for use on the CPU and on the trial's device."""
@@ -114,22 +122,25 @@ def torch_device(name: Device) -> torch.device:
 
 
 def build_components(
-    config: TrialConfig, store: Store, plugins: Plugins | None = None
+    config: TrialConfig,
+    store: Store,
+    plugins: Plugins | None = None,
+    *,
+    statistics: Mapping[str, Tensor] | None = None,
 ) -> Components:
     """Build a trial's components from its configuration and its samples.
+
+    Args:
+        statistics: state of the trial's feature, if it has statistics that are known already; else
+            they are computed on the training windows.
 
     Raises:
         TuneError, DataError, ModelError: the configuration is inconsistent or does not suit the
             data.
     """
     _check_samples(config, store)
-    window = config.data.window
-    fold = fold_windows(store, split=config.data.split, window=window, exclude=config.data.exclude)
-    samples = window_length(window, store.sample_rate)
-    hop = window_hop(window, store.sample_rate)
-    train, validation = (
-        _fold_subset(store, w, samples, hop) for w in (fold.train, fold.validation)
-    )
+    samples = window_length(config.data.window, store.sample_rate)
+    train, validation = _fold_subsets(config, store, samples)
     device = torch_device(config.device)
     feature, model = build_network(
         config, classes=len(store.classes), samples=samples, plugins=plugins
@@ -157,18 +168,16 @@ def build_components(
         model=model,
         loss=build_loss(config.loss, class_sizes=sizes),
         optimizer=optimizer,
-        schedule=LrSchedule(
-            config.lr_scheduler,
-            optimizer,
-            steps_per_epoch=-(-len(train) // config.batch_size),
-            epochs=config.epochs,
-        ),
+        schedule=_schedule(config, optimizer, len(train)),
         device=device,
         resident=resident_samples(
             store, (train.windows, validation.windows), device, partial(to_device, device=device)
         ),
     )
-    _fit_feature(components)
+    if statistics:
+        feature.load_state_dict(dict(statistics))
+    else:
+        _fit_feature(components)
     return components
 
 
@@ -233,6 +242,20 @@ def _check_samples(config: TrialConfig, store: Store) -> None:
             f"for a corpus of {store.samples_digest[:12]}... (open the corpus "
             "that the trial was configured for)"
         )
+
+
+def _schedule(config: TrialConfig, optimizer: Optimizer, windows: int) -> LrSchedule:
+    steps = -(-windows // config.batch_size)
+    return LrSchedule(config.lr_scheduler, optimizer, steps_per_epoch=steps, epochs=config.epochs)
+
+
+def _fold_subsets(config: TrialConfig, store: Store, samples: int) -> tuple[FoldSubset, FoldSubset]:
+    """Return training and validation of the trial's fold."""
+    window = config.data.window
+    fold = fold_windows(store, split=config.data.split, window=window, exclude=config.data.exclude)
+    hop = window_hop(window, store.sample_rate)
+    train = _fold_subset(store, fold.train, samples, hop)
+    return train, _fold_subset(store, fold.validation, samples, hop)
 
 
 def _fold_subset(store: Store, windows: WindowSet, samples: int, hop: int) -> FoldSubset:

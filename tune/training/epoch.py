@@ -1,7 +1,7 @@
 """One epoch: training over batches in seeded order, then evaluation."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,11 +12,13 @@ from torch import Tensor
 
 from genretune.models.dropout import seed_dropout
 from genretune.tune.reproducibility.seeds import derive
-from genretune.tune.training.components import Components, FoldSubset
+from genretune.tune.training.components import Components, FoldSubset, needs_statistics
+from genretune.tune.training.config import FIRST_RULES
 from genretune.tune.training.forward import forward
 from genretune.tune.training.inputs import Batch, EpochInputs
 from genretune.tune.training.metrics import Mixed, Scores, compute_scores
-from genretune.tune.training.snapshot import weights_digest
+from genretune.tune.training.record_text import classes_to_text, losses_to_text
+from genretune.tune.training.snapshot import recorded_digest
 
 OnStep = Callable[[], None]
 
@@ -32,7 +34,8 @@ def run_epoch(
     """
     started = time.perf_counter()
     lr = components.schedule.lr  # of the first step: schedules stepped per batch change it
-    trained = train_epoch(components, epoch, on_step=on_step)
+    batch_losses: list[float] = []
+    trained = train_epoch(components, epoch, on_step=on_step, batch_losses=batch_losses)
     validated = evaluate(components, components.validation, on_step=on_step)
     return {
         "epoch": epoch,
@@ -48,17 +51,44 @@ def run_epoch(
         "val_clip_macro_f1": validated.clip_macro_f1,
         "lr": lr,
         "seconds": time.perf_counter() - started,
-        "weights_sha256": weights_digest(components.model),
-        "val_clip_confusion": validated.clip_confusion,
+        "weights_sha256": _digest(components),
+    } | _long_columns(batch_losses, validated, components.config.rules)
+
+
+def _digest(components: Components) -> str:
+    feature, rules = components.feature, components.config.rules
+    statistics = feature.state_dict() if needs_statistics(feature) else {}
+    return recorded_digest(components.model.state_dict(), statistics, rules)
+
+
+def _long_columns(batch_losses: Sequence[float], validated: Scores, rules: int) -> dict[str, Any]:
+    """Return what an epoch records beside its metrics."""
+    if rules == FIRST_RULES:
+        return {"val_clip_confusion": validated.clip_confusion}
+    classes = len(validated.clip_confusion)
+    return {
+        "val_clip_classes": classes_to_text(validated.clip_classes, classes),
+        **losses_to_text(batch_losses),
     }
 
 
-def train_epoch(components: Components, epoch: int, *, on_step: OnStep = lambda: None) -> Scores:
-    """Train over all training windows once and score the logits computed on the way."""
+def train_epoch(
+    components: Components,
+    epoch: int,
+    *,
+    on_step: OnStep = lambda: None,
+    batch_losses: list[float] | None = None,
+) -> Scores:
+    """Train over all training windows once and score the logits computed on the way.
+
+    Args:
+        batch_losses: the float32 loss of each batch is appended to it.
+    """
     config = components.config
     components.model.train()
     inputs = EpochInputs(components, epoch)
     outputs = _Outputs(components.train, config.rules)
+    losses: list[Tensor] = []  # read at the end: the host would wait for a GPU at every step
     for index, batch in enumerate(inputs.batches()):
         on_step()
 
@@ -67,8 +97,10 @@ def train_epoch(components: Components, epoch: int, *, on_step: OnStep = lambda:
 
         # Seeded anew for every batch, so a restart at any epoch draws the same masks.
         seed_dropout(components.model, dropout_seed)
-        _step(components, inputs, batch, outputs)
+        losses.append(_step(components, inputs, batch, outputs))
         components.schedule.after_batch()
+    if batch_losses is not None:
+        batch_losses += torch.stack(losses).tolist()
     return outputs.scores()
 
 
@@ -81,32 +113,36 @@ def evaluate(
     outputs = _Outputs(subset, config.rules)
     targets = components.send(subset.target)
     with torch.no_grad():
-        for rows, x_BCS in components.in_order(subset):
+        for rows, x_BCS in components.in_order(subset, full=config.rules != FIRST_RULES):
             on_step()
             images = components.feature(x_BCS)
             del x_BCS  # its memory is needed for the network
-            logits = forward(components.model, images, config)
+            logits = forward(components.model, images, config)[: len(rows)]
             target = targets[rows.device]
             outputs.add(rows.host, logits, loss.values(logits, target), loss.weights(target))
     return outputs.scores()
 
 
-def _step(components: Components, inputs: EpochInputs, batch: Batch, outputs: "_Outputs") -> None:
-    """Take one optimizer step on a batch, computed in micro-batches if configured."""
+def _step(components: Components, inputs: EpochInputs, batch: Batch, outputs: "_Outputs") -> Tensor:
+    """Take one optimizer step on a batch, in micro-batches if configured; return its loss []."""
     config, loss = components.config, components.loss
     # The weights of the whole batch: each micro-batch must divide by the same sum, or the last,
     # shorter one would count more than its share in the gradient.
     total = batch.blend(loss.weights).sum()
     components.optimizer.zero_grad(set_to_none=True)
+    batch_loss = torch.zeros((), device=total.device)
     for chunk in batch.split(config.micro_batch_size or len(batch.rows)):
         logits = forward(components.model, inputs.images(chunk), config)
         values = chunk.blend(partial(loss.values, logits))
-        (values.sum() / total).backward()
+        loss_part = values.sum() / total
+        loss_part.backward()
+        batch_loss += loss_part.detach()
         mixed = () if chunk.partners is None else (chunk.partners.target, chunk.partners.share)
         outputs.add(chunk.rows.host, logits, values, chunk.blend(loss.weights), *mixed)
     if config.clip_grad_norm is not None:
         torch.nn.utils.clip_grad_norm_(components.model.parameters(), config.clip_grad_norm)
     components.optimizer.step()
+    return batch_loss
 
 
 class _Outputs:

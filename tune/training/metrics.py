@@ -20,7 +20,12 @@ COLUMNS = ("epoch", *METRICS, "lr", "seconds", "weights_sha256")
 
 @dataclass(frozen=True)
 class Scores:
-    """Loss, accuracy and macro F1 over windows and over clips, and the clips' confusion matrix."""
+    """Loss, accuracy and macro F1 over windows and over clips, and what the clips are taken for.
+
+    Attributes:
+        clip_confusion: rows are true classes, columns predicted ones.
+        clip_classes: predicted class of each clip, in the order of their indices.
+    """
 
     loss: float
     acc: float
@@ -29,6 +34,7 @@ class Scores:
     macro_f1: float
     clip_macro_f1: float
     clip_confusion: list[list[int]]
+    clip_classes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -76,14 +82,12 @@ def compute_scores(
     if mixed is not None:
         # a window that is all its partner's must not leave its clip without a mean
         weight = mixed.share.to(torch.float64).clamp(min=1e-6)
-    count = torch.zeros(clips, dtype=torch.float64).index_add_(0, position, weight)
-    total = torch.zeros(clips, logits.shape[1], dtype=torch.float64)
-    total.index_add_(0, position, log_probability * weight[:, None])
-    clip_scores = total / count[:, None]
+    clip_scores = fuse(log_probability, position, weight, clips)
     clip_target = torch.zeros(clips, dtype=torch.int64).scatter_(0, position, target)
     predicted = log_probability.argmax(1)
     windows = confusion(predicted, target, logits.shape[1])
-    by_clip = confusion(clip_scores.argmax(1), clip_target, logits.shape[1])
+    clip_predicted = clip_scores.argmax(1)
+    by_clip = confusion(clip_predicted, clip_target, logits.shape[1])
     fused = clip_scores if rules == FIRST_RULES else torch.log_softmax(clip_scores, dim=1)
     return Scores(
         loss=loss,
@@ -93,6 +97,7 @@ def compute_scores(
         macro_f1=macro_f1(windows),
         clip_macro_f1=macro_f1(by_clip),
         clip_confusion=by_clip.tolist(),
+        clip_classes=tuple(clip_predicted.tolist()),
     )
 
 
@@ -105,6 +110,23 @@ def confusion(predicted: Tensor, target: Tensor, classes: int) -> Tensor:
 def accuracy(counts: Tensor) -> float:
     """Return the accuracy of a confusion matrix."""
     return int(counts.diagonal().sum()) / int(counts.sum())
+
+
+def fuse(log_probability: Tensor, position: Tensor, weight: Tensor, clips: int) -> Tensor:
+    """Return the scores of clips, float64 [clips, C]: weighted means of their windows'.
+
+    Windows are added one by one in the order given, so a clip's scores have the same bits among
+    others and alone.
+
+    Args:
+        log_probability: float64 [N, C].
+        position: of each window's clip, int64 [N].
+        weight: of each window, float64 [N].
+    """
+    count = torch.zeros(clips, dtype=torch.float64).index_add_(0, position, weight)
+    total = torch.zeros(clips, log_probability.shape[1], dtype=torch.float64)
+    total.index_add_(0, position, log_probability * weight[:, None])
+    return total / count[:, None]
 
 
 def _mixed_accuracy(predicted: Tensor, target: Tensor, mixed: Mixed) -> float:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from genretune.tune.training.config import FIRST_RULES
+
 History = Sequence[Mapping[str, Any]]
 
 
@@ -86,6 +88,21 @@ def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: Optimizer) -> N
 def weights_digest(model: nn.Module) -> str:
     """Return the SHA-256 over name, dtype, shape and bytes of the model's state, sorted by name."""
     return tensors_digest(model.state_dict())
+
+
+def recorded_digest(model: Mapping[str, Tensor], feature: Mapping[str, Tensor], rules: int) -> str:
+    """Return the ``weights_sha256`` of a record: of the model and of the feature's statistics.
+
+    Args:
+        feature: its state; empty if it has no statistics.
+        rules: of ``TrialConfig``; by the first ones the model alone counts.
+    """
+    if rules == FIRST_RULES or not feature:
+        return tensors_digest(model)
+    parts = {"model": model, "feature": feature}
+    return tensors_digest(
+        {f"{k}.{name}": v for k, part in parts.items() for name, v in part.items()}
+    )
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:

@@ -60,7 +60,8 @@ def train(
             data.
     """
     determinism.apply(config.determinism, threads=config.threads, precision=config.precision)
-    components = build_components(config, store, plugins)
+    statistics = None if resume_from is None else resume_from.feature
+    components = build_components(config, store, plugins, statistics=statistics)
     history: tuple[dict[str, Any], ...] = ()
     if resume_from is not None:
         restore(resume_from, components.model, components.optimizer)

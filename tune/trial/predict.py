@@ -21,8 +21,9 @@ from genretune.tune.errors import DamagedRecord, TuneError
 from genretune.tune.reproducibility import determinism
 from genretune.tune.reproducibility.environment import available_device
 from genretune.tune.training.components import build_network
-from genretune.tune.training.config import TrialConfig
+from genretune.tune.training.config import FIRST_RULES, TrialConfig
 from genretune.tune.training.forward import forward
+from genretune.tune.training.metrics import fuse
 from genretune.tune.trial.trial_dir import TrialDir
 
 
@@ -103,41 +104,47 @@ class Predictor:
             self._model = self._model.to(memory_format=torch.channels_last)
 
     def predict(self, path: Path) -> Prediction:
-        """Classify a file, streaming: memory use does not depend on its length.
+        """Classify a file, streaming: of its windows only the scores are kept.
 
-        Windows are fused as in validation, by the softmax of the mean log-probability.
+        Windows are fused as in validation, by the softmax of the mean log-probability, and to the
+        same bits: a clip of the corpus gets the probabilities that its validation had.
 
         Raises:
             DataError: it cannot be decoded, or the network returns a value that is not finite.
         """
-        # float64 as in validation: a long file sums over thousands of windows
-        total = torch.zeros(len(self.classes), dtype=torch.float64)
-        count = 0
         counter = _SampleCounter()
         windows = stream_windows(
             counter.counted(stream(path, self._rate)), length=self._length, hop=self._hop
         )
-        for batch_BT in _batches(windows, self._config.eval_batch_size):
-            total += self._log_probabilities(batch_BT).sum(0)
-            count += len(batch_BT)
-        if not bool(torch.isfinite(total).all()):
+        size = self._config.eval_batch_size
+        scores = torch.cat([self._log_probabilities(one, size) for one in _batches(windows, size)])
+        count = len(scores)
+        alone = torch.zeros(count, dtype=torch.int64)
+        (fused,) = fuse(scores, alone, torch.ones(count, dtype=torch.float64), 1)
+        if not bool(torch.isfinite(fused).all()):
             raise DataError(
-                f"{printable_line(path)}: must give finite probabilities, got {total.tolist()}"
+                f"{printable_line(path)}: must give finite probabilities, got {fused.tolist()}"
             )
-        fused = torch.softmax(total / count, dim=0).tolist()
         return Prediction(
             file=str(path),
             windows=count,
             seconds=counter.samples / self._rate,
-            probabilities=dict(zip(self.classes, fused, strict=True)),
+            probabilities=dict(zip(self.classes, torch.softmax(fused, 0).tolist(), strict=True)),
         )
 
-    def _log_probabilities(self, batch_BT: NDArray[np.int16]) -> Tensor:
-        """Return log-probabilities [B, classes], in float64 on the CPU."""
+    def _log_probabilities(self, batch_BT: NDArray[np.int16], size: int) -> Tensor:
+        """Return log-probabilities [B, classes], in float64 on the CPU.
+
+        Args:
+            size: the batch is filled up to it with its last window, as in validation.
+        """
+        count = len(batch_BT)
+        if self._config.rules != FIRST_RULES:
+            batch_BT = np.pad(batch_BT, ((0, size - count), (0, 0)), mode="edge")
         waves = torch.from_numpy(batch_BT).to(torch.float32).div_(32768.0)
         with torch.no_grad():
             images = self._feature(waves.unsqueeze(1).to(self._device))
-            logits = forward(self._model, images, self._config)
+            logits = forward(self._model, images, self._config)[:count]
         return torch.log_softmax(logits.cpu().to(torch.float64), dim=1)
 
 

@@ -11,6 +11,7 @@ from genretune.tune.reproducibility.gpu_memory import empty_gpu_cache, limit_gpu
 from genretune.tune.training.components import Plugins
 from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.metrics import COLUMNS
+from genretune.tune.training.record_text import LONG_COLUMNS
 from genretune.tune.training.snapshot import Checkpoint
 from genretune.tune.training.train import Outcome, train
 
@@ -166,9 +167,9 @@ def first_difference(
 ) -> Difference | None:
     """Return the first difference between two histories, ignoring ``seconds``; None if equal."""
     for old, new in zip(recorded, replayed, strict=False):
-        for name in _COMPARED:
-            if old[name] != new[name]:
-                return Difference(old["epoch"], name, old[name], new[name])
+        for name in (*_COMPARED, *(column for column in LONG_COLUMNS if column in old)):
+            if old[name] != new.get(name):
+                return Difference(old["epoch"], name, old[name], new.get(name))
     if len(recorded) != len(replayed):
         shorter = min(len(recorded), len(replayed))
         return Difference(shorter + 1, "epochs", len(recorded), len(replayed))

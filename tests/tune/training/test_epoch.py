@@ -13,6 +13,7 @@ from genretune.tune.training.components import build_components
 from genretune.tune.training.epoch import evaluate, run_epoch, train_epoch
 from genretune.tune.training.inputs import EpochInputs
 from genretune.tune.training.metrics import COLUMNS
+from genretune.tune.training.record_text import classes_from_text, losses_from_text
 from genretune.tune.training.resolve_config import trial_config
 
 Tiny = Callable[..., dict[str, Any]]
@@ -20,14 +21,24 @@ Tiny = Callable[..., dict[str, Any]]
 
 def test_a_record_has_every_column_and_the_lr_of_its_first_step(store: Store, tiny: Tiny) -> None:
     settings = tiny(lr_scheduler={"name": "ExponentialLR", "gamma": 0.5})
-    components = build_components(trial_config(settings), store)
+    config = trial_config(settings)
+    components = build_components(config, store)
     first = run_epoch(components, 1)
     components.schedule.after_epoch(first)
     second = run_epoch(components, 2)
     assert [*first][: len(COLUMNS)] == [*COLUMNS]
     assert (first["lr"], second["lr"]) == (0.001, 0.0005)
     clips = set(components.validation.windows.clip)
-    assert sum(map(sum, first["val_clip_confusion"])) == len(clips)
+    predicted = classes_from_text(first["val_clip_classes"], len(store.classes))
+    assert len(predicted) == len(clips)
+    labels = [store.labels[clip] for clip in sorted(clips)]
+    right = sum(a == b for a, b in zip(predicted, labels, strict=True))
+    assert right / len(clips) == first["val_clip_accuracy"]
+    losses = losses_from_text(first["trn_batch_losses"])
+    sizes = [config.batch_size] * (len(losses) - 1)
+    sizes.append(len(components.train) - sum(sizes))
+    mean = sum(n * loss for n, loss in zip(sizes, losses, strict=True)) / sum(sizes)
+    assert mean == pytest.approx(first["trn_loss"], rel=1e-6)  # float32 sums of the batches
 
 
 def test_the_scores_of_an_evaluation_do_not_depend_on_its_batch_size(

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from genretune.data.store import Store
+from genretune.models.spectrum import StatisticsNormalize
 from genretune.tune.training.components import build_components
 from genretune.tune.training.epoch import evaluate, train_epoch
 from genretune.tune.training.resolve_config import trial_config
-from genretune.tune.training.snapshot import Checkpoint
+from genretune.tune.training.snapshot import Checkpoint, recorded_digest
 from genretune.tune.training.train import Outcome, train
 from genretune.tune.trial.run_trial import run_trial
 from genretune.tune.trial.trial_dir import TrialDir
@@ -126,3 +127,36 @@ def test_a_damaged_checkpoint_is_skipped(store: Store, tiny: Tiny, tmp_path: Pat
     assert result is not None
     assert [segment["from_epoch"] for segment in result["segments"]] == [0, 1]
     assert result["status"] == "completed"
+
+
+def test_statistics_of_the_feature_are_computed_once_per_trial(
+    store: Store, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feature = tiny()["feature"] | {"normalize": "statistics"}
+    config = trial_config(tiny(epochs=3, feature=feature))
+    fitted: list[int] = []
+    fit = StatisticsNormalize.fit
+
+    def count(self: StatisticsNormalize, images: Any) -> None:
+        fitted.append(1)
+        fit(self, images)
+
+    monkeypatch.setattr(StatisticsNormalize, "fit", count)
+    checkpoints: list[Checkpoint] = []
+    train(config, store, on_epoch=stopped_after(1, checkpoints))
+    rest = train(config, store, resume_from=checkpoints[0])
+    assert len(fitted) == 1
+    assert values(rest) == values(train(config, store))
+
+
+def test_the_recorded_digest_covers_the_statistics_of_the_feature(store: Store, tiny: Tiny) -> None:
+    feature = tiny()["feature"] | {"normalize": "statistics"}
+    config = trial_config(tiny(epochs=1, feature=feature))
+    checkpoints: list[Checkpoint] = []
+    record = train(config, store, on_epoch=stopped_after(1, checkpoints)).history[0]
+    model, statistics = checkpoints[0].model, checkpoints[0].feature
+    assert record["weights_sha256"] == recorded_digest(model, statistics, config.rules)
+    name = next(name for name, value in statistics.items() if value.numel() > 1)
+    other = statistics | {name: statistics[name] + 1.0}
+    assert recorded_digest(model, other, config.rules) != record["weights_sha256"]
+    assert recorded_digest(model, other, 1) == recorded_digest(model, statistics, 1)

@@ -13,9 +13,12 @@ from genretune.data.audio import decode, stream
 from genretune.data.errors import DataError
 from genretune.data.store import Store
 from genretune.data.windows import window_starts
+from genretune.models.build import FEATURES
 from genretune.tune.errors import RecordMismatch, TuneError
+from genretune.tune.training import metrics
 from genretune.tune.training.components import build_components
 from genretune.tune.training.epoch import evaluate
+from genretune.tune.training.record_text import classes_from_text
 from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.trial import predict as module
 from genretune.tune.trial.predict import Predictor, audio_files, on_available_device, stream_windows
@@ -101,14 +104,66 @@ def test_a_clip_is_scored_as_in_validation(
     parts.model.load_state_dict(checkpoint.model)
     expected = evaluate(parts, parts.validation)
     predictor = Predictor(folder, config, {})
-    right = []
+    assert len(parts.validation) % config.eval_batch_size, "the last batch is filled up"
+    right, predicted = [], []
     for clip in sorted(set(parts.validation.windows.clip.tolist())):
         label = store.classes[store.labels[clip]]
         prediction = predictor.predict(corpus / label / f"{store.names[clip]}.wav")
         assert sums_to_one(prediction.probabilities.values())
         assert (prediction.windows, prediction.seconds) == (5, 1.5)
         right.append(prediction.best == label)
+        predicted.append(prediction.best)
     assert sum(right) / len(right) == expected.clip_accuracy
+    result = folder.result()
+    assert result is not None
+    record = result["history"][checkpoint.epoch - 1]
+    recorded = classes_from_text(record["val_clip_classes"], len(store.classes))
+    assert [store.classes[index] for index in recorded] == predicted
+
+
+FEATURES_AND_MODELS: list[dict[str, Any]] = [
+    *({"feature": {"name": name, "n_fft": 512}} for name in FEATURES),
+    {"feature": {"name": "melspec", "n_mels": 16, "normalize": "window"}},
+    {"feature": {"name": "melspec", "n_mels": 16, "normalize": "statistics"}},
+    {"model": {"name": "cnn", "filters": [4, 6], "reduction": 2, "pool": "flatten"}},
+    {"model": {"name": "lcnn4"}},
+    {"model": {"name": "resnet18", "reduction": 16}},
+    {"precision": "bf16"},
+    {"memory_format": "contiguous"},
+    {"eval_batch_size": 3},
+    {"eval_batch_size": 64},
+]
+
+
+@pytest.mark.parametrize("changes", FEATURES_AND_MODELS, ids=str)
+def test_a_clip_gets_the_bits_of_validation(
+    store: Store,
+    corpus: Path,
+    tiny: Tiny,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+) -> None:
+    """Whatever its neighbours in a batch, and however full the last batch is."""
+    config = trial_config(tiny(epochs=1, **changes))
+    folder = TrialDir(tmp_path / "trial")
+    fused: list[torch.Tensor] = []
+    whole = metrics.fuse
+
+    def keep(*arguments: Any) -> torch.Tensor:
+        fused.append(whole(*arguments))
+        return fused[-1]
+
+    monkeypatch.setattr(metrics, "fuse", keep)
+    run_trial(config, store, folder, on_report=lambda record: True)
+    parts = build_components(config, store)
+    clips = sorted(set(parts.validation.windows.clip.tolist()))
+    assert fused[-1].shape == (len(clips), len(store.classes))  # the last call was validation's
+    predictor = Predictor(folder, config, {})
+    for clip, scores in list(zip(clips, fused[-1], strict=True))[::4]:
+        path = corpus / store.classes[store.labels[clip]] / f"{store.names[clip]}.wav"
+        found = list(predictor.predict(path).probabilities.values())
+        assert found == torch.softmax(scores, 0).tolist()
 
 
 def test_a_folder_without_a_best_checkpoint_is_named(

@@ -15,7 +15,7 @@ from genretune.tune.errors import RunFailure
 from genretune.tune.reproducibility.gpu_memory import limit_gpu_memory
 from genretune.tune.run.sweep_setup import Sweep
 from genretune.tune.storage.run_dir import Lease
-from genretune.tune.training.snapshot import tensors_digest
+from genretune.tune.training.snapshot import recorded_digest
 from genretune.tune.trial.run_trial import run_trial, summarize_error
 from genretune.tune.trial.workspace import TrialWorkspace
 
@@ -130,7 +130,10 @@ def _train_in(workspace: TrialWorkspace, order: Mapping[str, Any]) -> dict[str, 
     if not outcome.history:
         raise RunFailure(f"the first configuration of the space {outcome.status}: {outcome.why}")
     record, stored, result = outcome.history[0], folder.newest_checkpoint(), folder.result()
-    if stored is None or tensors_digest(stored.model) != record["weights_sha256"] or not result:
+    intact = stored is not None and record["weights_sha256"] == recorded_digest(
+        stored.model, stored.feature, config.rules
+    )
+    if not intact or not result:
         raise RunFailure(f"{folder.path}: must read as written, got another checkpoint")
     return {
         "weights_sha256": record["weights_sha256"],
