@@ -13,12 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from genretune.data.errors import DataError
-from genretune.data.store import Store
-from genretune.data.windows import WindowSet
+from genretune.data.windows import Clips, WindowSet
 
 
 def gather(
-    store: Store,
+    store: Clips,
     windows: WindowSet,
     rows: torch.Tensor | NDArray[np.int64],
     *,
@@ -47,7 +46,7 @@ def to_waveforms(samples_BT: torch.Tensor) -> torch.Tensor:
 
 
 def gather_samples(
-    store: Store,
+    store: Clips,
     windows: WindowSet,
     rows: torch.Tensor | NDArray[np.int64],
     *,
@@ -85,7 +84,7 @@ class ResidentSamples:
         clips: indices of the clips; each is stored once.
     """
 
-    def __init__(self, store: Store, clips: Iterable[int], send: Send) -> None:
+    def __init__(self, store: Clips, clips: Iterable[int], send: Send) -> None:
         kept = sorted(set(clips))
         self._names = store.names
         self._length = np.zeros(len(store.names), dtype=np.int64)
@@ -137,14 +136,14 @@ class ResidentSamples:
         return to_waveforms(self._samples[torch.minimum(place_BT, last_B[:, None])])
 
 
-def max_offsets(store: Store, windows: WindowSet, *, length: int, hop: int) -> NDArray[np.int64]:
+def max_offsets(store: Clips, windows: WindowSet, *, length: int, hop: int) -> NDArray[np.int64]:
     """Return how many samples later each window [N] may start: less than a hop, inside its clip."""
     lengths = np.asarray(store.lengths, dtype=np.int64)[windows.clip]
     offsets: NDArray[np.int64] = np.clip(lengths - length - windows.start, 0, hop - 1)
     return offsets
 
 
-def labels(store: Store, windows: WindowSet) -> torch.Tensor:
+def labels(store: Clips, windows: WindowSet) -> torch.Tensor:
     """Return the class index of each window, int64 [N]."""
     return torch.from_numpy(np.asarray(store.labels, dtype=np.int64)[windows.clip])
 

@@ -1,17 +1,67 @@
-"""Start positions of the windows that a clip is cut into.
+"""Clips, and the start positions of the windows that a clip is cut into.
 
 Positions follow the reference protocol: starts are multiples of the hop, from 0 until the clip
 is covered; the last window may reach beyond the end (it is padded when gathered).
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genretune.data.errors import DataError
 from genretune.data.specs import WindowSpec
+
+
+class Clips(Protocol):
+    """Clips with their classes and samples; ``Store`` is the one on disk.
+
+    Splits, batches and training ask for no more, so they run where no Arrow and no decoder is
+    installed.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Canonical names, sorted."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Path of each clip below the corpus."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, sorted."""
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Index into ``classes`` for each clip."""
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Samples of each clip; 0 if it is faulty."""
+
+    @property
+    def groups(self) -> Mapping[str, tuple[str | None, ...]]:
+        """For each column of the manifest that is present, one value per clip, or None."""
+
+    @property
+    def sample_rate(self) -> int:
+        """In Hz."""
+
+    @property
+    def samples_digest(self) -> str:
+        """SHA-256 of the samples."""
+
+    def samples(self, i: int) -> NDArray[np.int16]:
+        """Return the samples of clip ``i``, int16 [T]."""
+
+    def class_names(self) -> tuple[str, ...]:
+        """Return the class name of each clip."""
+
+    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True)

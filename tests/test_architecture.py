@@ -129,6 +129,23 @@ def test_rooms_that_every_command_loads_need_no_torch(room: str) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_training_needs_no_more_than_torch_numpy_and_pydantic() -> None:
+    """So that a trial can be run on a GPU machine that has little else."""
+    hidden = ("ray", "optuna", "pyarrow", "soundfile", "soxr", "sklearn", "scipy", "psutil")
+    hidden += ("pynvml", "filelock", "platformdirs", "safetensors", "tabulate", "rich", "typer")
+    modules = [
+        f"genretune.tune.training.{path.stem}"
+        for path in (ROOT / "tune" / "training").glob("*.py")
+        if path.stem != "__init__"
+    ]
+    code = (
+        f"import importlib, sys\n"
+        f"sys.modules.update(dict.fromkeys({hidden!r}))\n"
+        f"for name in {modules!r}: importlib.import_module(name)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_every_package_says_what_lives_in_it() -> None:
     for path, tree in SOURCES.items():
         if path.endswith("__init__.py") and path != "search_spaces/__init__.py":

@@ -10,19 +10,18 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from genretune.data.arrow_file import Store
 from genretune.data.clip_names import GTZAN_CLIPS, GTZAN_GENRES, gtzan_names, is_gtzan
 from genretune.data.errors import DataError, printable_line
 from genretune.data.specs import SplitSpec
 from genretune.data.splits.split_file import file_folds
+from genretune.data.windows import Clips
 
 Subsets = dict[str, set[str]]
 """Clip names by subset: train, validation, test."""
 
 
-def assign_folds(store: Store, split: SplitSpec) -> list[Subsets]:
+def assign_folds(store: Clips, split: SplitSpec) -> list[Subsets]:
     """Return the subsets of every fold of a split by clips; names may be missing from the store.
 
     Raises:
@@ -31,7 +30,7 @@ def assign_folds(store: Store, split: SplitSpec) -> list[Subsets]:
     return _BY_NAME[split.name](store, split)
 
 
-def clips_to_assign(store: Store) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def clips_to_assign(store: Clips) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the names and classes over which folds are computed, in the order of names."""
     labels = store.class_names()
     if not is_gtzan(store.names, labels):
@@ -39,7 +38,7 @@ def clips_to_assign(store: Store) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return gtzan_names(), tuple(g for g in GTZAN_GENRES for _ in range(GTZAN_CLIPS))
 
 
-def clip_groups(store: Store, split: SplitSpec, names: Sequence[str]) -> dict[str, str] | None:
+def clip_groups(store: Clips, split: SplitSpec, names: Sequence[str]) -> dict[str, str] | None:
     """Return the group of each clip by the split's pattern or column, or None without either.
 
     A clip without a group is a group of its own.
@@ -91,7 +90,9 @@ def choose_test_clips(
     return test
 
 
-def _stratified(store: Store, split: SplitSpec) -> list[Subsets]:
+def _stratified(store: Clips, split: SplitSpec) -> list[Subsets]:
+    from sklearn.model_selection import StratifiedKFold  # takes a second; other splits need none
+
     names, labels = clips_to_assign(store)
     groups = clip_groups(store, split, names) or {name: name for name in names}
     test = choose_test_clips(names, labels, groups, split.test, split.seed)
@@ -102,7 +103,9 @@ def _stratified(store: Store, split: SplitSpec) -> list[Subsets]:
     return [_subsets(rest, validation, test) for _, validation in rows]
 
 
-def _grouped(store: Store, split: SplitSpec) -> list[Subsets]:
+def _grouped(store: Clips, split: SplitSpec) -> list[Subsets]:
+    from sklearn.model_selection import StratifiedGroupKFold  # takes a second
+
     names, labels = clips_to_assign(store)
     groups = clip_groups(store, split, names)
     if groups is None:
@@ -124,7 +127,7 @@ def _grouped(store: Store, split: SplitSpec) -> list[Subsets]:
     return [_subsets(rest, validation, test) for _, validation in rows]
 
 
-def _fault_filtered(store: Store, split: SplitSpec) -> list[Subsets]:
+def _fault_filtered(store: Clips, split: SplitSpec) -> list[Subsets]:
     """Return 443/197/290 clips of GTZAN without faults and repeated artists (arXiv:1507.04761)."""
     if not is_gtzan(store.names, store.class_names()):
         raise DataError(
@@ -147,7 +150,7 @@ def _fault_filtered(store: Store, split: SplitSpec) -> list[Subsets]:
     ]
 
 
-_BY_NAME: dict[str, Callable[[Store, SplitSpec], list[Subsets]]] = {
+_BY_NAME: dict[str, Callable[[Clips, SplitSpec], list[Subsets]]] = {
     "stratified": _stratified,
     "grouped": _grouped,
     "fault-filtered": _fault_filtered,

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold
 
-from genretune.data.arrow_file import Store
 from genretune.data.clip_names import is_gtzan
 from genretune.data.errors import DataError, printable_line
 from genretune.data.specs import SplitSpec, WindowSpec
 from genretune.data.splits.fold_assignment import assign_folds, clips_to_assign
-from genretune.data.windows import WindowSet, spec_starts
+from genretune.data.windows import Clips, WindowSet, spec_starts
 
 SUBSETS = ("train", "validation", "test")
 
@@ -31,7 +29,7 @@ class FoldWindows:
 
 
 def fold_windows(
-    store: Store, *, split: SplitSpec, window: WindowSpec, exclude: Sequence[str]
+    store: Clips, *, split: SplitSpec, window: WindowSpec, exclude: Sequence[str]
 ) -> FoldWindows:
     """Return the training, validation and test windows of fold ``split.fold``.
 
@@ -55,7 +53,7 @@ def fold_windows(
 
 
 def split_clips(
-    store: Store, split: SplitSpec, exclude: Sequence[str]
+    store: Clips, split: SplitSpec, exclude: Sequence[str]
 ) -> dict[int, dict[str, list[str]]]:
     """Return fold number -> subset -> sorted canonical names, for inspection.
 
@@ -84,12 +82,14 @@ def split_clips(
     }
 
 
-def _by_windows(store: Store, split: SplitSpec, window: WindowSpec) -> list[dict[str, Starts]]:
+def _by_windows(store: Clips, split: SplitSpec, window: WindowSpec) -> list[dict[str, Starts]]:
     """Shuffle all windows of all clips into folds, as in the criticised paper.
 
     For GTZAN every clip of the canonical list counts as ``clip_seconds`` long, so that a missing
     or excluded clip moves no other window.
     """
+    from sklearn.model_selection import StratifiedKFold  # takes a second; other splits need none
+
     names, labels = clips_to_assign(store)
     lengths = dict(zip(store.names, store.lengths, strict=True))
     nominal = 0
@@ -130,7 +130,7 @@ def _select(
     return selected
 
 
-def _all_starts(store: Store, names: set[str], window: WindowSpec) -> Starts:
+def _all_starts(store: Clips, names: set[str], window: WindowSpec) -> Starts:
     return {
         name: spec_starts(length, window, store.sample_rate)
         for name, length in zip(store.names, store.lengths, strict=True)
@@ -138,7 +138,7 @@ def _all_starts(store: Store, names: set[str], window: WindowSpec) -> Starts:
     }
 
 
-def _window_set(store: Store, starts: Starts, excluded: set[str]) -> WindowSet:
+def _window_set(store: Clips, starts: Starts, excluded: set[str]) -> WindowSet:
     empty = np.zeros(0, np.int64)  # np.concatenate needs at least one array
     kept = [(i, starts[n]) for i, n in enumerate(store.names) if n in starts and n not in excluded]
     clips = [np.full(at.shape[0], i, dtype=np.int64) for i, at in kept]
@@ -147,7 +147,7 @@ def _window_set(store: Store, starts: Starts, excluded: set[str]) -> WindowSet:
     )
 
 
-def _check_subset(store: Store, subset: str, windows: WindowSet, split: SplitSpec) -> None:
+def _check_subset(store: Clips, subset: str, windows: WindowSet, split: SplitSpec) -> None:
     clips = np.unique(windows.clip).tolist()
     if len(clips) < len(store.classes):
         raise DataError(

@@ -8,12 +8,11 @@ others are assigned by fold. Clips that are not listed are not used.
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
-from genretune.data.arrow_file import Store
 from genretune.data.clip_names import canonical_name, gtzan_names, is_gtzan
 from genretune.data.errors import DataError, printable_line
-from genretune.data.manifest import read_table, require_columns
 from genretune.data.name_suggestions import did_you_mean
 from genretune.data.specs import SplitSpec
+from genretune.data.windows import Clips
 
 SUBSET_SPELLINGS = {
     "train": "train",
@@ -28,7 +27,7 @@ SUBSET_SPELLINGS = {
 """Accepted spellings of the three subsets."""
 
 
-def resolve_split(split: SplitSpec, store: Store, base: Path | None = None) -> SplitSpec:
+def resolve_split(split: SplitSpec, store: Clips, base: Path | None = None) -> SplitSpec:
     """Return the split with the contents of its file in it, so that the file is needed no more.
 
     Other splits than ``file`` are returned unchanged and unchecked. The number of folds is the
@@ -56,7 +55,7 @@ def resolve_split(split: SplitSpec, store: Store, base: Path | None = None) -> S
     return SplitSpec.model_validate(values | {"folds": folds})
 
 
-def file_folds(store: Store, split: SplitSpec) -> list[dict[str, set[str]]]:
+def file_folds(store: Clips, split: SplitSpec) -> list[dict[str, set[str]]]:
     """Return the clip names by subset, one entry per fold.
 
     Raises:
@@ -88,7 +87,9 @@ def _numbers(values: dict[str, str] | defaultdict[str, set[str]]) -> list[int]:
     return sorted(int(value) for value in distinct if value not in ("train", "validation", "test"))
 
 
-def _read(path: Path, store: Store) -> tuple[dict[str, str], dict[str, str]]:
+def _read(path: Path, store: Clips) -> tuple[dict[str, str], dict[str, str]]:
+    from genretune.data.manifest import read_table, require_columns  # needs Arrow, for Parquet
+
     where = "data.split.file"
     columns, rows = read_table(path, where)
     require_columns(columns, ("file",), path, where)
@@ -115,7 +116,7 @@ def _read(path: Path, store: Store) -> tuple[dict[str, str], dict[str, str]]:
     return members, groups
 
 
-def _from_manifest(store: Store) -> dict[str, str]:
+def _from_manifest(store: Clips) -> dict[str, str]:
     where = "data.split.name: file"
     if "split" not in store.groups and "fold" not in store.groups:
         raise DataError(
@@ -180,7 +181,7 @@ def _check_kinds(members: dict[str, str], where: str) -> None:
 class _ClipLookup:
     """Lookup of canonical names by what a table may call a file: its path, name or bare stem."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Clips) -> None:
         self._known = {file: name for file, name in zip(store.files, store.names, strict=True)}
         names = set(store.names)
         if is_gtzan(store.names, store.class_names()):

@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pynvml
 import torch
 
 from genretune.tune.errors import RunFailure
@@ -36,10 +35,9 @@ def driver_version() -> str:
     Raises:
         RunFailure: neither NVML nor the kernel module tells it.
     """
-    try:
-        return _version_from_nvml()
-    except pynvml.NVMLError as error:
-        why = str(error)
+    version, why = _version_from_nvml()
+    if version is not None:
+        return version
     try:
         text = _PROC.read_text()
     except OSError:
@@ -53,10 +51,18 @@ def driver_version() -> str:
     )
 
 
-def _version_from_nvml() -> str:
-    pynvml.nvmlInit()
+def _version_from_nvml() -> tuple[str | None, str]:
+    """Return the version, or None and why there is none."""
     try:
-        version = pynvml.nvmlSystemGetDriverVersion()
-    finally:
-        pynvml.nvmlShutdown()
-    return version.decode() if isinstance(version, bytes) else str(version)
+        import pynvml
+    except ImportError as error:  # a machine that has torch, but not all that genretune asks for
+        return None, str(error)
+    try:
+        pynvml.nvmlInit()
+        try:
+            version = pynvml.nvmlSystemGetDriverVersion()
+        finally:
+            pynvml.nvmlShutdown()
+    except pynvml.NVMLError as error:
+        return None, str(error)
+    return (version.decode() if isinstance(version, bytes) else str(version)), ""

@@ -10,7 +10,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import torch
 
 from genretune.tune.errors import RunFailure
@@ -45,6 +44,8 @@ def device_memory(device: Device) -> int:
     """Return the bytes of torch's current GPU, or of this machine where trials run on CPUs."""
     if device == "cuda":
         return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
+    import psutil  # only a node's description needs it, not a trial
+
     return int(psutil.virtual_memory().total)
 
 

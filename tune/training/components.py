@@ -14,8 +14,7 @@ from torch.optim import Optimizer
 from genretune.data.batches import ResidentSamples, labels, max_offsets
 from genretune.data.errors import DataError
 from genretune.data.splits.fold_windows import fold_windows
-from genretune.data.store import Store
-from genretune.data.windows import WindowSet, window_hop, window_length
+from genretune.data.windows import Clips, WindowSet, window_hop, window_length
 from genretune.models.augment import Mixup, SpecAugment
 from genretune.models.build import build_augment, build_feature, build_model, feature_shape
 from genretune.models.errors import ModelError
@@ -64,7 +63,7 @@ class Components:
     """
 
     config: TrialConfig
-    store: Store
+    store: Clips
     train: FoldSubset
     validation: FoldSubset
     samples: int
@@ -123,7 +122,7 @@ def torch_device(name: Device) -> torch.device:
 
 def build_components(
     config: TrialConfig,
-    store: Store,
+    store: Clips,
     plugins: Plugins | None = None,
     *,
     statistics: Mapping[str, Tensor] | None = None,
@@ -235,7 +234,7 @@ def with_automatic_micro_batch(config: TrialConfig, plugins: Plugins | None) -> 
     return config.model_copy(update={"micro_batch_size": CPU_MICRO_BATCH})
 
 
-def _check_samples(config: TrialConfig, store: Store) -> None:
+def _check_samples(config: TrialConfig, store: Clips) -> None:
     if store.samples_digest != config.data.samples:
         raise TuneError(
             f"data.samples: must be the digest of the corpus, got {config.data.samples[:12]}... "
@@ -249,7 +248,7 @@ def _schedule(config: TrialConfig, optimizer: Optimizer, windows: int) -> LrSche
     return LrSchedule(config.lr_scheduler, optimizer, steps_per_epoch=steps, epochs=config.epochs)
 
 
-def _fold_subsets(config: TrialConfig, store: Store, samples: int) -> tuple[FoldSubset, FoldSubset]:
+def _fold_subsets(config: TrialConfig, store: Clips, samples: int) -> tuple[FoldSubset, FoldSubset]:
     """Return training and validation of the trial's fold."""
     window = config.data.window
     fold = fold_windows(store, split=config.data.split, window=window, exclude=config.data.exclude)
@@ -258,7 +257,7 @@ def _fold_subsets(config: TrialConfig, store: Store, samples: int) -> tuple[Fold
     return train, _fold_subset(store, fold.validation, samples, hop)
 
 
-def _fold_subset(store: Store, windows: WindowSet, samples: int, hop: int) -> FoldSubset:
+def _fold_subset(store: Clips, windows: WindowSet, samples: int, hop: int) -> FoldSubset:
     if len(windows) == 0:
         raise DataError(
             "data.split: training and validation must both have windows, got none in one of them "

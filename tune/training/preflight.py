@@ -5,8 +5,7 @@ from torch import nn
 
 from genretune.data.batches import labels
 from genretune.data.splits.fold_windows import FoldWindows, fold_windows
-from genretune.data.store import Store
-from genretune.data.windows import window_length
+from genretune.data.windows import Clips, window_length
 from genretune.models.build import feature_shape
 from genretune.tune.errors import TuneError
 from genretune.tune.training.components import Plugins, build_network
@@ -16,7 +15,7 @@ from genretune.tune.training.lr_schedule import LrSchedule
 from genretune.tune.training.optimizers import build_optimizer
 
 
-def windows_of_fold(config: TrialConfig, store: Store) -> FoldWindows:
+def windows_of_fold(config: TrialConfig, store: Clips) -> FoldWindows:
     """Return the training and validation windows of a trial.
 
     Raises:
@@ -27,7 +26,7 @@ def windows_of_fold(config: TrialConfig, store: Store) -> FoldWindows:
 
 
 def check_components(
-    config: TrialConfig, store: Store, fold: FoldWindows, plugins: Plugins | None = None
+    config: TrialConfig, store: Clips, fold: FoldWindows, plugins: Plugins | None = None
 ) -> None:
     """Check that a trial's components are compatible with each other and with the data.
 

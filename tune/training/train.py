@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from genretune.data.store import Store
+from genretune.data.windows import Clips
 from genretune.tune.reproducibility import determinism
 from genretune.tune.training.components import (
     Components,
@@ -39,7 +39,7 @@ OnEpoch = Callable[[Checkpoint], bool]
 
 def train(
     config: TrialConfig,
-    store: Store,
+    store: Clips,
     *,
     resume_from: Checkpoint | None = None,
     on_epoch: OnEpoch | None = None,

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from genretune.data.batches import ResidentSamples, gather_samples, to_waveforms
-from genretune.data.store import Store
-from genretune.data.windows import WindowSet
+from genretune.data.windows import Clips, WindowSet
 
 SAMPLES_SHARE = 0.3
 """Of the memory that a trial may allocate on its GPU; the rest is for the network."""
@@ -66,7 +65,7 @@ class Waveforms:
 
     def __init__(
         self,
-        store: Store,
+        store: Clips,
         windows: WindowSet,
         *,
         length: int,
@@ -117,7 +116,7 @@ class Waveforms:
 
 
 def resident_samples(
-    store: Store, subsets: Sequence[WindowSet], device: torch.device, send: Send
+    store: Clips, subsets: Sequence[WindowSet], device: torch.device, send: Send
 ) -> ResidentSamples | None:
     """Return the samples of the subsets' clips on ``device``, or None if there is no room."""
     clips = np.unique(np.concatenate([windows.clip for windows in subsets])).tolist()

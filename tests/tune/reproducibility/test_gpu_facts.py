@@ -1,5 +1,6 @@
 """The version of the GPU's driver: from NVML, else from the kernel module, never unknown."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -63,4 +64,14 @@ def test_an_unknown_driver_is_a_failure_and_is_asked_for_again(
         driver_version()
     assert "\n" not in str(e.value)
     (tmp_path / "version").write_text(KERNEL_MODULES[0])
+    assert driver_version() == "535.129.03"
+
+
+def test_the_kernel_module_tells_it_where_nvml_has_no_python_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", None)  # its import then raises ImportError
+    file = tmp_path / "version"
+    file.write_text(KERNEL_MODULES[0])
+    monkeypatch.setattr(gpu_facts, "_PROC", file)
     assert driver_version() == "535.129.03"
