@@ -1,9 +1,13 @@
 """docs/gpus.md: its commands, variables and links are ours."""
 
+import importlib.util
 import re
 import shlex
 from pathlib import Path
 
+from genretune.scripts.benchmarks.gpu import PARTS as BENCHMARK
+from genretune.scripts.soaks.gpu.parts import PARTS as SOAK
+from genretune.scripts.soaks.gpu.runner import parser
 from genretune.tune.reproducibility.determinism_env import TF32_OVERRIDES
 from tests.command_lines import options_of_sweep, parse
 
@@ -27,3 +31,17 @@ def test_the_variables_are_those_that_are_refused() -> None:
 
 def test_the_readme_links_it() -> None:
     assert "(docs/gpus.md)" in (ROOT / "README.md").read_text()
+
+
+def test_the_soak_test_and_the_benchmark_are_described() -> None:
+    table = [line for line in PAGE.splitlines() if line.startswith("| `")]
+    named = {name for line in table for name in re.findall(r"`([\w-]+)`", line.split("|")[1])}
+    assert set(SOAK) <= named
+    commands = re.findall(r"^\$ (?:scripts/\w+ gpu|python3 -m [\w.]+) (.*)", PAGE, flags=re.M)
+    assert len(commands) == 4
+    for command in commands:
+        assert parser("gpu", "").parse_args(shlex.split(command)).out is not None
+    for module in re.findall(r"^\$ python3 -m ([\w.]+)", PAGE, flags=re.M):
+        assert importlib.util.find_spec(module) is not None
+    for part in re.findall(r"--part (\w+)", PAGE):
+        assert part in SOAK or part in BENCHMARK or part == "NAME"
