@@ -144,6 +144,7 @@ def build_components(
     feature, model = build_network(
         config, classes=len(store.classes), samples=samples, plugins=plugins
     )
+    _check_feature(feature)
     image_shape = feature_shape(feature, channels=1, samples=samples)
     # On the CPU, before the move: a GPU's generator draws other values from the same seed.
     initialise(model, config.seed)
@@ -275,6 +276,14 @@ def has_batch_norm(model: nn.Module) -> bool:
 def needs_statistics(feature: nn.Module) -> bool:
     """Return whether the feature is normalised by statistics of the training set."""
     return bool(getattr(feature, "needs_statistics", False))
+
+
+def _check_feature(feature: nn.Module) -> None:
+    if trained := [name for name, value in feature.named_parameters() if value.requires_grad]:
+        raise ModelError(
+            f"feature.{trained[0]}: must not be trained, since features are computed without "
+            "gradients (register a buffer, or put the layer into the model)"
+        )
 
 
 def _fit_feature(components: Components) -> None:

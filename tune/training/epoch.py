@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from genretune.tune.reproducibility.seeds import derive
 from genretune.tune.training.components import Components, FoldSubset, needs_statistics
 from genretune.tune.training.config import FIRST_RULES
 from genretune.tune.training.forward import forward
+from genretune.tune.training.global_random import watch_global_generators
 from genretune.tune.training.inputs import Batch, EpochInputs
 from genretune.tune.training.metrics import Mixed, Scores, compute_scores
 from genretune.tune.training.record_text import classes_to_text, losses_to_text
@@ -86,6 +88,7 @@ def train_epoch(
     """
     config = components.config
     components.model.train()
+    components.feature.train()
     inputs = EpochInputs(components, epoch)
     outputs = _Outputs(components.train, config.rules)
     losses: list[Tensor] = []  # read at the end: the host would wait for a GPU at every step
@@ -97,7 +100,8 @@ def train_epoch(
 
         # Seeded anew for every batch, so a restart at any epoch draws the same masks.
         seed_dropout(components.model, dropout_seed)
-        losses.append(_step(components, inputs, batch, outputs))
+        with _watched(components, first=index == 0):
+            losses.append(_step(components, inputs, batch, outputs))
         components.schedule.after_batch()
     if batch_losses is not None:
         batch_losses += torch.stack(losses).tolist()
@@ -110,14 +114,16 @@ def evaluate(
     """Return the scores of ``subset`` with the current weights; does not affect training."""
     config, loss = components.config, components.loss
     components.model.eval()
+    components.feature.eval()
     outputs = _Outputs(subset, config.rules)
     targets = components.send(subset.target)
     with torch.no_grad():
         for rows, x_BCS in components.in_order(subset, full=config.rules != FIRST_RULES):
             on_step()
-            images = components.feature(x_BCS)
-            del x_BCS  # its memory is needed for the network
-            logits = forward(components.model, images, config)[: len(rows)]
+            with _watched(components, first=rows.host[0] == 0):
+                images = components.feature(x_BCS)
+                del x_BCS  # its memory is needed for the network
+                logits = forward(components.model, images, config)[: len(rows)]
             target = targets[rows.device]
             outputs.add(rows.host, logits, loss.values(logits, target), loss.weights(target))
     return outputs.scores()
@@ -143,6 +149,14 @@ def _step(components: Components, inputs: EpochInputs, batch: Batch, outputs: "_
         torch.nn.utils.clip_grad_norm_(components.model.parameters(), config.clip_grad_norm)
     components.optimizer.step()
     return batch_loss
+
+
+def _watched(components: Components, *, first: bool) -> AbstractContextManager[None]:
+    """Watch the first step of an epoch, and of an evaluation, for draws of a plug-in's layers."""
+    if not first or not components.config.plugins:
+        return nullcontext()
+    parts = {"feature": components.feature, "model": components.model}
+    return watch_global_generators(parts, components.device)
 
 
 class _Outputs:
