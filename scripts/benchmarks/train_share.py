@@ -71,7 +71,7 @@ def _profiling(components: Components, profiler: Profiler) -> Iterator[None]:
     """Wrap the components, and make the trial use them instead of building its own."""
     feature, model, optimizer = components.feature, components.model, components.optimizer
     with (
-        mock.patch.object(training, "build_components", lambda *_: components),
+        mock.patch.object(training, "build_components", lambda *_, **__: components),
         mock.patch.object(feature, "forward", profiler.wrap("features", feature.forward)),
         mock.patch.object(model, "forward", profiler.wrap("forward", model.forward)),
         mock.patch.object(torch.Tensor, "backward", profiler.wrap("backward", _backward)),

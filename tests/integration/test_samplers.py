@@ -1,4 +1,4 @@
-"""Each sampler ends with the same leaderboard on one worker and on three."""
+"""Each sampler ends with the same leaderboard on one worker and on four, killed and extended."""
 
 import subprocess
 from collections.abc import Callable
@@ -10,6 +10,7 @@ import pytest
 from genretune.scripts.cli import run as command
 from genretune.tune.samplers.random_search import draw
 from genretune.tune.space.load import load_space
+from tests.integration.driver import Driver
 
 pytestmark = [pytest.mark.integration, pytest.mark.long]
 
@@ -44,34 +45,44 @@ parameters:
 """
 RANGE = "{distribution: loguniform, min: 1.0e-3, max: 3.0e-2}"
 SAMPLERS = {
-    "tpe": ("{type: tpe, lag: 2, n_startup: 2}", RANGE),
-    "grid": ("{type: grid}", "{values: [0.001, 0.01, 0.03]}"),
+    "random": ("{type: random}", RANGE),
+    "grid": ("{type: grid, order: shuffled}", "{values: [0.001, 0.003, 0.01, 0.03]}"),
     "qmc": ("{type: qmc}", RANGE),
+    "tpe": ("{type: tpe, lag: 4, n_startup: 3}", RANGE),
 }
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_one_worker_and_three_end_alike(
+def test_one_worker_undisturbed_and_four_killed_and_extended_end_alike(
     name: str, corpus: Path, tmp_path: Path, genretune: Genretune, leaderboard_of: Rows
 ) -> None:
     sampler, rate = SAMPLERS[name]
     space = tmp_path / "tiny.yaml"
     space.write_text(SPACE.replace("SAMPLER", sampler).replace("LR", rate, 1))
-    one, three = (tmp_path / f"run-{workers}" for workers in (1, 3))
-    for run, workers, resources in ((one, 1, "cpu=1"), (three, 3, "cpu=0.5")):
-        done = genretune(
-            *("search", space, "--data", corpus, "--out", run),
-            *("--concurrency", workers, "--resources", resources),
-        )
+    one, four = tmp_path / "one", tmp_path / "four"
+    search = ("search", space, "--data", corpus, "--out")
+    workers = ("--concurrency", 4, "--resources", "cpu=0.5")
+    done = genretune(*search, one, "--trials", 24, "--concurrency", 1)
+    assert done.returncode == 0, done.stderr
+
+    driver = Driver(four, *map(str, (*search, four, "--trials", 12, *workers)))
+    driver.until("report", 8)
+    driver.process.kill()
+    driver.wait()
+    for more in ((), ("--trials", "+12")):
+        done = genretune("resume", four, *workers, *more)
         assert done.returncode == 0, done.stderr
-        assert command(["results", str(run), "--audit"]) == 0
-    rows = leaderboard_of(three)
+
+    rows = leaderboard_of(four)
     assert rows == leaderboard_of(one)
-    assert sorted(row["trial"] for row in rows) == list(range(7))
+    assert sorted(row["trial"] for row in rows) == list(range(24))
     assert {row["status"] for row in rows} == {"completed", "stopped"}
-    last = next(row for row in rows if row["trial"] == 6)
-    assert last["parameters"] != draw(load_space(space), 6, 0), "chosen by the sampler itself"
+    for run in (one, four):
+        assert command(["results", str(run), "--audit"]) == 0
+    last = next(row for row in rows if row["trial"] == 23)
+    by_chance = last["parameters"] == draw(load_space(space), 23, 0)
+    assert by_chance == (name == "random"), "chosen by the sampler itself"
     for row in rows:  # as the space's keep rule says
-        left = (three / f"trials/{row['trial']:05d}/checkpoints").iterdir()
+        left = (four / f"trials/{row['trial']:05d}/checkpoints").iterdir()
         best = ["best.safetensors"] if row["status"] == "completed" else []
         assert sorted(path.name for path in left) == best
