@@ -5,21 +5,26 @@
 2. Best value at equal epochs: tpe at lag 16 on 16 workers, random, and plain Optuna with its own
    pruner on 1 and on 16 workers; mean and 95 % interval over seeds, and the makespan.
 3. Speed: a sweep of 10,000 trials on 512 workers; a tpe suggestion after 1,000 trials.
+
+With a folder of LCBench's surrogate instead: the comparison of ``lcbench.py``.
 """
 
 import argparse
-import heapq
 import json
 import math
 import statistics
+import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
-from genretune.scripts.benchmarks.curves import Curves, Flat, accuracy, space
-from genretune.scripts.benchmarks.optuna_alone import PlainOptuna
+from genretune.scripts.benchmarks import lcbench
+from genretune.scripts.benchmarks.curves import Curves, accuracy, space
+from genretune.scripts.benchmarks.optuna_alone import PlainOptuna, run_plain_optuna
+from genretune.tune.errors import TuneError
 from genretune.tune.samplers import random_search
 from genretune.tune.samplers.history import Observation
 from genretune.tune.samplers.sampler import build_sampler
@@ -35,11 +40,10 @@ _RANDOM = "sampler={type: random}"
 
 def main(argv: list[str]) -> int:
     """Print tables, or with ``--json`` one object."""
-    parser = argparse.ArgumentParser(prog="bench search", description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--seeds", type=int, default=30)
-    parser.add_argument("--first", type=int, default=0, help="first seed of the samplers")
-    options = parser.parse_args(argv)
+    options = _parse(argv)
+    if options.lcbench is not None:
+        return _lcbench(options)
+    options.seeds = options.seeds or 30
     waiting = [
         measure_waiting(workers, mixed, lag, seeds=min(options.seeds, 10))
         for workers in (16, 64)
@@ -52,6 +56,38 @@ def main(argv: list[str]) -> int:
         print(json.dumps(_facts(waiting, quality, speed), indent=1, allow_nan=False))
     else:
         _print(waiting, quality, speed)
+    return 0
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench search", description=__doc__)
+    parser.add_argument("lcbench", nargs="?", type=Path, help="a folder of LCBench's surrogate")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--seeds", type=int, help="default: 30, with LCBench 5")
+    parser.add_argument("--first", type=int, default=0, help="first seed of the samplers")
+    with_lcbench = parser.add_argument_group("with LCBench")
+    with_lcbench.add_argument("--contenders", help="names separated by semicolons, or all")
+    with_lcbench.add_argument("--tasks", default="development", help="development, kept, numbers")
+    with_lcbench.add_argument("--results", type=Path, help="keep runs here; those in it are reused")
+    return parser.parse_args(argv)
+
+
+def _lcbench(options: argparse.Namespace) -> int:
+    names: Sequence[str] = lcbench.DEFAULT
+    if options.contenders is not None:
+        everyone = options.contenders == "all"
+        names = list(lcbench.CONTENDERS) if everyone else options.contenders.split(";")
+    try:
+        facts = lcbench.compare(
+            options.lcbench, names, options.tasks, options.seeds or 5, options.results
+        )
+    except TuneError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps(facts, indent=1, allow_nan=False))
+    else:
+        lcbench.print_comparison(facts)
     return 0
 
 
@@ -139,33 +175,16 @@ def _run_genretune(seed: int, *overrides: str, workers: int = 16) -> tuple[list[
 
 
 def _run_plain_optuna(seed: int, workers: int = 1) -> tuple[list[float], float]:
-    """Run plain Optuna; epochs are reported to it in the order in which they finish."""
-    searched, world = space(f"seed={seed}"), Curves(clock=seed)
-    study = PlainOptuna(searched, grace_period=2, reduction_factor=3)
-    best, epochs, now = [(0, 0.0)], 0, 0.0
-    running: list[tuple[float, int, int, float, Flat]] = []
-    parameters: Flat
-    while epochs < BUDGETS[-1]:
-        while len(running) < workers:
-            trial, parameters = study.ask()
-            at = now + _START_OVERHEAD + world.seconds(trial, parameters, 1)
-            heapq.heappush(running, (at, trial, 1, 0.0, parameters))
-        now, trial, epoch, top, parameters = heapq.heappop(running)
-        value = accuracy(parameters, epoch)
-        if math.isnan(value):
-            study.tell(trial, 0.0)
-            continue
-        epochs += 1
-        top = max(top, value)
-        best.append((epochs, max(top, best[-1][1])))
-        if not study.report(trial, epoch, top):
-            study.tell(trial, None)
-        elif epoch == searched.epochs:
-            study.tell(trial, top)
-        else:
-            at = now + world.seconds(trial, parameters, epoch + 1)
-            heapq.heappush(running, (at, trial, epoch + 1, top, parameters))
-    return _at_budgets(best), now
+    searched = space(f"seed={seed}")
+    best, seconds = run_plain_optuna(
+        PlainOptuna(searched),
+        searched,
+        Curves(clock=seed),
+        workers=workers,
+        epochs=BUDGETS[-1],
+        overhead=_START_OVERHEAD,
+    )
+    return _at_budgets(best), seconds
 
 
 def _at_budgets(best: Sequence[tuple[int, float]]) -> list[float]:
