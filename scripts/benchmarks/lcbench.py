@@ -90,6 +90,7 @@ CONTENDERS: Mapping[str, Run] = {
     BASELINE: ours(),
     "qmc": ours("sampler={type: qmc}"),
     "tpe": ours("sampler={type: tpe, lag: 16}"),
+    "parzen": ours("sampler={type: parzen, lag: 16}"),
     "random, arrival order": ours("early_terminate.order=arrival"),
     "random, no early termination": ours("early_terminate={type: none}"),
     **{
@@ -106,7 +107,13 @@ CONTENDERS: Mapping[str, Run] = {
     "Optuna, 1 worker": optuna("default", 1),
     "Optuna grouped, 1 worker": optuna("grouped", 1),
 }
-DEFAULT = (BASELINE, "qmc", "tpe", *(name for name in CONTENDERS if name.startswith("Optuna")))
+DEFAULT = (
+    BASELINE,
+    "qmc",
+    "tpe",
+    "parzen",
+    *(name for name in CONTENDERS if name.startswith("Optuna")),
+)
 
 
 def compare(

@@ -17,7 +17,8 @@ class Observation:
             rung at which the others were measured; ``worst``: it diverged; ``pending``: not known
             yet; ``none``: it ended without a value to learn from (for example it failed).
         value: with ``value``, and with ``stopped`` if it is finite.
-        epoch: with ``stopped``: the epoch at which it ended.
+        epoch: with ``stopped``: the epoch at which it ended; with ``value``, for a sampler that
+            learns from every rung: the epoch of the rung.
     """
 
     parameters: Mapping[str, object]

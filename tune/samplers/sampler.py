@@ -49,10 +49,17 @@ def _tpe(space: Space) -> Sampler:
     return Tpe(space)
 
 
+def _parzen(space: Space) -> Sampler:
+    from genretune.tune.samplers.parzen import Parzen  # SciPy is slow to import
+
+    return Parzen(space)
+
+
 BUILDERS: Mapping[str, Callable[[Space], Sampler]] = {
     "random": RandomSearch,
     "grid": Grid,
     "qmc": _qmc,
     "tpe": _tpe,
+    "parzen": _parzen,
 }
 """``sampler.type`` -> builder."""

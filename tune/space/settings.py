@@ -72,6 +72,17 @@ class TpeSampler(StrictModel):
     """Number of observed trials before which draws are random."""
 
 
+class ParzenSampler(StrictModel):
+    """Parzen estimators of the best trials, ranked across rungs; half of the trials are random."""
+
+    needs_history: ClassVar[Literal[True]] = True
+    type: Literal["parzen"]
+    lag: Annotated[int, Field(ge=1)] = 16
+    """Trial i is sampled once all trials up to i - lag are settled at the first rung."""
+    n_startup: Annotated[int, Field(ge=1)] = 24
+    """Number of observed trials before which all draws are random."""
+
+
 class NoTermination(StrictModel):
     """No early termination: every trial runs to its end."""
 
@@ -117,7 +128,7 @@ class Data(StrictModel):
     leakage: Literal["error", "warn", "off"] = "error"
 
 
-SamplerSettings = RandomSampler | GridSampler | QmcSampler | TpeSampler
+SamplerSettings = RandomSampler | GridSampler | QmcSampler | TpeSampler | ParzenSampler
 """``needs_history``: the sampler learns from earlier trials; then it also has ``lag`` and
 ``n_startup``."""
 EarlyTermination = NoTermination | Asha

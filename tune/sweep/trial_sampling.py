@@ -4,14 +4,16 @@ Both are functions of the space, its seed and what the lag rule lets the sampler
 trials, so that they do not depend on the number of workers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from genretune.tune.reproducibility.seeds import derive
+from genretune.tune.samplers.history import Observation
 from genretune.tune.samplers.sampler import build_sampler
 from genretune.tune.samplers.suggest import config_key, suggest
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import FlatConfig
 from genretune.tune.sweep import sampler_lag
+from genretune.tune.sweep.rung_history import RungHistory
 from genretune.tune.sweep.sampler_history import sampler_history
 from genretune.tune.sweep.state import State
 
@@ -28,6 +30,7 @@ class TrialSampling:
         self._space = space
         self._state = state
         self._sampler = build_sampler(space)
+        self._rung_history = RungHistory(self.rungs, state)
         self._tried: set[str] | None = None if space.size() is None else set()
 
     def blocking_trial(self, index: int) -> tuple[int, int] | None:
@@ -37,8 +40,10 @@ class TrialSampling:
     def sample(self, index: int) -> FlatConfig | None:
         """Return the configuration of trial ``index``; None if every configuration was tried."""
         sampler = self._space.sampler
-        history = []
-        if sampler.needs_history:
+        history: Sequence[Observation] = ()
+        if sampler.type == "parzen":
+            history = self._rung_history.before(index)
+        elif sampler.needs_history:
             history = sampler_history(self.rungs, self._state, index, sampler.n_startup)
         return suggest(self._space, self._sampler, index, history, self._tried)
 

@@ -18,7 +18,7 @@ from genretune.tune.sweep.state_machine import StateMachine
 from genretune.tune.sweep.synthetic_trials import SyntheticTrials
 
 Spaces = Callable[..., Space]
-TYPES = ("random", "qmc", "tpe")
+TYPES = ("random", "qmc", "tpe", "parzen")
 
 _PROCESS = """
 import json, sys
@@ -77,7 +77,12 @@ def test_draws_depend_on_arguments_alone(space: Spaces, kind: str) -> None:
 def test_processes_with_other_hash_seeds_and_workers_agree(space: Spaces, small: Spaces) -> None:
     spaces = [
         space(f"sampler={sampler}", f"early_terminate={early}", "trials=14").as_json()
-        for sampler in ("{type: random}", "{type: qmc}", "{type: tpe, lag: 3, n_startup: 3}")
+        for sampler in (
+            "{type: random}",
+            "{type: qmc}",
+            "{type: tpe, lag: 3, n_startup: 3}",
+            "{type: parzen, lag: 3, n_startup: 3}",
+        )
         for early in ("{type: none}", "{type: asha, reduction_factor: 2}")
     ]
     spaces.append(small("early_terminate={type: asha, reduction_factor: 2}").as_json())

@@ -27,7 +27,7 @@ def swept(space: Space) -> tuple[StateMachine, list[Event]]:
     return state_machine, events
 
 
-@pytest.mark.parametrize("sampler", ["random", "qmc", "tpe"])
+@pytest.mark.parametrize("sampler", ["random", "qmc", "tpe", "parzen"])
 @pytest.mark.parametrize("order", ["index", "arrival"])
 def test_a_sweep_is_derived_again(space: Spaces, sampler: str, order: str) -> None:
     given_space = space(f"sampler={{type: {sampler}}}", f"early_terminate.order={order}")

@@ -24,6 +24,7 @@ SAMPLERS = (
     "sampler={type: random}",
     "sampler={type: qmc}",
     "sampler={type: tpe, lag: 4, n_startup: 3}",
+    "sampler={type: parzen, lag: 4, n_startup: 3}",
 )
 
 
@@ -72,15 +73,16 @@ def test_the_number_of_workers_does_not_matter(
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
-@given(lag=st.integers(1, 9), **CASES)
-def test_the_number_of_workers_does_not_matter_for_tpe(
-    space: Spaces, outcome: Outcome, lag: int, metric: str, results: int, clock: int, **rule: Any
+@given(kind=st.sampled_from(["tpe", "parzen"]), lag=st.integers(1, 9), **CASES)
+def test_the_number_of_workers_does_not_matter_for_a_sampler_that_learns(
+    space: Spaces, outcome: Outcome, kind: str, lag: int, metric: str, **case: Any
 ) -> None:
     def make(early: str) -> Space:
-        tpe = f"sampler={{type: tpe, lag: {lag}, n_startup: 3}}"
-        return space(tpe, f"metric={metric}", early, "trials=14")
+        sampler = f"sampler={{type: {kind}, lag: {lag}, n_startup: 3}}"
+        return space(sampler, f"metric={metric}", early, "trials=14")
 
-    assert_same_as_one_worker(make, outcome, results=results, clock=clock, rule=early_rule(**rule))
+    clocks = {"results": case.pop("results"), "clock": case.pop("clock")}
+    assert_same_as_one_worker(make, outcome, **clocks, rule=early_rule(**case))
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
