@@ -1,7 +1,7 @@
 """``genretune plan``: print the size and the expected work of a sweep before it runs."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
@@ -134,6 +134,7 @@ def _show(facts: dict[str, Any], epochs: int) -> None:
     )
     if warning := lag_warning(facts["lag"], workers):
         print(warning)
+    _show_recommended(facts["recommended"])
     print(
         f"disk: about {facts['disk_bytes'] / 1e6:,.0f} MB in {facts['files']} files at the end "
         f"(keep: {facts['keep']}), and {facts['open_trial_bytes'] / 1e6:,.0f} MB per open trial "
@@ -146,6 +147,15 @@ def _show(facts: dict[str, Any], epochs: int) -> None:
             print(f"memory: up to about {peak / 1e9:.1f} GB {where} for one trial")
     if "measured" in facts:
         _show_costs(facts)
+
+
+def _show_recommended(recommended: Sequence[Mapping[str, object]]) -> None:
+    if not recommended:
+        print("sampler and early termination: as measured best for so many epochs and workers")
+        return
+    print("measured to find more at equal epochs:")
+    for one in recommended:
+        print(f"  {one['setting']}: {one['value']} instead of {one['given']} ({one['why']})")
 
 
 def _show_configurations(first: Sequence[dict[str, object]]) -> None:

@@ -12,6 +12,9 @@ learning curves (BENCHMARKS.md):
 - Kernels are wide. A quarter of the trials take all parameters together, a quarter each parameter
   by itself, which finds the end of a range sooner.
 
+The probability ``zero`` of a range is that of the random trials; in the others it is the prior, and
+what was seen moves it.
+
 Trials that diverged are never among the best, those that are pending are in neither group.
 
 Candidates depend on the seed and on which trials are the best, and the model only picks one of

@@ -4,12 +4,17 @@ The only module that imports Optuna. Each suggestion uses a new study, filled wi
 index order, and a generator seeded by (sweep seed, trial, attempt); so a suggestion is a function
 of its arguments, and neither earlier suggestions nor a resume can affect it.
 
-The estimator is multivariate within groups of parameters that always occur together. With Optuna's
-``group=True`` the unconditional parameters form one group; each conditional parameter is in a group
-of its own, shared only with others of the same option, and is modelled independently of the
-unconditional ones. (The value of a range with ``zero`` is conditional too: it exists only if not
-0.) Pending trials count as bad (constant liar), so that parallel suggestions differ; diverged
-trials count as the worst value seen.
+On learning curves that were not made here it finds less than random search (BENCHMARKS.md), so no
+shipped space names it: ``parzen`` takes its place. Its suggestions stay as they are, so that sweeps
+that were recorded with it resume and can be audited.
+
+The estimator is multivariate within groups. With Optuna's ``group=True`` the parameters that every
+trial has form one group, and each conditional parameter is a group of its own, modelled
+independently of all others. (The value of a range with ``zero`` is conditional too: it exists only
+if not 0. How often 0 is drawn is learned; ``zero`` is its probability in random draws alone.)
+Pending trials count as bad (constant liar), so that parallel suggestions differ. Diverged trials
+are told as complete with the worst value seen; Optuna ranks complete trials above all pruned ones,
+so while complete trials are few, diverged ones are among the good.
 """
 
 import warnings

@@ -56,7 +56,8 @@ class Range:
         log: uniform in the logarithm.
         integer: whole numbers only.
         step: values are ``low + k * step``; None for a continuous range.
-        zero: probability of exactly 0 instead of a value of the range.
+        zero: probability of exactly 0 instead of a value of the range, in every draw that is not
+            guided by earlier trials; a sampler that learns moves it.
         digits: see ``SamplingRules``; without them, logarithms are those of the machine.
     """
 

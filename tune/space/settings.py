@@ -62,7 +62,8 @@ class QmcSampler(StrictModel):
 
 
 class TpeSampler(StrictModel):
-    """Tree-structured Parzen estimator, fitted to the results of earlier trials."""
+    """Optuna's tree-structured Parzen estimator, fitted to one rung; on learning curves it found
+    less than random search, so use parzen."""
 
     needs_history: ClassVar[Literal[True]] = True
     type: Literal["tpe"]

@@ -6,6 +6,7 @@ from statistics import mean
 from genretune.tune.space.space import Space
 from genretune.tune.space.tree import FlatConfig, conditional
 from genretune.tune.sweep.decisions import Segment
+from genretune.tune.sweep.recommendation import Recommendation, recommendations
 from genretune.tune.sweep.simulate import simulate
 from genretune.tune.sweep.state_machine import StateMachine
 from genretune.tune.sweep.sweep_rules import rules_from_space
@@ -42,6 +43,7 @@ class Plan:
         utilisation: expected share of the workers' time spent on epochs.
         rounds: expected duration of the sweep, in mean durations of an epoch.
         lag: of a sampler that learns from earlier trials, else None.
+        recommended: settings of the sampler and of early termination that would find more.
     """
 
     trials: int
@@ -57,6 +59,7 @@ class Plan:
     utilisation: float
     rounds: float
     lag: int | None
+    recommended: list[Recommendation]
 
 
 def make_plan(space: Space, *, workers: int, first: int = 5, sigma: float = 0.3) -> Plan:
@@ -69,7 +72,7 @@ def make_plan(space: Space, *, workers: int, first: int = 5, sigma: float = 0.3)
     """
     simulated, results = [], []
     for seed in range(_SIMULATIONS):
-        state_machine = StateMachine(_without_tpe(space))
+        state_machine = StateMachine(_without_learning(space))
         behaviour = SyntheticTrials(result_seed=seed, clock_seed=seed, sigma=sigma)
         results.append(simulate(state_machine, behaviour, workers, overhead=SEGMENT_SECONDS))
         simulated.append(state_machine.state.trials)
@@ -91,6 +94,7 @@ def make_plan(space: Space, *, workers: int, first: int = 5, sigma: float = 0.3)
         utilisation=mean(result.utilisation(workers) for result in results),
         rounds=mean(result.seconds for result in results),
         lag=rules.lag,
+        recommended=recommendations(space, workers),
     )
 
 
@@ -105,8 +109,8 @@ def first_configurations(space: Space, count: int) -> list[FlatConfig]:
     return configurations
 
 
-def _without_tpe(space: Space) -> Space:
-    """Return the space with a sampler that waits as tpe does, but draws at random.
+def _without_learning(space: Space) -> Space:
+    """Return the space with a sampler that waits as it would if it learned, but draws at random.
 
     Synthetic trials do not depend on how good a configuration is, and random draws are fast.
     """

@@ -55,6 +55,16 @@ def test_the_plan_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert "parameters: 5, 0 of them conditional; 32 configurations" in text
 
 
+def test_the_plan_names_what_was_measured_to_find_more(capsys: pytest.CaptureFixture[str]) -> None:
+    space = str(SPACES / "se_cnn.yaml")
+    assert run(["plan", space, "sampler={type: tpe}", "early_terminate.grace_period=6"]) == 0
+    text = capsys.readouterr().out
+    assert "sampler.type: parzen instead of tpe" in text
+    assert "early_terminate.grace_period: 2 instead of 6 (of 50 epochs" in text
+    assert run(["plan", space]) == 0
+    assert "as measured best" in capsys.readouterr().out
+
+
 def test_an_invalid_value_is_reported_with_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan", str(SPACES / "se_cnn.yaml"), "trial.model.pool=mean"]) == 2
     error = capsys.readouterr().err
