@@ -35,9 +35,10 @@ def test_what_was_measured_best_is_left_alone(space: Spaces) -> None:
         ("sampler={type: tpe}", {"sampler.type": ("parzen", "tpe")}),
         ("trial.epochs=100", {"early_terminate.grace_period": (4, 2)}),
         ("early_terminate={type: none}", {"early_terminate.type": ("asha", "none")}),
-        ("early_terminate.reduction_factor=2", {"early_terminate.reduction_factor": (3, 2)}),
+        ("early_terminate.reduction_factor=4", {"early_terminate.reduction_factor": (3, 4)}),
+        ("early_terminate.reduction_factor=2", {}),
         ("early_terminate.brackets=2", {"early_terminate.brackets": (1, 2)}),
-        ("early_terminate.order=arrival", {"early_terminate.order": ("index", "arrival")}),
+        ("early_terminate.order=arrival", {}),
     ],
 )
 def test_each_setting(
