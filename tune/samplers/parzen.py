@@ -69,12 +69,33 @@ class Parzen:
         # rows of the history by index, kept because a configuration never changes
         self._encoded: list[Mapping[str, object]] = []
         self._rows = np.empty((0, len(self._encoding.columns)))
+        # the trial, history and row of the last fit: redraws of a trial need no other
+        self._fitted: tuple[int, Sequence[Observation], Row] = (-1, (), np.empty(0))
 
     def configuration(self, trial: int, attempt: int, history: Sequence[Observation]) -> FlatConfig:
         unit = unit_draw(self._space.seed, trial, 0, "parzen: how it is sampled")
         known = sum(one.outcome in ("value", "worst") for one in history)
         if unit >= _TOGETHER or known < self._n_startup:
             return draw(self._space, trial, attempt)
+        row = self._fitted_row(trial, unit, history, again=attempt > 0)
+        if attempt > 0:
+            seed = derive(self._space.seed, "parzen", trial, attempt) % 2**32
+            count = 1 + attempt // _REDRAWS_PER_COLUMN
+            _move(self._encoding.columns, row, count, np.random.RandomState(seed))
+        return self._encoding.configuration(row)[0]
+
+    def _fitted_row(
+        self, trial: int, unit: float, history: Sequence[Observation], *, again: bool
+    ) -> Row:
+        """Return the row that the model chooses for a trial, as a copy.
+
+        Args:
+            unit: the trial's number that says how it is sampled.
+            again: whether the last call may have been for the same trial and history.
+        """
+        last_trial, last_history, last_row = self._fitted
+        if again and last_trial == trial and last_history is history:
+            return last_row.copy()
         good, others = split(history, self._space.metric.mode)
         rows = self._encode(history)
         random = np.random.RandomState(derive(self._space.seed, "parzen", trial) % 2**32)
@@ -82,12 +103,8 @@ class Parzen:
             row = _one_by_one(self._encoding.columns, rows[good], rows[others], random)
         else:
             row = self._together(rows[good], rows[others], random)
-        if attempt > 0:
-            random = np.random.RandomState(
-                derive(self._space.seed, "parzen", trial, attempt) % 2**32
-            )
-            _move(self._encoding.columns, row, 1 + attempt // _REDRAWS_PER_COLUMN, random)
-        return self._encoding.configuration(row)[0]
+        self._fitted = (trial, history, row)
+        return row.copy()
 
     def _together(self, good: Rows, others: Rows, random: np.random.RandomState) -> Row:
         """Return the best of a few candidates around good trials."""

@@ -27,7 +27,8 @@ class Sampler(Protocol):
             trial: index of the trial in the sweep.
             attempt: 0, and one more each time the configuration was tried before.
             history: the trials below ``trial`` that the sampler may know, in index order; empty
-                unless the settings have ``needs_history``.
+                unless the settings have ``needs_history``. For all attempts of a trial that follow
+                one another it is the same.
         """
         ...
 

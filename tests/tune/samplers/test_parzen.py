@@ -89,6 +89,10 @@ def test_a_finite_space_is_left_for_neighbours_of_what_was_fitted(space: Spaces)
         a, b = parameters["a"], parameters["b"]
         assert isinstance(a, int) and isinstance(b, int)
         history.append(Observation(parameters, "value", float(a + b), 1))
+        kept = suggest(
+            given, Parzen(given), trial, history[:trial], seen - {config_key(parameters)}
+        )
+        assert kept == parameters, "what is kept from fit to redraw changes nothing"
     learned = [
         trial for trial in range(30, 60) if history[trial].parameters != draw(given, trial, 0)
     ]
