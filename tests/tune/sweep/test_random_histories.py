@@ -130,7 +130,14 @@ class History:
 @settings(max_examples=120, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 10**9),
-    sampler=st.sampled_from(["{type: random}", "{type: qmc}", "{type: tpe, lag: 3, n_startup: 3}"]),
+    sampler=st.sampled_from(
+        [
+            "{type: random}",
+            "{type: qmc}",
+            "{type: tpe, lag: 3, n_startup: 3}",
+            "{type: parzen, lag: 3, n_startup: 3}",
+        ]
+    ),
     order=st.sampled_from(["index", "arrival"]),
     brackets=st.sampled_from([1, 2]),
     mode=st.sampled_from(["{name: val_acc, mode: max}", "{name: val_loss, mode: min}"]),
