@@ -12,7 +12,7 @@ from genretune.tune.samplers.random_search import draw
 from genretune.tune.space.load import load_space
 from tests.integration.driver import Driver
 
-pytestmark = [pytest.mark.integration, pytest.mark.long]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(900)]
 
 Genretune = Callable[..., subprocess.CompletedProcess[str]]
 Rows = Callable[[Path], list[dict[str, Any]]]
