@@ -64,30 +64,41 @@ class Encoding:
                 row[place : place + len(numbers)] = numbers
         return row
 
-    def configuration(self, row: Row) -> tuple[FlatConfig, Row]:
-        """Return the configuration of a row without NaN, and its row with what it does not use NaN.
-
-        Numbers are kept as given, not as the lattice rounds them.
-        """
-        used = np.full(len(row), math.nan)
+    def configuration(self, row: Row) -> FlatConfig:
+        """Return the configuration of a row that has no NaN where it is used."""
 
         def pick(node: Parameter | Choice) -> object:
             place = self._places[node.dimension]
-            used[place] = row[place]
             if isinstance(node, Choice):
                 return int(row[place])
             distribution = node.distribution
             if isinstance(distribution, Values):
                 return distribution.nth(int(row[place]))
-            if isinstance(distribution, Range) and distribution.zero > 0:
-                if row[place] == 1:
-                    return distribution.canonical(0)
-                used[place + 1] = row[place + 1]
-                unit = distribution.zero + float(row[place + 1]) * (1 - distribution.zero)
-                return distribution.from_unit(min(unit, _BELOW_1))
-            return distribution.from_unit(min(float(row[place]), _BELOW_1))
+            if not (isinstance(distribution, Range) and distribution.zero > 0):
+                return distribution.from_unit(min(float(row[place]), _BELOW_1))
+            if row[place] == 1:
+                return distribution.canonical(0)
+            unit = distribution.zero + float(row[place + 1]) * (1 - distribution.zero)
+            return distribution.from_unit(min(unit, _BELOW_1))
 
-        return self._space.flat_config(pick), used
+        return self._space.flat_config(pick)
+
+    def used(self, row: Row) -> Row:
+        """Return the row with NaN in the columns that its configuration does not use."""
+        result = np.full(len(row), math.nan)
+
+        def pick(node: Parameter | Choice) -> object:
+            place = self._places[node.dimension]
+            result[place] = row[place]
+            if isinstance(node, Choice):
+                return int(row[place])
+            distribution = node.distribution
+            if isinstance(distribution, Range) and distribution.zero > 0 and row[place] == 0:
+                result[place + 1] = row[place + 1]
+            return None  # which columns are used depends on choices alone
+
+        self._space.flat_config(pick)
+        return result
 
 
 def _columns(dimension: Dimension) -> list[Column]:

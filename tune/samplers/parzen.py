@@ -82,7 +82,7 @@ class Parzen:
             seed = derive(self._space.seed, "parzen", trial, attempt) % 2**32
             count = 1 + attempt // _REDRAWS_PER_COLUMN
             _move(self._encoding.columns, row, count, np.random.RandomState(seed))
-        return self._encoding.configuration(row)[0]
+        return self._encoding.configuration(row)
 
     def _fitted_row(
         self, trial: int, unit: float, history: Sequence[Observation], *, again: bool
@@ -116,7 +116,7 @@ class Parzen:
                 for place, column in enumerate(columns)
             ]
         )
-        used = np.array([self._encoding.configuration(row)[1] for row in candidates])
+        used = np.array([self._encoding.used(row) for row in candidates])
         ratio = _log_density(columns, used, good, _WIDTH)
         ratio -= _log_density(columns, used, others, _WIDTH)
         best: Row = candidates[int(np.argmax(ratio))]

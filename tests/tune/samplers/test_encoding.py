@@ -19,12 +19,12 @@ def test_a_row_and_its_configuration_agree(space: Spaces) -> None:
         parameters = draw(given, trial, 0)
         row = encoding.encode(parameters)
         filled = np.where(np.isnan(row), 0.5, row)
-        again, used = encoding.configuration(filled)
-        assert np.array_equal(used, row, equal_nan=True)
+        again = encoding.configuration(filled)
+        assert np.array_equal(encoding.used(filled), row, equal_nan=True)
         assert again.keys() == parameters.keys()
         for key, value in parameters.items():
             # a continuous value comes back through its unit
-            expected = pytest.approx(value, rel=1e-9) if isinstance(value, float) else value
+            expected = pytest.approx(value, rel=1e-7) if isinstance(value, float) else value
             assert again[key] == expected
 
 
@@ -55,6 +55,6 @@ def test_a_range_with_zero_has_two_columns(space: Spaces) -> None:
     assert encoding.encode({"decay": 0.0, "one": 2.0}).tolist()[::2] == [1.0, 0.5]
     assert math.isnan(encoding.encode({"decay": 0.0, "one": 2.0})[1])
     assert encoding.encode({"decay": 1.5, "one": 2.0}).tolist() == [0.0, 0.25, 0.5]
-    configuration, used = encoding.configuration(np.array([1.0, 0.25, 0.5]))
-    assert configuration == {"decay": 0.0, "one": 2.0}
-    assert math.isnan(used[1])
+    zero = np.array([1.0, 0.25, 0.5])
+    assert encoding.configuration(zero) == {"decay": 0.0, "one": 2.0}
+    assert math.isnan(encoding.used(zero)[1])
