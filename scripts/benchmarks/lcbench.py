@@ -91,6 +91,12 @@ CONTENDERS: Mapping[str, Run] = {
     "qmc": ours("sampler={type: qmc}"),
     "tpe": ours("sampler={type: tpe, lag: 16}"),
     "parzen": ours("sampler={type: parzen, lag: 16}"),
+    **{
+        f"parzen, grace {grace}, eta {eta}": ours(
+            "sampler={type: parzen, lag: 16}", _ASHA % (grace, eta, 1)
+        )
+        for grace, eta in ((2, 2), (2, 4), (4, 3))
+    },
     "random, arrival order": ours("early_terminate.order=arrival"),
     "random, no early termination": ours("early_terminate={type: none}"),
     **{
