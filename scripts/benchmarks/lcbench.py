@@ -21,12 +21,14 @@ from genretune.scripts.benchmarks.lcbench_curves import (
     lcbench_space,
 )
 from genretune.scripts.benchmarks.optuna_alone import PlainOptuna, Sampler, run_plain_optuna
+from genretune.scripts.benchmarks.smac_alone import run_smac
 from genretune.tune.errors import TuneError
 from genretune.tune.sweep.simulate import simulate
 from genretune.tune.sweep.state_machine import StateMachine
 
 BUDGETS = (300, 600, 1200, 2400)
 BASELINE = "random"
+SMAC = "SMAC3, 1 worker"
 WORKERS = 8
 _START_OVERHEAD = 0.1  # seconds
 _BOOTSTRAPS = 10_000
@@ -122,8 +124,19 @@ DEFAULT = (
 )
 
 
+def smac(python: Path) -> Run:
+    """Return a contender: SMAC3 alone, in the environment of that Python."""
+    return lambda task, seed: run_smac(python, lcbench_space(), seed, task, BUDGETS)
+
+
 def compare(
-    folder: Path, names: Sequence[str], tasks: str, seeds: int, results: Path | None
+    folder: Path,
+    names: Sequence[str],
+    tasks: str,
+    seeds: int,
+    results: Path | None,
+    *,
+    smac_python: Path | None = None,
 ) -> dict[str, Any]:
     """Run the contenders and return their figures.
 
@@ -132,14 +145,18 @@ def compare(
         names: of contenders; the baseline is added.
         tasks: ``development``, ``kept``, or numbers separated by commas.
         results: a JSON lines file of runs, which are not repeated; new ones are appended.
+        smac_python: adds SMAC3 of that environment.
 
     Raises:
         TuneError: an unknown contender or task, or no surrogate.
     """
     surrogate = Surrogate(folder)
-    chosen = list(dict.fromkeys((BASELINE, *names)))
-    if unknown := [name for name in chosen if name not in CONTENDERS]:
-        raise TuneError(f"--contenders: must be of {', '.join(CONTENDERS)}, got {unknown[0]}")
+    contenders, chosen = dict(CONTENDERS), list(dict.fromkeys((BASELINE, *names)))
+    if smac_python is not None:
+        contenders[SMAC] = smac(smac_python)
+        chosen.append(SMAC)
+    if unknown := [name for name in chosen if name not in contenders]:
+        raise TuneError(f"--contenders: must be of {', '.join(contenders)}, got {unknown[0]}")
     known = _read(results)
     regrets: dict[str, list[list[list[float]]]] = {name: [] for name in chosen}
     task_names = _task_names(surrogate, tasks)
@@ -153,7 +170,7 @@ def compare(
         if missing:
             task = Task(surrogate, task_name)
             for name, seed in missing:
-                regret = [task.regret(value) for value in CONTENDERS[name](task, seed)]
+                regret = [task.regret(value) for value in contenders[name](task, seed)]
                 known[name, task_name, seed] = regret
                 _append(results, [name, task_name, seed, regret])
         for name in chosen:

@@ -75,6 +75,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     with_lcbench.add_argument("--contenders", help="names separated by semicolons, or all")
     with_lcbench.add_argument("--tasks", default="development", help="development, kept, numbers")
     with_lcbench.add_argument("--results", type=Path, help="keep runs here; those in it are reused")
+    with_lcbench.add_argument(
+        "--smac", type=Path, metavar="PYTHON", help="add SMAC3, of that Python's environment"
+    )
     return parser.parse_args(argv)
 
 
@@ -85,7 +88,12 @@ def _lcbench(options: argparse.Namespace) -> int:
         names = list(lcbench.CONTENDERS) if everyone else options.contenders.split(";")
     try:
         facts = lcbench.compare(
-            options.lcbench, names, options.tasks, options.seeds or 5, options.results
+            options.lcbench,
+            names,
+            options.tasks,
+            options.seeds or 5,
+            options.results,
+            smac_python=options.smac,
         )
     except TuneError as error:
         print(error, file=sys.stderr)

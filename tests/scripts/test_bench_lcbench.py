@@ -8,6 +8,9 @@ import pytest
 
 from genretune.scripts.benchmarks import lcbench, search
 from genretune.scripts.benchmarks.lcbench import figures, ours
+from genretune.scripts.benchmarks.lcbench_curves import lcbench_space
+from genretune.scripts.benchmarks.smac_alone import run_smac
+from genretune.tune.errors import TuneError
 
 
 class OneTask:
@@ -75,3 +78,36 @@ def test_what_is_missing_is_one_line(
     assert search.main([str(folder)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert ("model.onnx" if empty else "pip install onnxruntime") in line
+
+
+SMAC = """#!{python}
+import json, sys
+setup = json.loads(sys.stdin.readline())
+assert setup["parameters"]["model.layers"] == ["int", 1, 5, False], setup
+for number in range(1, 10**6):
+    rate = number / 10**4
+    for epochs in (2, 6):  # the second goes on from the first
+        asked = {{"parameters": {{"optimizer.lr": rate}}, "epochs": epochs}}
+        print(json.dumps(asked), flush=True)
+        cost = json.loads(sys.stdin.readline())
+        assert abs(cost - (1 - rate * epochs)) < 1e-9, cost
+"""
+
+
+def test_smac_asks_its_parent_and_trains_on_from_lower_fidelities(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(SMAC.format(python=sys.executable))
+    python.chmod(0o755)
+    task = OneTask()
+    best = run_smac(python, lcbench_space(), 0, task, (5, 12, 60))
+    # after 60 epochs ten configurations have 6 each
+    assert task.epochs == 60
+    assert best == pytest.approx([0.0005, 0.0012, 0.006])
+
+
+def test_an_environment_without_smac_is_named(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    with pytest.raises(TuneError, match="--smac: must be a Python with SMAC3, got"):
+        run_smac(python, lcbench_space(), 0, OneTask(), (5,))
