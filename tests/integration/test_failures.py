@@ -250,6 +250,12 @@ def test_usr1_then_stop_a_trial_then_a_deadline(
     assert stops == [open_trial, None]
 
 
+SLOW_NODE = """\
+import sys, time
+
+if "default_worker.py" in " ".join(sys.orig_argv):
+    time.sleep(4)  # much longer than a segment takes on a node that has workers
+"""
 SICK_NODE = """\
 import sys
 
@@ -261,7 +267,11 @@ if "default_worker.py" in " ".join(sys.orig_argv):
 def test_nodes_that_join_later_get_trials_and_sick_ones_are_set_aside(
     space: Path, corpus: Path, tmp_path: Path, genretune: Genretune, events_of: Rows
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text(SICK_NODE)
+    sick, slow = ({"PYTHONPATH": str(tmp_path / name)} for name in ("sick", "slow"))
+    for environment, text in ((sick, SICK_NODE), (slow, SLOW_NODE)):
+        folder = Path(environment["PYTHONPATH"])
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(text)
     run = tmp_path / "run"
     with local_nodes(0) as growing:
         how = ("--data", corpus, "--out", run, "--address", growing.address, "trials=500")
@@ -270,8 +280,8 @@ def test_nodes_that_join_later_get_trials_and_sick_ones_are_set_aside(
         assert driver.process.poll() is None and not run.exists(), "it waits for the first node"
         growing.add_node()
         driver.until("report", 1)
-        growing.add_node(environment={"PYTHONPATH": str(tmp_path)})
-        growing.add_node()
+        growing.add_node(environment=sick)
+        growing.add_node(environment=slow)
         facts: dict[str, Any] = {"running": [], "set_aside": {}}
         while len(facts["running"]) < 2 or not facts["set_aside"]:
             assert driver.process.poll() is None, driver.log.read_text()

@@ -89,6 +89,15 @@ class SegmentScheduler(FIFOScheduler):
         if segment is not None:
             segment.handle = _RaySegment(tune_controller, trial)
 
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Choose none: Ray starts every pending segment anyway.
+
+        It gives a chosen one any worker that has become free, and withdraws the worker that was
+        requested for it. The oldest pending segment is that of a node which has just joined: while
+        segments elsewhere are shorter than the start of a worker, that node would never get one.
+        """
+        return None
+
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         if not is_message(result):
             return str(TrialScheduler.CONTINUE)

@@ -85,6 +85,11 @@ def test_results_that_ray_makes_up_do_not_concern_us(make: Make) -> None:
     assert len(controller.segments) == 1
 
 
+def test_no_pending_segment_is_chosen(make: Make) -> None:
+    """Ray would take the worker from it that it waits for."""
+    assert SegmentScheduler(make()).choose_trial_to_run(None) is None
+
+
 def test_late_reports_of_a_lost_segment_stop_it(make: Make) -> None:
     controller = make()
     SegmentSearcher(controller, order).suggest("ray-0")
