@@ -127,7 +127,7 @@ class History:
         raise AssertionError("the sweep must end")
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 10**9),
     sampler=st.sampled_from(
