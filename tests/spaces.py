@@ -1,4 +1,17 @@
-"""Small search spaces, for tests that train nothing."""
+"""Small search spaces and what a sweep.json holds beside one, for tests that train nothing."""
+
+from typing import Any
+
+SWEEP: dict[str, Any] = {
+    "version": 1,
+    "overrides": [],
+    "data": {"samples": "0" * 64, "sample_rate": 22050},
+    "device": "cpu",
+    "determinism": "strict",
+    "plugins": {},
+    "leakage": {},
+    "source": None,
+}
 
 SPACE_WITH_A_CHOICE = """\
 version: 1

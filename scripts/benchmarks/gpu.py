@@ -36,9 +36,10 @@ def main(argv: Sequence[str]) -> None:
     chosen = options.parse_args(argv)
 
     def finish(record: Record) -> None:
-        record.write(facts(record))
+        found = facts(record)
+        record.write(found)
         if chosen.json:
-            print(json.dumps(facts(record), indent=1))
+            print(json.dumps(found, indent=1))
 
     sys.exit(run(PROG, PARTS, chosen, finish=finish))
 
@@ -48,7 +49,9 @@ def facts(record: Record) -> dict[str, Any]:
     ours = {part: record.measured(part) for part in PARTS}
     speeds = ours["speed"]
     plain = {k.removeprefix("plain, "): v for k, v in speeds.items() if k.startswith("plain, ")}
-    ours["speed"] = {k.removeprefix("ours, "): v for k, v in speeds.items() if "ours, " in k}
+    ours["speed"] = {
+        k.removeprefix("ours, "): v for k, v in speeds.items() if k.startswith("ours, ")
+    }
     rate = "windows_per_second"
     ratios = {}
     for name, row in ours["speed"].items():

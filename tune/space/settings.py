@@ -66,6 +66,7 @@ class TpeSampler(StrictModel):
     less than random search, so use parzen."""
 
     needs_history: ClassVar[Literal[True]] = True
+    every_rung: ClassVar[bool] = False
     type: Literal["tpe"]
     lag: Annotated[int, Field(ge=1)] = 16
     """Trial i is sampled once all trials up to i - lag are settled at the first rung."""
@@ -77,6 +78,7 @@ class ParzenSampler(StrictModel):
     """Parzen estimators of the best trials, ranked across rungs; half of the trials are random."""
 
     needs_history: ClassVar[Literal[True]] = True
+    every_rung: ClassVar[bool] = True
     type: Literal["parzen"]
     lag: Annotated[int, Field(ge=1)] = 16
     """Trial i is sampled once all trials up to i - lag are settled at the first rung."""
@@ -130,8 +132,8 @@ class Data(StrictModel):
 
 
 SamplerSettings = RandomSampler | GridSampler | QmcSampler | TpeSampler | ParzenSampler
-"""``needs_history``: the sampler learns from earlier trials; then it also has ``lag`` and
-``n_startup``."""
+"""``needs_history``: the sampler learns from earlier trials; then it also has ``lag``,
+``n_startup`` and ``every_rung``: whether from all rungs at once, or from the deepest known."""
 EarlyTermination = NoTermination | Asha
 
 

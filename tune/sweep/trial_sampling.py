@@ -41,7 +41,7 @@ class TrialSampling:
         """Return the configuration of trial ``index``; None if every configuration was tried."""
         sampler = self._space.sampler
         history: Sequence[Observation] = ()
-        if sampler.type == "parzen":
+        if sampler.needs_history and sampler.every_rung:
             history = self._rung_history.before(index)
         elif sampler.needs_history:
             history = sampler_history(self.rungs, self._state, index, sampler.n_startup)

@@ -13,21 +13,26 @@ _NOTES = (110.0, 147.0, 196.0, 262.0, 349.0, 466.0, 622.0, 831.0, 1109.0, 1480.0
 class Tones:
     """Clips of some classes; a class is a pitch with its overtones, under noise.
 
-    The first clips of every class are for validation (``members``). Clip n of a class is a function
-    of class, n and length.
+    Clip n of a class is a function of class, n and length.
 
     Args:
         classes: at most ten.
         clips: per class.
         length: of a clip, in samples.
-        validation: clips of each class that are for validation.
+        validation: the first clips of each class, so many, are for validation.
+
+    Attributes:
+        members: the subset of each clip, for a split of the name ``file``.
     """
 
     def __init__(self, *, classes: int, clips: int, length: int, validation: int = 1) -> None:
         self.classes = tuple(f"class{label}" for label in range(classes))
         places = [(label, clip) for label in range(classes) for clip in range(clips)]
         self.names = tuple(f"{self.classes[label]}/{clip:05d}" for label, clip in places)
-        self._validation = validation
+        self.members = {
+            name: "validation" if clip < validation else "train"
+            for name, (_, clip) in zip(self.names, places, strict=True)
+        }
         self.files = tuple(f"{name}.wav" for name in self.names)
         self.labels = tuple(label for label, _ in places)
         self.lengths = (length,) * len(places)
@@ -38,11 +43,6 @@ class Tones:
         for samples in self._samples[:: clips or 1]:
             digest.update(samples.tobytes())
         self.samples_digest = digest.hexdigest()
-
-    @property
-    def members(self) -> dict[str, str]:
-        """The subset of each clip, for a split of the name ``file``."""
-        return {name: "validation" if name.endswith("/00000") else "train" for name in self.names}
 
     def samples(self, i: int) -> NDArray[np.int16]:
         """Return the samples of clip ``i``, int16 [T]."""

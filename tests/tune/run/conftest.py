@@ -6,7 +6,7 @@ import pytest
 
 from genretune.tune.space.load import space_from_text
 from genretune.tune.storage.run_dir import RunDir
-from tests.spaces import tiny_space
+from tests.spaces import SWEEP, tiny_space
 
 
 @pytest.fixture
@@ -14,18 +14,6 @@ def run(tmp_path: Path) -> RunDir:
     """A new run directory, without a journal."""
     text = tiny_space(2)
     run_dir = RunDir(tmp_path / "run")
-    run_dir.create(
-        text,
-        {
-            "version": 1,
-            "space": space_from_text(text, "tiny.yaml", []).as_json(),
-            "overrides": [],
-            "data": {"samples": "0" * 64, "sample_rate": 22050},
-            "device": "cpu",
-            "determinism": "strict",
-            "plugins": {},
-            "leakage": {},
-            "source": None,
-        },
-    )
+    space = space_from_text(text, "tiny.yaml", []).as_json()
+    run_dir.create(text, SWEEP | {"space": space})
     return run_dir

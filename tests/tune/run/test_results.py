@@ -22,10 +22,9 @@ from genretune.tune.space.load import space_from_text
 from genretune.tune.storage.run_dir import RunDir
 from genretune.tune.sweep.events import MIXED
 from genretune.tune.sweep.state_machine import StateMachine
-from tests.spaces import tiny_space
+from tests.spaces import SWEEP, tiny_space
 
 SPACE = tiny_space(1)
-DATA = {"samples": "0" * 64, "sample_rate": 22050}
 KEYS = [
     *("trial", "status", "epochs", "value", "parameters", "seed", "weights_sha256"),
     *("best_epoch", "why"),
@@ -36,9 +35,7 @@ def sweep(path: Path, machine_class: str) -> RunDir:
     """A sweep of three trials; two have run, each on a different machine class."""
     space = space_from_text(SPACE, "tiny.yaml", [])
     run = RunDir(path)
-    rest = {"overrides": [], "data": DATA, "device": "cpu", "determinism": "strict", "plugins": {}}
-    facts = {"version": 1, "space": space.as_json(), "leakage": {}, "source": None, **rest}
-    run.create(SPACE, facts)
+    run.create(SPACE, SWEEP | {"space": space.as_json()})
     with Journal(run.journal) as journal:
         state_machine = StateMachine(space)
         state_machine.begin(host="here", pid=1, environment={"machine_class": machine_class})

@@ -16,6 +16,7 @@ from genretune.tune.sweep.leaderboard import leaderboard
 from genretune.tune.sweep.simulate import simulate
 from genretune.tune.sweep.state_machine import StateMachine
 from genretune.tune.sweep.synthetic_trials import SyntheticTrials
+from tests.spaces import SWEEP
 
 SPACE = """
 version: 1
@@ -32,15 +33,6 @@ parameters:
       - {name: null}
       - {name: LinearLR, end_factor: {distribution: uniform, min: 0.01, max: 0.5}}
 """
-FACTS = {
-    "overrides": [],
-    "data": {"samples": "0" * 64, "sample_rate": 22050},
-    "device": "cpu",
-    "determinism": "strict",
-    "plugins": {},
-    "leakage": {},
-    "source": None,
-}
 Earlier = tuple[Path, list[dict[str, object]]]
 
 
@@ -49,7 +41,7 @@ def earlier(tmp_path: Path) -> Earlier:
     """The run directory of a finished sweep, and its configurations by rank."""
     space = space_from_text(SPACE, "earlier.yaml")
     run = RunDir(tmp_path / "earlier")
-    run.create(SPACE, {"version": 1, "space": space.as_json(), **FACTS})
+    run.create(SPACE, SWEEP | {"space": space.as_json()})
     state_machine = StateMachine(space)
     with Journal(run.journal) as journal:
         simulate(state_machine, SyntheticTrials(), 2, journal=journal.append)

@@ -64,11 +64,13 @@ def test_continuous_draws_have_eight_digits_and_lattices_are_as_before(sampler: 
 def test_a_sweep_without_recorded_rules_draws_what_it_drew(sampler: str) -> None:
     space = of_its_time(space_from_text(SPACE, "x.yaml", [f"sampler={{type: {sampler}}}"]))
     assert space.sampling == FIRST
-    # up to the last bits, which are the machine's: that is why draws are rounded now
     for found, row in zip(drawn(space), BEFORE[sampler], strict=True):
-        for one, other in zip(found, row, strict=True):
+        assert (found[2], found[4]) == (row[2], row[4])
+        # logarithms up to the last bits, which are the machine's: so draws are rounded now
+        for place in (0, 1, 3):
+            one = found[place]
             assert isinstance(one, float)
-            assert math.isclose(one, other, rel_tol=1e-15)
+            assert math.isclose(one, row[place], rel_tol=1e-15)
 
 
 def test_the_rules_are_no_change_of_a_space_file() -> None:

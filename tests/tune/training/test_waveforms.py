@@ -12,6 +12,7 @@ from genretune.data.store import Store
 from genretune.tune.training import components as built
 from genretune.tune.training import waveforms
 from genretune.tune.training.components import build_components
+from genretune.tune.training.config import TrialConfig
 from genretune.tune.training.resolve_config import trial_config
 from genretune.tune.training.snapshot import Checkpoint
 from genretune.tune.training.train import Outcome, train
@@ -27,6 +28,13 @@ def settings(tiny: Tiny, **changes: Any) -> dict[str, Any]:
     return given | {"data": given["data"] | {"window": window}}
 
 
+def varied(tiny: Tiny, micro_batch_size: int | None) -> TrialConfig:
+    """A trial of two epochs that reads its windows in every way."""
+    feature = tiny()["feature"] | {"normalize": "statistics"}
+    changes = {"epochs": 2, "micro_batch_size": micro_batch_size, "feature": feature}
+    return trial_config(settings(tiny, **changes))
+
+
 def values(outcome: Outcome) -> list[dict[str, Any]]:
     return [{k: v for k, v in record.items() if k != "seconds"} for record in outcome.history]
 
@@ -40,9 +48,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_samples_on_the_device_give_the_bits_of_the_memory_map(
     store: Store, tiny: Tiny, monkeypatch: pytest.MonkeyPatch, micro_batch_size: int | None
 ) -> None:
-    feature = tiny()["feature"] | {"normalize": "statistics"}
-    changes = settings(tiny, epochs=2, micro_batch_size=micro_batch_size, feature=feature)
-    config = trial_config(changes)
+    config = varied(tiny, micro_batch_size)
     expected = train(config, store)
     monkeypatch.setattr(waveforms, "room_for_samples", lambda device: 2**30)
     assert build_components(config, store).resident is not None
@@ -56,9 +62,7 @@ def test_samples_on_the_device_give_the_bits_of_the_memory_map(
 def test_samples_sent_in_advance_are_those_of_the_step(
     store: Store, tiny: Tiny, monkeypatch: pytest.MonkeyPatch, micro_batch_size: int | None
 ) -> None:
-    feature = tiny()["feature"] | {"normalize": "statistics"}
-    changes = settings(tiny, epochs=2, micro_batch_size=micro_batch_size, feature=feature)
-    config = trial_config(changes)
+    config = varied(tiny, micro_batch_size)
     expected = train(config, store)
     depths: list[int] = []
 
